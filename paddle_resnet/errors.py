@@ -1,0 +1,43 @@
+"""Errors that a user can cause: one clear sentence each.
+
+The command line prints the sentence and exits with code 2; a traceback is kept for our own bugs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Base of every error that wrong input or a hostile machine can cause."""
+
+
+class ConfigError(UserError):
+    """A recipe, or an override of one, that cannot be used."""
+
+
+class ModelError(UserError):
+    """An unknown network, or options that a network cannot have."""
+
+
+class DataError(UserError):
+    """Data that is missing, damaged or not what it claims to be."""
+
+
+class WeightsError(UserError):
+    """A weights file that is damaged, unsafe or made for another network."""
+
+
+class TrainingError(UserError):
+    """A training that cannot start or cannot go on, such as one whose loss is NaN."""
+
+
+def nearest(given: str, choices: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the choice closest to ``given``, else an empty string.
+
+    The leading space lets callers append the result to a sentence as it is.
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.5)
+    return f" Did you mean '{by_lower[matches[0]]}'?" if matches else ""
