@@ -1,0 +1,74 @@
+"""Residual networks on PaddlePaddle: build, train, compare, understand.
+
+>>> import paddle
+>>> from paddle_resnet import Cifar10, ImageClassifier, resnet50
+>>> model = ImageClassifier(resnet50(num_classes=10, stem="cifar"))
+
+Importing this package before Paddle gives Paddle all cores (see :mod:`paddle_resnet.runtime`). The
+public names are loaded on first use, so that the command line answers at once and `doctor` can speak
+where Paddle is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from . import runtime
+
+__version__ = "0.1.0"
+
+#: What set-up found and did; `paddle-resnet doctor` prints it.
+RUNTIME = runtime.set_up()
+for _note in RUNTIME.notes:
+    print(f"paddle_resnet: {_note}", file=sys.stderr)
+
+if TYPE_CHECKING:
+    from .data import BatchLoader, Cifar10
+    from .layers import BasicBlock, BottleneckBlock, ConvBNLayer
+    from .models import (
+        ResNet,
+        create_model,
+        list_models,
+        resnet18,
+        resnet34,
+        resnet50,
+        resnet101,
+        resnet152,
+    )
+    from .training import ImageClassifier
+    from .weights import load_trained, load_weights, save_weights
+
+_HOMES = {
+    "data": ("BatchLoader", "Cifar10"),
+    "layers": ("BasicBlock", "BottleneckBlock", "ConvBNLayer"),
+    "models": (
+        "ResNet",
+        "create_model",
+        "list_models",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+    ),
+    "training": ("ImageClassifier",),
+    "weights": ("load_trained", "load_weights", "save_weights"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["RUNTIME", "__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'paddle_resnet' has no attribute '{name}'")
+    runtime.import_paddle()
+    value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
