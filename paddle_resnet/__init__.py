@@ -4,9 +4,9 @@
 >>> from paddle_resnet import Cifar10, ImageClassifier, resnet50
 >>> model = ImageClassifier(resnet50(num_classes=10, stem="cifar"))
 
-Importing this package before Paddle gives Paddle all cores (see :mod:`paddle_resnet.runtime`). The
-public names are loaded on first use, so that the command line answers at once and `doctor` can speak
-where Paddle is missing.
+Importing this package before Paddle gives Paddle all cores (see :mod:`paddle_resnet.runtime`).
+The public names are loaded on first use, so that the command line answers at once and `doctor`
+can speak where Paddle is missing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What carries the input past a residual block (He et al. 2015, arXiv:1512.03385, section 4.1).
 
-A shortcut is made by a function of ``(in_channels, out_channels, stride, norm_layer)`` and returns a
-layer, or None where the input itself is added.
+A shortcut is made by a function of ``(in_channels, out_channels, stride, norm_layer)``, which
+returns a layer, or None where the input itself is added.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ __all__ = [
     "ResNet",
     "create_model",
     "list_models",
-    "resnet101",
-    "resnet152",
     "resnet18",
     "resnet34",
     "resnet50",
+    "resnet101",
+    "resnet152",
 ]

@@ -54,7 +54,7 @@ def read_weights(path: Union[str, Path]) -> tuple[dict[str, np.ndarray], dict[st
     try:
         with safe_open(str(path), framework="np") as file:
             metadata = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise WeightsError(
             f"'{path}' is no sound safetensors file: {str(error).splitlines()[0]}"
