@@ -1,0 +1,323 @@
+"""Recipes: the schema of a training run, read from YAML and overridden from the command line.
+
+The dataclasses below are the whole schema: what they do not name is an error, and every value is
+checked against its type and range before anything starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional, Union
+
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from .errors import ConfigError, nearest
+
+_STRICT = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(value: Any) -> Any:
+    """Turn ``"90s"``, ``"10m"``, ``"1h30m"`` or a number of seconds into seconds.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    text = str(value).replace(" ", "").lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("expected a duration such as 90s, 10m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _no_bool(value: Any) -> Any:
+    # In Python a bool is a number: `lr: yes` would silently become 1.
+    if isinstance(value, bool):
+        raise ValueError("expected a number, not true or false")
+    return value
+
+
+_Number = Annotated[float, BeforeValidator(_no_bool)]
+_Whole = Annotated[int, BeforeValidator(_no_bool)]
+_Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+
+
+@dataclass(config=_STRICT)
+class ModelConfig:
+    """The network."""
+
+    #: A name of ``list_models()``.
+    name: str = "resnet50"
+    #: Options of the network, such as ``stem: cifar``; num_classes comes from the data.
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(config=_STRICT)
+class DataConfig:
+    """The images."""
+
+    name: Literal["cifar10"] = "cifar10"
+    #: An archive or folder to read; None looks in the caches and then downloads.
+    root: Optional[str] = None
+    #: Whether anything may be fetched.
+    download: bool = True
+    #: Whether the 2,500 images inside the package may stand in for data that cannot be had.
+    sample: bool = True
+    #: Training images held out, class-balanced, for validation.
+    validation: Annotated[_Whole, Field(ge=0)] = 5000
+    #: Use the first this many training images of a fixed shuffle; None uses all.
+    limit: Annotated[Optional[_Whole], Field(ge=1)] = None
+    #: Subtract the training set's mean and divide by its standard deviation, per channel.
+    normalize: bool = True
+    #: Augmentation: zero-pad by this many pixels on each side and cut the old size out at random.
+    crop_padding: Annotated[_Whole, Field(ge=0, le=32)] = 4
+    #: Augmentation: mirror half of the images.
+    flip: bool = True
+
+
+@dataclass(config=_STRICT)
+class OptimizerConfig:
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["momentum"] = "momentum"
+    #: The peak learning rate; the schedule scales it.
+    lr: Annotated[_Number, Field(gt=0)] = 0.1
+    momentum: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    #: L2 penalty, added to the gradient.
+    weight_decay: Annotated[_Number, Field(ge=0)] = 5e-4
+    #: Whether the penalty also acts on biases and on the scales and shifts of norms.
+    decay_norm_and_bias: bool = False
+
+
+@dataclass(config=_STRICT)
+class ScheduleConfig:
+    """The learning rate as a function of the progress from 0 to 1."""
+
+    name: Literal["constant", "cosine", "linear"] = "cosine"
+    #: Share of the training in which the rate climbs linearly to its peak.
+    warmup: Annotated[_Number, Field(ge=0, lt=1)] = 0.05
+    #: Where the rate ends, as a share of its peak (constant stays at 1).
+    final: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+
+
+@dataclass(config=_STRICT)
+class TrainConfig:
+    """How long, in which portions, and what is watched."""
+
+    #: Passes over the training set; a budget takes their place.
+    epochs: Annotated[_Whole, Field(ge=1)] = 30
+    #: Wall time for everything from the first step to the test accuracy, such as 10m.
+    budget: Optional[_Seconds] = None
+    batch_size: Annotated[_Whole, Field(ge=1)] = 128
+    eval_batch_size: Annotated[_Whole, Field(ge=1)] = 250
+    label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
+    #: Decides initial weights, order of images and augmentation.
+    seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0
+    #: Weights that the test set sees: best on the validation images, or last.
+    select: Literal["best", "last"] = "best"
+    #: Time between checkpoints within an epoch.
+    save_every: _Seconds = 300.0
+
+
+@dataclass(config=_STRICT)
+class RunConfig:
+    """What a run leaves behind."""
+
+    #: The folder that holds the runs.
+    dir: str = "runs"
+    #: The run's own folder in it; None takes the recipe's name and the time.
+    name: Optional[str] = None
+    visualdl: bool = True
+    report: bool = True
+    #: Time between two lines of progress in a log file, and between two points of the step curves.
+    log_every: _Seconds = 10.0
+
+
+@dataclass(config=_STRICT)
+class Config:
+    """A recipe."""
+
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def config_folder() -> Path:
+    """Return the folder of the recipes that come with the package."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in config_folder().glob("*.yaml"))
+
+
+def find_recipe(recipe: str) -> Path:
+    """Return the file of a recipe: a path, or the bare name of one that comes with the package.
+
+    Raises:
+        ConfigError: there is none; says which there are.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    own = config_folder() / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
+    if own.is_file():
+        return own
+    names = list_recipes()
+    raise ConfigError(
+        f"there is no recipe '{recipe}': expected a YAML file or one of {', '.join(names)}."
+        + nearest(path.stem, names)
+    )
+
+
+def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a recipe and apply overrides to it.
+
+    Args:
+        recipe: a YAML file or the name of a recipe of the package; None gives the defaults.
+        overrides: texts such as ``"train.budget=10m"``; values are read as YAML.
+
+    Returns:
+        Config: complete and checked.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest name), a value of the wrong type or out of
+            range, or a file that is no YAML.
+    """
+    values = _read_yaml(find_recipe(str(recipe))) if recipe is not None else {}
+    for override in overrides:
+        _apply_override(values, override)
+    return config_from_dict(values, origin=str(recipe) if recipe else "the command line")
+
+
+def config_from_dict(values: dict[str, Any], origin: str = "the recipe") -> Config:
+    """Check nested values against the schema and fill in the defaults.
+
+    Raises:
+        ConfigError: see :func:`load_config`; ``origin`` says in the sentence where they are from.
+    """
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error.errors()[0], origin)) from None
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Return a recipe as nested plain values, every key present."""
+    return dataclasses.asdict(config)
+
+
+def config_to_yaml(config: Config) -> str:
+    """Return a recipe as YAML, every key present, in the schema's order."""
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its two traps: doubled keys, and ``1e-4`` being a text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _parse_yaml(text: str, origin: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader: plain values only
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{origin} is no valid YAML{where}: {reason}.") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"'{path}' is no text file: expected a recipe in YAML.") from None
+    values = _parse_yaml(text, f"'{path}'")
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"'{path}' holds a {type(values).__name__}, expected sections such as 'model:'."
+        )
+    # `section:` with nothing below it means the section's defaults
+    return {key: {} if value is None else value for key, value in values.items()}
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key or not all(key.split(".")):
+        raise ConfigError(f"override '{override}' is not of the form section.key=value.")
+    *sections, last = key.split(".")
+    here = values
+    for section in sections:
+        here = here.setdefault(section, {})
+        if not isinstance(here, dict):
+            raise ConfigError(f"override '{override}': '{section}' is a value, not a section.")
+    here[last] = _parse_yaml(text, f"the value of override '{override}'") if text else ""
+
+
+def _sentence(error: dict[str, Any], origin: str) -> str:
+    """Turn pydantic's first finding into one sentence."""
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys(path[:-1])
+        where = f"section '{'.'.join(path[:-1])}'" if path[:-1] else "a recipe"
+        hint = nearest(path[-1], known)
+        elsewhere = [full for full in _all_keys() if full.endswith("." + path[-1])]
+        if elsewhere:
+            hint = f" Did you mean '{elsewhere[0]}'?"
+        return f"unknown key '{key}' in {origin}: {where} has {', '.join(known)}.{hint}"
+    given = error.get("input")
+    expected = error["msg"].replace("Value error, ", "")
+    expected = expected[:1].lower() + expected[1:]
+    hint = ""
+    if error["type"] == "literal_error":
+        choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+        expected = f"expected {' or '.join(choices)}"
+        hint = nearest(str(given), choices)
+    return f"'{key}' is {given!r} in {origin}: {expected}.{hint}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    here: Any = Config
+    for part in path:
+        fields = {field.name: field.default_factory for field in dataclasses.fields(here)}
+        here = fields.get(part)
+        if not dataclasses.is_dataclass(here):
+            return []
+    return [field.name for field in dataclasses.fields(here)]
+
+
+def _all_keys() -> list[str]:
+    return [f"{section}.{key}" for section in _keys([]) for key in _keys([section])]
