@@ -1,0 +1,1 @@
+"""Callbacks of a training, compatible with ``paddle.callbacks.Callback``."""

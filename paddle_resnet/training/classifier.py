@@ -1,0 +1,402 @@
+"""`paddle.Model` for image classifiers, with figures that can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Optional, Union
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.callbacks import Callback, LRScheduler, ModelCheckpoint, ProgBarLogger
+from paddle.hapi.callbacks import CallbackList
+from paddle.io import DataLoader, Dataset, DistributedBatchSampler
+from paddle.optimizer.lr import LRScheduler as Schedule
+
+from ..errors import DataError, TrainingError
+from ..models import create_model
+from ..weights import load_weights, save_weights
+from .callbacks.console import Console
+from .history import History
+from .pace import EpochPace, Pace
+
+
+class ImageClassifier(paddle.Model):
+    """A ``paddle.Model`` with the same methods and signatures, repaired and extended.
+
+    What differs from the base class:
+
+    - every loss is the mean over all samples, in logs, in callbacks and in what ``evaluate``
+      returns (the base class gives the last batch's);
+    - ``fit`` returns a :class:`~paddle_resnet.training.history.History`;
+    - the last epoch is always evaluated, and ``stop_training`` of an earlier ``fit`` is forgotten;
+    - a learning-rate scheduler steps once per epoch unless a ``paddle.callbacks.LRScheduler`` that
+      says otherwise is passed;
+    - with ``accumulate_grad_batches`` the loss is divided, so the gradient is a mean;
+    - a loss that is no number stops the training before it reaches the weights;
+    - progress is a bar on a terminal and plain lines everywhere else;
+    - ``save`` and ``load`` also take ``.safetensors`` files, which hold weights alone.
+
+    Args:
+        network (paddle.nn.Layer | str): any classifier that maps images to logits, such as those
+            of ``paddle.vision.models``; or a name of ``list_models()``.
+        inputs, labels: as in ``paddle.Model``; not needed for training in dynamic mode.
+
+    Example:
+        >>> from paddle_resnet import Cifar10, ImageClassifier, resnet50
+        >>> import paddle
+        >>> from paddle.vision.transforms import ToTensor
+        >>> model = ImageClassifier(resnet50(num_classes=10, stem="cifar"))
+        >>> model.prepare(
+        ...     paddle.optimizer.Momentum(0.01, parameters=model.parameters()),
+        ...     paddle.nn.CrossEntropyLoss(),
+        ...     paddle.metric.Accuracy(topk=(1, 5)),
+        ... )
+        >>> history = model.fit(Cifar10(transform=ToTensor()), epochs=1, batch_size=64)
+    """
+
+    def __init__(
+        self, network: Union[nn.Layer, str], inputs: Any = None, labels: Any = None
+    ) -> None:
+        if not paddle.in_dynamic_mode():
+            raise TrainingError(
+                "ImageClassifier works in dynamic mode: call paddle.disable_static() first."
+            )
+        super().__init__(
+            create_model(network) if isinstance(network, str) else network, inputs, labels
+        )
+
+    # -- training --------------------------------------------------------------------------
+
+    def fit(  # noqa: PLR0913 - the base class's signature
+        self,
+        train_data: Union[Dataset, Iterable, None] = None,
+        eval_data: Union[Dataset, Iterable, None] = None,
+        batch_size: Union[int, Sequence[int]] = 1,
+        epochs: int = 1,
+        eval_freq: int = 1,
+        log_freq: int = 10,
+        save_dir: Optional[str] = None,
+        save_freq: int = 1,
+        verbose: int = 2,
+        drop_last: bool = False,
+        shuffle: bool = True,
+        num_workers: int = 0,
+        callbacks: Union[Callback, Sequence[Callback], None] = None,
+        accumulate_grad_batches: int = 1,
+        num_iters: Optional[int] = None,
+        *,
+        first_epoch: int = 0,
+        pace: Optional[Pace] = None,
+    ) -> History:
+        """Train the network.
+
+        Args:
+            train_data, eval_data: a ``paddle.io.Dataset``, a ``DataLoader``, a
+                :class:`~paddle_resnet.data.BatchLoader` or any iterable of batches
+                ``(images, labels)``.
+            batch_size: of a Dataset; a pair gives training and evaluation their own.
+            epochs: passes over ``train_data``.
+            eval_freq: evaluate every this many epochs, and after the last one.
+            log_freq: steps between two lines when ``verbose`` is 2 and the output is no terminal.
+            save_dir, save_freq: write ``{save_dir}/{epoch}.pdparams`` every ``save_freq`` epochs.
+            verbose: 0 is silent, 1 one line per epoch, 2 with progress within epochs.
+            drop_last, shuffle, num_workers: of a Dataset's loader.
+            callbacks: ``paddle.callbacks.Callback`` objects, called in this order.
+            accumulate_grad_batches: batches whose gradients are averaged into one update.
+            num_iters: stop after this many steps.
+            first_epoch: number of the first epoch, for a training that goes on. Default: 0.
+            pace: measures the progress; made from ``epochs`` and the length of the loader where
+                None is given.
+
+        Returns:
+            History: a row per epoch.
+
+        Raises:
+            TrainingError: ``prepare`` was not called with an optimizer and a loss, or the loss
+                became NaN or infinite; says in which step.
+            DataError: there is no training data, or it yields no batch.
+        """
+        if train_data is None:
+            raise DataError("fit needs train_data: a Dataset or an iterable of batches.")
+        if self._optimizer is None or self._loss is None:
+            raise TrainingError("fit needs prepare(optimizer, loss, metrics) to be called first.")
+        train_size, eval_size = (
+            batch_size if isinstance(batch_size, (list, tuple)) else (batch_size, batch_size)
+        )
+        loader = self._loader(train_data, train_size, shuffle, drop_last, num_workers)
+        eval_loader = self._loader(eval_data, eval_size, False, False, num_workers)
+        steps = _length(loader)
+        if pace is None and steps:
+            total = (epochs - first_epoch) * steps
+            pace = EpochPace(min(total, num_iters) if num_iters else total)
+        cbks = self._callbacks(
+            callbacks, pace, verbose, log_freq, save_dir, save_freq, epochs=epochs, steps=steps
+        )
+        history = History()
+        self.stop_training = False
+        self._iterations_left = math.inf if num_iters is None else num_iters
+        cbks.on_begin("train")
+        logs: dict[str, Any] = {}
+        for epoch in range(first_epoch, epochs):
+            cbks.on_epoch_begin(epoch)
+            logs = self._train_epoch(loader, cbks, epoch, accumulate_grad_batches, steps)
+            last = epoch + 1 == epochs or self.stop_training or self._iterations_left <= 0
+            if eval_loader is not None and ((epoch + 1) % eval_freq == 0 or last):
+                result = self._evaluate(eval_loader, cbks)
+                logs.update({f"val_{name}": value for name, value in result.items()})
+            history.rows.append({"epoch": epoch + 1, **_plain(logs)})
+            cbks.on_epoch_end(epoch, logs)
+            if self.stop_training or last:
+                break
+        cbks.on_end("train", logs)
+        return history
+
+    def _train_epoch(
+        self, loader: Iterable, cbks: CallbackList, epoch: int, accumulate: int, steps: Any
+    ) -> dict[str, Any]:
+        self._reset_metrics()
+        mean = _Mean()
+        logs: dict[str, Any] = {}
+        step = -1
+        for step, data in enumerate(loader):
+            inputs, labels = self._split(data)
+            size = int(inputs[0].shape[0])
+            cbks.on_batch_begin("train", step, dict(logs))
+            self._iterations_left -= 1
+            update = (
+                (step + 1) % accumulate == 0 or step + 1 == steps or self._iterations_left <= 0
+            )
+            loss = self._train_step(inputs, labels, update, 1.0 / accumulate)
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss became {loss} in step {step + 1} of epoch {epoch + 1}: training "
+                    "stopped before this step changed the weights. A smaller learning rate or a "
+                    "longer warm-up helps most often."
+                )
+            mean.add(loss, size)
+            logs = self._logs(mean, step, size)
+            cbks.on_batch_end("train", step, dict(logs))
+            if self._iterations_left <= 0:
+                break
+        if step < 0:
+            raise DataError("the training data yielded no batch: is it larger than one batch?")
+        return logs
+
+    def _train_step(self, inputs: list, labels: list, update: bool, scale: float) -> float:
+        """Do one forward and backward pass, and the update unless gradients accumulate."""
+        self.network.train()
+        self.mode = "train"
+        adapter = self._adapter
+        network = getattr(adapter, "ddp_model", self.network)
+        mixed = adapter._amp_level != "O0"
+        if mixed and self._scaler is None:
+            self._scaler = paddle.amp.GradScaler(**adapter._amp_configs)
+        with paddle.amp.auto_cast(
+            enable=mixed, level=adapter._amp_level if mixed else "O1", **adapter._amp_custom_lists
+        ):
+            outputs = _as_list(network(*inputs))
+            losses = _as_list(self._loss(*outputs, *labels))
+            loss = paddle.add_n([each.mean() for each in losses])
+        value = float(loss)
+        if not math.isfinite(value) and not mixed:  # a scaler skips such a step by itself
+            return value
+        if mixed:
+            self._scaler.scale(loss * scale).backward()
+        elif scale == 1.0:
+            loss.backward()
+        else:
+            (loss * scale).backward()
+        if update:
+            if mixed:
+                self._scaler.step(self._optimizer)
+                self._scaler.update()
+            else:
+                self._optimizer.step()
+            self._optimizer.clear_grad()
+        self._update_metrics(outputs, labels)
+        return value
+
+    def train_batch(
+        self, inputs: Any, labels: Any = None, update: bool = True
+    ) -> Union[list[np.ndarray], tuple[list[np.ndarray], list]]:
+        """Train on one batch; see ``paddle.Model.train_batch``."""
+        return super().train_batch(inputs, labels, update)
+
+    # -- evaluation ------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        eval_data: Union[Dataset, Iterable],
+        batch_size: int = 1,
+        log_freq: int = 10,
+        verbose: int = 2,
+        num_workers: int = 0,
+        callbacks: Union[Callback, Sequence[Callback], None] = None,
+        num_iters: Optional[int] = None,
+    ) -> dict[str, Any]:
+        """Return the mean loss and the metrics over all samples.
+
+        Args:
+            eval_data, batch_size, log_freq, verbose, num_workers, callbacks: as in :meth:`fit`.
+            num_iters: stop after this many batches.
+
+        Returns:
+            dict: ``{"loss": [mean], "acc": ...}``, as the base class has it.
+
+        Raises:
+            DataError: the data yields no batch.
+        """
+        loader = self._loader(eval_data, batch_size, False, False, num_workers)
+        cbks = self._callbacks(callbacks, None, verbose, log_freq, None, 1)
+        return self._evaluate(loader, cbks, num_iters)
+
+    def _evaluate(
+        self, loader: Iterable, cbks: CallbackList, num_iters: Optional[int] = None
+    ) -> dict[str, Any]:
+        cbks.on_begin("eval", {"steps": _length(loader), "metrics": self._metrics_name()})
+        self._reset_metrics()
+        self.network.eval()
+        self.mode = "eval"
+        mean = _Mean()
+        logs: dict[str, Any] = {}
+        for step, data in enumerate(loader):
+            inputs, labels = self._split(data)
+            size = int(inputs[0].shape[0])
+            cbks.on_batch_begin("eval", step, dict(logs))
+            with paddle.no_grad():
+                outputs = _as_list(self.network(*inputs))
+                if self._loss is not None:
+                    losses = _as_list(self._loss(*outputs, *labels))
+                    mean.add(sum(float(each.mean()) for each in losses), size)
+                self._update_metrics(outputs, labels)
+            logs = self._logs(mean, step, size)
+            cbks.on_batch_end("eval", step, dict(logs))
+            if num_iters is not None and step + 1 >= num_iters:
+                break
+        if not logs:
+            raise DataError("the evaluation data yielded no batch.")
+        cbks.on_end("eval", dict(logs))
+        return {name: logs[name] for name in self._metrics_name() if name in logs}
+
+    # -- weights ---------------------------------------------------------------------------
+
+    def save(self, path: str, training: bool = True) -> None:
+        """Save as the base class does, or weights alone where ``path`` ends in ``.safetensors``."""
+        if str(path).endswith(".safetensors"):
+            save_weights(self.network, path)
+        else:
+            super().save(path, training)
+
+    def load(self, path: str, skip_mismatch: bool = False, reset_optimizer: bool = False) -> None:
+        """Load what :meth:`save` wrote.
+
+        Raises:
+            WeightsError: a ``.safetensors`` file that is damaged or of another network.
+        """
+        if str(path).endswith(".safetensors"):
+            load_weights(self.network, path)
+        else:
+            super().load(path, skip_mismatch, reset_optimizer)
+
+    # -- helpers ---------------------------------------------------------------------------
+
+    def _loader(
+        self, data: Any, batch_size: int, shuffle: bool, drop_last: bool, workers: int
+    ) -> Optional[Iterable]:
+        if not isinstance(data, Dataset):
+            return data
+        sampler = DistributedBatchSampler(data, batch_size, shuffle=shuffle, drop_last=drop_last)
+        return DataLoader(data, batch_sampler=sampler, num_workers=workers, return_list=True)
+
+    def _callbacks(
+        self,
+        callbacks: Union[Callback, Sequence[Callback], None],
+        pace: Optional[Pace],
+        verbose: int,
+        log_freq: int,
+        save_dir: Optional[str],
+        save_freq: int,
+        **params: Any,
+    ) -> CallbackList:
+        own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+        own = [callback for callback in own if callback is not None]
+        if isinstance(getattr(self._optimizer, "_learning_rate", None), Schedule) and not any(
+            isinstance(callback, LRScheduler) for callback in own
+        ):
+            own.append(LRScheduler(by_step=False, by_epoch=True))
+        if save_dir and not any(isinstance(callback, ModelCheckpoint) for callback in own):
+            own.append(ModelCheckpoint(save_freq, save_dir))
+        if verbose and not any(isinstance(each, (ProgBarLogger, Console)) for each in own):
+            own.insert(0, Console(pace, verbose=verbose, log_freq=log_freq))
+        if pace is not None and pace not in own:
+            own.insert(0, pace)  # the others read it
+        cbks = CallbackList(own)
+        cbks.set_model(self)
+        cbks.set_params(
+            {"batch_size": None, "verbose": verbose, "metrics": self._metrics_name(), **params}
+        )
+        return cbks
+
+    def _split(self, data: Any) -> tuple[list, list]:
+        """Turn what a loader yields into lists of input and label tensors."""
+        tensors = [paddle.to_tensor(each) for each in _flatten(data)]
+        count = len(self._inputs) if self._inputs else 1
+        return tensors[:count], tensors[count:]
+
+    def _update_metrics(self, outputs: list, labels: list) -> None:
+        for metric in self._metrics:
+            computed = _as_list(metric.compute(*outputs, *labels))
+            metric.update(*[each.numpy() for each in computed])
+
+    def _logs(self, mean: _Mean, step: int, size: int) -> dict[str, Any]:
+        logs: dict[str, Any] = {"loss": [mean.value]} if mean.count else {}
+        for metric in self._metrics:
+            logs.update(zip(_as_list(metric.name()), _as_list(metric.accumulate())))
+        return {**logs, "step": step, "batch_size": size}
+
+
+class _Mean:
+    """A mean over samples of figures that are means over batches."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0
+
+    def add(self, value: float, count: int) -> None:
+        self.total += value * count
+        self.count += count
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count
+
+
+def _as_list(value: Any) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _flatten(data: Any) -> Iterator[Any]:
+    for each in _as_list(data):
+        if isinstance(each, (list, tuple)):
+            yield from _flatten(each)
+        else:
+            yield each
+
+
+def _length(loader: Any) -> Optional[int]:
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def _plain(logs: dict[str, Any]) -> dict[str, float]:
+    """Return the figures alone, as floats."""
+    plain = {
+        name: float(value[0] if isinstance(value, list) else value) for name, value in logs.items()
+    }
+    plain.pop("step", None)
+    plain.pop("batch_size", None)
+    return plain
