@@ -69,7 +69,7 @@ class ImageClassifier(paddle.Model):
 
     # -- training --------------------------------------------------------------------------
 
-    def fit(  # noqa: PLR0913 - the base class's signature
+    def fit(
         self,
         train_data: Union[Dataset, Iterable, None] = None,
         eval_data: Union[Dataset, Iterable, None] = None,
@@ -165,9 +165,7 @@ class ImageClassifier(paddle.Model):
             size = int(inputs[0].shape[0])
             cbks.on_batch_begin("train", step, dict(logs))
             self._iterations_left -= 1
-            update = (
-                (step + 1) % accumulate == 0 or step + 1 == steps or self._iterations_left <= 0
-            )
+            update = (step + 1) % accumulate == 0 or step + 1 == steps or self._iterations_left <= 0
             loss = self._train_step(inputs, labels, update, 1.0 / accumulate)
             if not math.isfinite(loss):
                 raise TrainingError(

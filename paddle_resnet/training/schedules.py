@@ -1,7 +1,7 @@
 """Learning-rate schedules as pure functions of progress.
 
-A schedule maps the share of the training that is done, 0 to 1, to a share of the peak rate. It knows
-nothing of steps, epochs or time, so the same recipe works for 200 epochs and for ten minutes.
+A schedule maps the share of the training that is done, 0 to 1, to a share of the peak rate. It
+knows nothing of steps, epochs or time, so one recipe serves for 200 epochs and for ten minutes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,7 @@
+"""`python -m paddle_resnet` is `paddle-resnet`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,75 @@
+"""The command line: picks the sub-command, and turns errors into sentences.
+
+Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 wrong input or a hostile machine (one
+sentence), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, Optional
+
+from . import __version__
+from .errors import UserError
+
+#: Sub-commands, in the order in which one meets them: module of `commands` and its one line.
+COMMANDS = {
+    "train": "train a network by a recipe",
+    "evaluate": "accuracy and loss of a trained network",
+    "predict": "classify images",
+    "report": "write a run's report.html again",
+    "models": "list the networks",
+    "data": "fetch a data set ahead of time",
+    "doctor": "what this machine is, what is used of it, what is missing",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that names the nearest spelling and exits with 2, in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice: '" in message:
+            given = message.split("invalid choice: '", 1)[1].split("'", 1)[0]
+            close = difflib.get_close_matches(given, COMMANDS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            message = f"unknown command '{given}', expected one of {', '.join(COMMANDS)}.{hint}"
+        self.exit(2, f"error: {message}\nTry '{self.prog} --help'.\n")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run a command line and return its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = _Parser(prog="paddle-resnet", description="Residual networks on PaddlePaddle.")
+    parser.add_argument("--version", action="version", version=f"paddle_resnet {__version__}")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    for name, summary in COMMANDS.items():
+        # Only the command that is asked for is imported: --help answers at once.
+        if argv[:1] == [name]:
+            importlib.import_module(f".commands.{name}", __package__).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary, add_help=False)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except UserError as error:
+        return _complain(str(error), 2)
+    except ModuleNotFoundError as error:
+        if error.name != "paddle":
+            raise
+        return _complain(str(error), 2)
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        return _complain(f"{error.strerror or error}{where}.", 2)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return code

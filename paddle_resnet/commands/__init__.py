@@ -1,0 +1,1 @@
+"""The sub-commands of `paddle-resnet`: each module has `add_parser(subparsers)`."""

@@ -1,0 +1,82 @@
+"""`paddle-resnet train`: train a network by a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+from .. import runtime
+from ..config import list_recipes, load_config
+from ..errors import UserError
+from . import _parser
+
+DEFAULT_RECIPE = "quickstart"
+
+EXAMPLES = """\
+  paddle-resnet train                                       the quickstart: five minutes
+  paddle-resnet train -c resnet50_cifar10 -o train.budget=20m
+  paddle-resnet train -c my_recipe.yaml -o optimizer.lr=0.05 -o train.epochs=30
+  paddle-resnet train -o model.options.stem=cifar -o train.batch_size=128
+  paddle-resnet train --resume runs/quickstart-20250101-120000
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = _parser.make(subparsers, "train", "train a network by a recipe", EXAMPLES, run)
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="RECIPE",
+        help=f"a YAML file or one of: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE})",
+    )
+    parser.add_argument(
+        "-o",
+        "--override",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change one key of the recipe, such as train.budget=10m; may be given again",
+    )
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument(
+        "--show", action="store_true", help="print the resolved recipe and do nothing else"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, write the report, and say where everything is."""
+    if arguments.resume and (arguments.config or arguments.override):
+        raise UserError("--resume goes on with the run's own recipe: leave -c and -o out.")
+    recipe = arguments.config or DEFAULT_RECIPE
+    config = None if arguments.resume else load_config(recipe, tuple(arguments.override))
+    if arguments.show:
+        from ..config import config_to_yaml
+
+        print(config_to_yaml(config or load_config(Path(arguments.resume) / "config.yaml")), end="")
+        return 0
+
+    runtime.import_paddle()
+    # Paddle says at every start that BN keeps running statistics, as it always has.
+    warnings.filterwarnings("ignore", message="When training, we now always track")
+    from ..training.job import run as run_job
+    from ..training.run_folder import RunFolder
+
+    resume = RunFolder.open(arguments.resume) if arguments.resume else None
+    if resume is not None:
+        config = resume.read_config()
+    outcome = run_job(config, recipe=Path(recipe).stem, resume=resume)
+    folder = outcome.folder.path
+    if config.run.report:
+        from ..analysis.report import write_report
+
+        print(f"report: {write_report(folder)}")
+    print(
+        f"weights: {outcome.folder.best if outcome.folder.best.is_file() else outcome.folder.last}"
+    )
+    print(f"try it: paddle-resnet predict {folder} IMAGE")
+    if config.run.visualdl:
+        print(f"curves: visualdl --logdir {outcome.folder.visualdl}")
+    return 0

@@ -1,0 +1,156 @@
+"""Saves weights and checkpoints, and stops cleanly when asked to."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager
+from typing import Any, Callable, Optional
+
+from paddle.callbacks import Callback
+
+from ...weights import save_weights
+from ..checkpoint import save_checkpoint
+from ..pace import Pace
+from ..run_folder import RunFolder
+from ..stream import TrainingStream
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed, and what was reached so far is saved."""
+
+
+class Saver(Callback):
+    """Keeps the last and the best weights, and a checkpoint to go on from.
+
+    Args:
+        folder (RunFolder): where to write.
+        pace (Pace), stream (TrainingStream): saved with the checkpoint.
+        metadata (dict): what the weights files say about themselves.
+        every (float): seconds between checkpoints within an epoch.
+        warn (callable): takes a sentence about what could not be written; training goes on and
+            the older file stays.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        pace: Pace,
+        stream: TrainingStream,
+        metadata: dict[str, Any],
+        *,
+        every: float = 300.0,
+        warn: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__()
+        self.folder = folder
+        self.pace = pace
+        self.stream = stream
+        self.metadata = metadata
+        self.every = every
+        self.warn = warn
+        self.best: Optional[dict[str, float]] = None
+        self.epoch = 0
+        self.asked_to_stop = False
+        self._saved_at = time.monotonic()
+
+    # -- stopping --------------------------------------------------------------------------
+
+    @contextmanager
+    def listening(self):
+        """Within this block, the first Ctrl-C (or SIGTERM) ends the training after its step."""
+
+        def ask(number: int, frame: Any) -> None:
+            if self.asked_to_stop:  # the second one means now
+                raise KeyboardInterrupt
+            self.asked_to_stop = True
+            self.warn("stopping after this step; press Ctrl-C again to stop at once.")
+
+        signals = (signal.SIGINT, signal.SIGTERM)
+        try:
+            before = {number: signal.signal(number, ask) for number in signals}
+        except ValueError:  # not the main thread, as in some notebooks: nothing to listen to
+            before = {}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop_if_asked(self) -> None:
+        if self.asked_to_stop:
+            self.save_checkpoint()
+            raise Interrupted
+
+    # -- saving ----------------------------------------------------------------------------
+
+    def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
+        """Remember where we are."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
+        """Save when it is time to, and when asked to stop."""
+        self._stop_if_asked()
+        if time.monotonic() - self._saved_at >= self.every:
+            self.save_checkpoint()
+
+    def on_eval_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
+        """Stop within a long evaluation too."""
+        self._stop_if_asked()
+
+    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
+        """Save the last weights, the best where they are, and a checkpoint."""
+        logs = logs or {}
+        self.epoch = epoch + 1
+        self._write(self.folder.last)
+        if "val_acc_top1" in logs:
+            figures = {
+                "epoch": epoch + 1,
+                "val_acc_top1": float(logs["val_acc_top1"]),
+                "val_loss": float(logs["val_loss"][0]),
+            }
+            # Equal accuracy is common on few images: the smaller loss decides.
+            score = (figures["val_acc_top1"], -figures["val_loss"])
+            best = self.best and (self.best["val_acc_top1"], -self.best["val_loss"])
+            if (best is None or score > best) and self._write(self.folder.best):
+                self.best = figures
+        self.save_checkpoint()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside tensors (JSON types)."""
+        return {
+            "epoch": self.epoch,
+            "best": self.best,
+            "pace": self.pace.state(),
+            "stream": self.stream.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        self.epoch, self.best = state["epoch"], state["best"]
+        self.pace.load_state(state["pace"])
+        self.stream.load_state(state["stream"])
+
+    def save_checkpoint(self) -> None:
+        """Write the checkpoint now."""
+        self._saved_at = time.monotonic()
+        self._try(
+            self.folder.checkpoint,
+            lambda path: save_checkpoint(
+                path, self.model.network, self.model._optimizer, self.state()
+            ),
+        )
+
+    def _write(self, path: Any) -> bool:
+        return self._try(path, lambda p: save_weights(self.model.network, p, self.metadata))
+
+    def _try(self, path: Any, write: Callable[[Any], Any]) -> bool:
+        try:
+            write(path)
+        except OSError as error:
+            self.warn(
+                f"warning: cannot write '{path}': {error.strerror or error}. The older file, if "
+                "there is one, stays; training goes on."
+            )
+            return False
+        return True

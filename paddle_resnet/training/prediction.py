@@ -1,0 +1,36 @@
+"""A trained network's answers to single images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle.nn import functional as F
+
+from ..data import BatchLoader
+from ..weights import Trained
+
+
+def classify(trained: Trained, pixels: np.ndarray, top: int = 5) -> list[dict[str, Any]]:
+    """Return the most probable classes of an image, the most probable first.
+
+    Args:
+        trained: the network and how it is fed.
+        pixels: uint8 ``[C, H, W]`` of ``trained.input_shape``.
+        top: how many answers; at most one per class.
+
+    Returns:
+        list: ``{"class": name, "probability": float}``.
+    """
+    # The loader's own normalisation: training and prediction cannot drift apart.
+    loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
+    images, _ = next(iter(loader))
+    with paddle.no_grad():
+        logits = trained.network(paddle.to_tensor(images)).astype("float32")
+    probabilities = F.softmax(logits, axis=-1).numpy()[0]
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [
+        {"class": trained.classes[index], "probability": float(probabilities[index])}
+        for index in order
+    ]

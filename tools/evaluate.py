@@ -1,0 +1,10 @@
+"""`python tools/evaluate.py ...` is `paddle-resnet evaluate ...`, from a checkout."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from paddle_resnet.cli import main
+
+sys.exit(main(["evaluate", *sys.argv[1:]]))
