@@ -1,0 +1,1 @@
+"""Reports and pictures of finished runs. Reads run folders, never trains."""

@@ -1,0 +1,193 @@
+"""`report.html`: the story of a run on one page that needs nothing but itself.
+
+The page is made from the run folder's files alone, works without a network and without scripts
+(they only add read-outs), and says what is missing rather than failing over it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from paddle_resnet.analysis import figures, heatmap, pictures, wording
+from paddle_resnet.analysis.calibration import expected_calibration_error, reliability
+from paddle_resnet.analysis.confusion import class_scores, confusion_matrix, most_confused
+from paddle_resnet.analysis.curves import training_curves
+from paddle_resnet.analysis.intervals import wilson
+from paddle_resnet.analysis.run import Run, read_run
+from paddle_resnet.analysis.settings import environment_facts, recipe_groups
+from paddle_resnet.files import atomic_write_bytes
+
+NAME = "report.html"
+MOST_PAIRS = 12
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Write ``report.html`` into a run folder, in one piece, and return its path.
+
+    Args:
+        run_dir: the folder of a run, finished or not.
+
+    Raises:
+        UserError: ``run_dir`` does not exist, is a file, or holds no file of a run.
+        OSError: the folder cannot be written to.
+    """
+    page = render_report(read_run(run_dir))
+    path = Path(run_dir) / NAME
+    # "replace": JSON can hold halves of characters, which UTF-8 cannot.
+    atomic_write_bytes(path, page.encode("utf-8", "replace"))
+    return path
+
+
+def render_report(run: Run) -> str:
+    """Return the page of a run as HTML."""
+    curves = training_curves(run)
+    cards = figures.cards(run)
+    names = figures.class_names(run)
+    notes = list(run.notes)
+    outcome = _outcome(run, names, notes)
+    script = _template_text("report.js")
+    return _templates().get_template("report.html.j2").render(
+        run=run,
+        style=Markup(_template_text("report.css")),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        # The page allows this very script and no other, should an escape ever be forgotten.
+        script_hash=_hash(script),
+        network=figures.network_name(run),
+        data_name=figures.data_name(run),
+        status=figures.status(run),
+        notices=figures.notices(run),
+        headline=figures.headline(run),
+        cards=cards,
+        spans=figures.card_spans(cards),
+        curves=curves,
+        curves_json=_json_block([chart.data() for chart in curves]),
+        recipe=recipe_groups(run.config),
+        facts=environment_facts(run.environment),
+        command=_command(run.environment.get("command")),
+        notes=notes,
+        wording=wording,
+        **outcome,
+    )
+
+
+def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
+    """Return what the predictions tell; everything None or empty when there are none."""
+    said = run.predictions
+    if said is None:
+        return {"matrix": None, "calibration": None, "mistakes": []}
+    predicted = said.probabilities.argmax(axis=1)
+    right = predicted == said.labels
+    _compare_accuracy(run, float(right.mean()), notes)
+    return {
+        "matrix": _matrix(said.labels, predicted, names),
+        "calibration": _calibration(said.probabilities.max(axis=1).astype(np.float64), right),
+        "mistakes": pictures.confident_mistakes(said, names),
+    }
+
+
+def _compare_accuracy(run: Run, accuracy: float, notes: list[str]) -> None:
+    """Note it when predictions and result are of different weights: the figures do not mix."""
+    told = wording.number(run.part("test").get("acc_top1"))
+    # float16 probabilities tie now and then, which moves a few images in ten thousand.
+    if abs(told - accuracy) > 0.002:
+        notes.append(
+            f"predictions.npz is right for {wording.percent(accuracy)} of its images, result.json "
+            f"says {wording.percent(told)}: they may be of different weights."
+        )
+
+
+def _matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str]) -> dict[str, Any]:
+    matrix = confusion_matrix(labels, predicted, len(names))
+    pairs = most_confused(matrix, MOST_PAIRS)
+    scores = class_scores(matrix)
+    off = matrix.copy()
+    np.fill_diagonal(off, 0)
+    large = len(names) > heatmap.MOST_CELLS_ACROSS
+    return {
+        "names": names,
+        "large": large,
+        "cells": [] if large else heatmap.cells(matrix, names),
+        "picture": heatmap.picture(matrix) if large else "",
+        "json": _json_block({"names": names, "fields": heatmap.sparse(matrix)}) if large else "",
+        "pairs": [
+            (names[p.true], names[p.predicted], p.count, p.images, p.count / p.images)
+            for p in pairs
+        ],
+        "scores": [
+            (names[s.index], s, names[int(row.argmax())] if row.any() else "", int(row.max()))
+            for s, row in zip(scores, off)
+        ],
+    }
+
+
+def _calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    bins = reliability(confidence, right)
+    largest = max(b.count for b in bins)
+    return {
+        "error": expected_calibration_error(bins),
+        "confidence": float(confidence.mean()),
+        "accuracy": float(right.mean()),
+        "bars": [
+            {
+                "bin": b,
+                "interval": wilson(round(b.accuracy * b.count), b.count),
+                "height": b.count / largest,
+            }
+            for b in bins
+        ],
+    }
+
+
+def _command(command: object) -> str:
+    if isinstance(command, list):
+        return shlex.join(str(part) for part in command)
+    return str(command or "").strip()
+
+
+def _json_block(value: object) -> Markup:
+    """Return JSON that is safe inside a script element: no character of it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("paddle_resnet.analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        count=wording.count,
+        decimal=wording.decimal,
+        confidence=wording.confidence,
+        passes=wording.passes,
+        duration=wording.duration,
+        rate=wording.rate,
+        date=wording.date,
+    )
+    return environment
+
+
+def _template_text(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
