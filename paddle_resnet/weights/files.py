@@ -1,79 +1,175 @@
-"""Weights in safetensors files: written in one piece, read without running anything."""
+"""Weights to files and back: any format in, the formats of three toolkits out."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
+import paddle
 from paddle import nn
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as safetensors_bytes
 
 from ..errors import WeightsError, nearest
 from ..files import atomic_write_bytes
-
-#: The entry of a file's safetensors metadata that holds our own, as JSON.
-_METADATA_KEY = "paddle_resnet"
+from .contents import widen_bfloat16
+from .matching import assign, linear_weights, made_for_another, match
+from .opening import METADATA_KEY, open_weights
+from .report import LoadReport
 
 
 def save_weights(
-    network: nn.Layer, path: Union[str, Path], metadata: Union[dict[str, Any], None] = None
+    network: nn.Layer,
+    path: Union[str, Path],
+    metadata: Optional[dict[str, Any]] = None,
+    format: Optional[str] = None,
 ) -> Path:
-    """Write a network's state dict into a safetensors file, whole or not at all.
+    """Write a network's state dict into a file, whole or not at all.
 
     Args:
-        network: any ``paddle.nn.Layer``; parameters and BN running statistics are saved under
-            their state-dict names, in their own dtypes.
+        network: any ``paddle.nn.Layer``; parameters and BN running statistics are saved.
         path: the file to write.
         metadata: facts to keep with the weights (JSON types), such as the network's name and the
-            classes, see :mod:`paddle_resnet.weights.trained`.
+            classes, see :mod:`paddle_resnet.weights.trained`. Only in the format ``safetensors``.
+        format: one of
+
+            - ``safetensors``: ours, under the state-dict names, in the tensors' own dtypes;
+            - ``paddle``: what ``paddle.save`` writes, for ``set_state_dict`` of the
+              ``paddle.vision.models`` network of the same name;
+            - ``torchvision``: safetensors with torch's names and layouts, for ``load_state_dict``
+              of the torchvision (or timm) network of the same name.
+
+            Default: by the extension, ``.safetensors`` or ``.pdparams``.
 
     Returns:
         Path: the file.
 
     Raises:
+        WeightsError: the format is unknown or does not follow from the extension.
         OSError: the disk is full or the folder cannot be written; an older file stays as it was.
     """
     path = Path(path)
-    arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
-    atomic_write_bytes(path, safetensors_bytes(arrays, {_METADATA_KEY: json.dumps(metadata or {})}))
+    format = format or _EXTENSIONS.get(path.suffix.lower())
+    if format is None:
+        raise WeightsError(
+            f"'{path.name}' does not say what format to write: end it in .safetensors or .pdparams,"
+            f" or say format= one of {', '.join(_WRITERS)} (torch reads 'torchvision', which is "
+            "safetensors; its own pickles are never written)."
+        )
+    if format not in _WRITERS:
+        raise WeightsError(
+            f"unknown format {format!r}, expected one of {', '.join(_WRITERS)}."
+            + nearest(str(format), _WRITERS)
+        )
+    atomic_write_bytes(path, _WRITERS[format](network, metadata or {}))
     return path
 
 
+def _as_safetensors(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
+    arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
+    return safetensors_bytes(arrays, {METADATA_KEY: json.dumps(metadata)})
+
+
+def _as_paddle(network: nn.Layer, _: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    paddle.save(network.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def _as_torchvision(network: nn.Layer, _: dict[str, Any]) -> bytes:
+    linear = linear_weights(network)
+    arrays: dict[str, np.ndarray] = {}
+    for name, tensor in network.state_dict().items():
+        array = tensor.numpy()
+        if array.dtype == np.uint16:
+            array = widen_bfloat16(array)
+        unit, _, part = name.rpartition(".")
+        torch_part = {"_mean": "running_mean", "_variance": "running_var"}.get(part, part)
+        arrays[f"{unit}.{torch_part}".lstrip(".")] = np.ascontiguousarray(
+            array.T if name in linear else array
+        )
+        if part == "_variance":
+            arrays[f"{unit}.num_batches_tracked"] = np.zeros((), np.int64)
+    return safetensors_bytes(arrays, {"format": "pt"})
+
+
+_EXTENSIONS = {".safetensors": "safetensors", ".pdparams": "paddle"}
+_WRITERS: dict[str, Callable[[nn.Layer, dict[str, Any]], bytes]] = {
+    "safetensors": _as_safetensors,
+    "paddle": _as_paddle,
+    "torchvision": _as_torchvision,
+}
+
+
 def read_weights(path: Union[str, Path]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays and our metadata of a safetensors file.
+    """Return the arrays of a weights file, under the file's names, and our metadata.
+
+    The arrays may be read-only. See :func:`~paddle_resnet.weights.opening.open_weights` for the
+    formats.
 
     Raises:
-        WeightsError: the file is missing, damaged or no safetensors file.
+        WeightsError: the file is missing, damaged, unsafe or no weights file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file '{path}'.")
-    try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(
-            f"'{path}' is no sound safetensors file: {str(error).splitlines()[0]}"
-        ) from None
+    contents = open_weights(path)
+    return contents.arrays, contents.metadata
 
 
-def load_weights(network: nn.Layer, source: Union[str, Path]) -> None:
-    """Load a safetensors file into a network of the same shape.
+def load_weights(
+    network: nn.Layer,
+    source: Union[str, Path],
+    *,
+    strict: bool = True,
+    new_head: bool = False,
+    adapt_input: bool = False,
+    entry: Optional[str] = None,
+    origin: Optional[str] = None,
+) -> LoadReport:
+    """Load a weights file of any framework into a network; print the result to see what matched.
+
+    Reads safetensors, Paddle's ``.pdparams`` and torch's ``.pt``/``.pth``/``.th`` (torch need not
+    be installed; no code in the file is run), finds the state dict in a checkpoint, and translates
+    names, layouts and types, see :mod:`paddle_resnet.weights.naming`.
+
+    Args:
+        network: any ``paddle.nn.Layer``.
+        source: the file; its extension does not matter.
+        strict: whether every array of the network must be in the file, in its shape, and the other
+            way round. False loads what matches; the report says what did not. Default: True.
+        new_head: keep the backbone and leave the network's head as it is where the file's has
+            another number of classes, or is missing. Default: False.
+        adapt_input: fit the first convolution to another number of input channels, see
+            :func:`~paddle_resnet.layers.stems.adapt_first_conv`. Default: False.
+        entry: which state dict of a checkpoint that holds several, such as ``model_ema``.
+            Default: the plain one.
+        origin: ``torch`` or ``paddle``: whose linear layers the file holds, where it is
+            transposed in the one and not in the other. Default: told by the file.
+
+    Returns:
+        LoadReport: what matched, what was skipped and why, what is missing.
 
     Raises:
-        WeightsError: the file is damaged, or made for another network; the sentence names the
-            first differences. The network is left as it was.
+        WeightsError: the file is damaged or unsafe, or made for another network; the sentence
+            names the first differences. The network is left as it was.
     """
-    arrays, _ = read_weights(source)
-    assign_weights(network, arrays, str(source))
+    if origin not in (None, "torch", "paddle"):
+        raise WeightsError(f"unknown origin {origin!r}, expected 'torch' or 'paddle'.")
+    values, report = match(
+        network,
+        open_weights(source, entry),
+        str(source),
+        strict=strict,
+        new_head=new_head,
+        adapt_input=adapt_input,
+        origin=origin,
+    )
+    assign(network, values)
+    return report
 
 
 def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str) -> None:
-    """Copy arrays into a network, all of them or none.
+    """Copy arrays into a network, all of them or none, under its own names only.
 
     Raises:
         WeightsError: names or shapes differ; ``source`` says in the sentence whose they are.
@@ -87,10 +183,6 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
         if name in arrays and list(arrays[name].shape) != list(own[name].shape)
     ]
     if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise WeightsError(
-            f"the weights of '{source}' were made for another network: "
-            f"{'; '.join(problems[:3])}{more}."
-        )
+        raise made_for_another(source, problems)
     for name, tensor in own.items():
         tensor.set_value(arrays[name])

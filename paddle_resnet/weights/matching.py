@@ -1,0 +1,180 @@
+"""Decide which array of a file goes where in a network, and in what shape and type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+import paddle
+from paddle import Tensor, nn
+
+from ..errors import WeightsError, nearest
+from ..layers.stems import adapt_first_conv
+from . import naming
+from .contents import Contents, widen_bfloat16
+from .report import LoadReport
+
+_FLOATS = ("bfloat16", "float16", "float32", "float64")
+
+
+def match(
+    network: nn.Layer,
+    contents: Contents,
+    source: str,
+    *,
+    strict: bool = True,
+    new_head: bool = False,
+    adapt_input: bool = False,
+    origin: Optional[str] = None,
+) -> tuple[dict[str, np.ndarray], LoadReport]:
+    """Return the arrays under the network's own names, in its shapes, and the account of it.
+
+    The arguments are those of :func:`paddle_resnet.weights.files.load_weights`.
+
+    Raises:
+        WeightsError: names, shapes or types differ in a way that the options do not allow.
+    """
+    own = network.state_dict()
+    linear = linear_weights(network)
+    blocks = naming.block_names(own)
+    origin = origin or contents.origin or naming.origin_of(contents.arrays)
+    report = LoadReport(source, contents.format, origin, skipped=dict(contents.ignored))
+    report.notes += contents.notes
+    values: dict[str, np.ndarray] = {}
+    seen: set[str] = set()
+    #: What the strict mode objects to: whether it is about a head, and the words.
+    problems: list[tuple[bool, str]] = []
+
+    def skip(theirs: str, name: str, why: str) -> None:
+        report.skipped[theirs] = why
+        problems.append((naming.is_head(name), f"'{theirs}' {why}"))
+
+    for theirs, array in contents.arrays.items():
+        name = naming.to_own_name(theirs, own, blocks)
+        if name not in own:
+            harmless = naming.harmless(name)
+            if harmless:
+                report.skipped[theirs] = harmless
+            else:
+                skip(theirs, name, "is unknown" + nearest(name, own).rstrip("?"))
+            continue
+        if name in seen:
+            skip(theirs, name, f"is a second '{name}'")
+            continue
+        seen.add(name)
+        shape = list(own[name].shape)
+        fitted = _fit(array, shape, name in linear, origin)
+        if fitted is None and adapt_input and _is_first_conv(name, array, shape, own):
+            fitted = adapt_first_conv(array, shape[1])
+            report.notes.append(f"'{name}' went from {array.shape[1]} to {shape[1]} channels")
+        if fitted is None and list(array.shape) == shape:
+            skip(theirs, name, "is square: say origin='torch' if it is transposed, or 'paddle'")
+        elif fitted is None:
+            skip(theirs, name, f"has shape {list(array.shape)}, expected {shape}")
+        elif (cast := _cast(fitted, own[name])) is None:
+            skip(theirs, name, f"holds {array.dtype}, expected {_dtype(own[name])}")
+        else:
+            values[name] = cast
+            report.matched[name] = theirs
+
+    report.missing = [name for name in own if name not in values]
+    problems[:0] = [
+        (naming.is_head(name), f"'{name}' is missing")
+        for name in report.missing
+        if name not in seen
+    ]
+    report.notes += _casts(contents.arrays, values, report.matched)
+    broken = [name for name, array in values.items() if not np.isfinite(array).all()]
+    if broken:
+        report.notes.append(f"{len(broken)} arrays hold NaN or infinity, such as '{broken[0]}'")
+
+    blocking = [text for about_head, text in problems if not (new_head and about_head)]
+    if not values:
+        raise made_for_another(source, [text for _, text in problems])
+    if strict and blocking:
+        hint = ""
+        if not new_head and all(about_head for about_head, _ in problems):
+            hint = " To keep the rest and start with a new head, say new_head=True."
+        raise made_for_another(source, blocking, hint)
+    return values, report
+
+
+def made_for_another(source: str, problems: Sequence[str], hint: str = "") -> WeightsError:
+    """Return the error that names the first differences between a file and a network."""
+    more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+    return WeightsError(
+        f"the weights of '{source}' were made for another network: "
+        f"{'; '.join(problems[:3])}{more}.{hint}"
+    )
+
+
+def assign(network: nn.Layer, values: dict[str, np.ndarray]) -> None:
+    """Copy arrays that `match` returned into a network's parameters and statistics."""
+    own = network.state_dict()
+    for name, array in values.items():
+        tensor = own[name]
+        if _dtype(tensor) == "bfloat16":
+            tensor.set_value(paddle.to_tensor(array).astype("bfloat16"))
+        else:
+            tensor.set_value(np.ascontiguousarray(array))
+
+
+def linear_weights(network: nn.Layer) -> set[str]:
+    """Return the names of the weights that torch keeps transposed."""
+    layers = network.named_sublayers(include_self=True)
+    return {f"{name}.weight".lstrip(".") for name, it in layers if isinstance(it, nn.Linear)}
+
+
+def _fit(
+    array: np.ndarray, shape: list[int], linear: bool, origin: Optional[str]
+) -> Optional[np.ndarray]:
+    """Return the array in the network's shape; None where it cannot be brought there.
+
+    torch keeps a linear layer's weight as [out, in], Paddle as [in, out]; a 1x1 convolution is
+    [out, in, 1, 1] in both and computes the same as a linear layer.
+    """
+    if array.ndim == 4 and len(shape) == 2 and array.shape[2:] == (1, 1):
+        array, origin = array[:, :, 0, 0], "torch"  # out first, as torch has it
+    elif array.ndim == 2 and len(shape) == 4 and shape[2:] == [1, 1]:
+        fitted = _fit(array, [shape[1], shape[0]], True, origin)  # as if ours were linear
+        return None if fitted is None else fitted.T[:, :, None, None]
+    straight, turned = list(array.shape) == shape, list(array.T.shape) == shape
+    if not (linear and array.ndim == 2 and turned):
+        return array if straight else None
+    if not straight:
+        return array.T
+    # Square: the shape does not tell.
+    return {"torch": array.T, "paddle": array}.get(origin or "")
+
+
+def _is_first_conv(name: str, array: np.ndarray, shape: list[int], own: dict[str, Tensor]) -> bool:
+    return (
+        name == next((n for n, tensor in own.items() if len(tensor.shape) == 4), None)
+        and array.ndim == 4
+        and (array.shape[0], *array.shape[2:]) == (shape[0], *shape[2:])
+    )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).rpartition(".")[2]
+
+
+def _cast(array: np.ndarray, tensor: Tensor) -> Optional[np.ndarray]:
+    """Return the array in the tensor's type (float32 for bfloat16); None for other numbers."""
+    wanted = _dtype(tensor)
+    if wanted in _FLOATS and array.dtype == np.uint16:
+        array = widen_bfloat16(array)  # how Paddle hands bfloat16 to NumPy
+    numpy_type = np.dtype("float32" if wanted == "bfloat16" else wanted)
+    return array.astype(numpy_type, copy=False) if array.dtype.kind == numpy_type.kind else None
+
+
+def _casts(
+    arrays: dict[str, np.ndarray], values: dict[str, np.ndarray], matched: dict[str, str]
+) -> list[str]:
+    changes = [
+        f"{arrays[matched[name]].dtype} to {array.dtype}"
+        for name, array in values.items()
+        if arrays[matched[name]].dtype != array.dtype
+    ]
+    return [f"{changes.count(each)} arrays cast from {each}" for each in dict.fromkeys(changes)]

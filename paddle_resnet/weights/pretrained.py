@@ -1,0 +1,90 @@
+"""The ImageNet weights that Paddle publishes: its own files, checked and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from pathlib import Path
+
+from paddle import nn
+
+from ..data.cache_file import cache_path
+from ..downloads import TIMEOUT, fetch
+from ..errors import WeightsError, nearest
+from ..files import atomic_write
+from .files import load_weights
+from .report import LoadReport
+
+#: The largest of them has 460 MB.
+_SIZE_LIMIT = 2**30
+
+
+def published() -> dict[str, tuple[str, str]]:
+    """Return Paddle's own table: the name of a network to (address, md5 of the file)."""
+    # By its full name: `paddle.vision.models` has functions that hide modules of the same name.
+    return dict(importlib.import_module("paddle.vision.models.resnet").model_urls)
+
+
+def load_pretrained(network: nn.Layer, name: str, timeout: float = TIMEOUT) -> LoadReport:
+    """Load the weights that Paddle publishes for a network, trained on ImageNet.
+
+    Another number of classes leaves the network's new head as it is, another number of input
+    channels adapts the first convolution; all else must match.
+
+    Args:
+        network: with the layers of ``paddle.vision.models``'s network of that name.
+        name: such as ``resnet50``.
+        timeout: in seconds, for the server's answer.
+
+    Raises:
+        WeightsError: Paddle publishes none of that name, they could not be downloaded, or they do
+            not fit the network, such as one with the CIFAR stem.
+    """
+    return load_weights(network, fetch_pretrained(name, timeout), new_head=True, adapt_input=True)
+
+
+def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
+    """Return the published file of a network: our copy, Paddle's own, or a fresh download.
+
+    Ours is kept in the folder ``weights`` of the cache, see
+    :func:`paddle_resnet.data.cache_file.cache_path`.
+
+    Raises:
+        WeightsError: Paddle publishes none of that name, or it could not be downloaded whole.
+    """
+    table = published()
+    if name not in table:
+        raise WeightsError(
+            f"Paddle publishes no weights of '{name}', only of {', '.join(table)}."
+            + nearest(name, table)
+        )
+    url, md5 = table[name]
+    own = cache_path().parent / "weights" / url.rpartition("/")[2]
+    paddles = Path.home() / ".cache" / "paddle" / "hapi" / "weights" / own.name
+    for path in (own, paddles):
+        if path.is_file() and _md5(path) == md5:
+            return path
+    try:
+        own.parent.mkdir(parents=True, exist_ok=True)
+        print(f"Downloading {url}", file=sys.stderr)
+        with atomic_write(own) as file:
+            fetch(url, file, _SIZE_LIMIT, timeout)
+            file.flush()
+            if _md5(Path(file.name)) != md5:
+                raise OSError(f"its MD5 is not the published {md5}")
+    except OSError as error:
+        raise WeightsError(
+            f"the published weights of {name} could not be downloaded ({error}): connect, or put "
+            f"the file of {url} at '{own}'."
+        ) from error
+    return own
+
+
+def _md5(path: Path) -> str:
+    # Against damage, not against forgery: forged weights cannot run anything here.
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
