@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from paddle_resnet.data import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
+from ..data import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
 
 
 def measure(

@@ -95,21 +95,20 @@ def load_cifar10(
             raise DataError("The sample was asked for, but only the full CIFAR-10 is of use here.")
         return _sample()
     if given:
-        return _full(_read_given(given), given)
+        return _data(_read_given(given), given, is_sample=False)
     try:
         arrays, source = _search(download, notify)
-    except DataError as error:
+    except DataError:
         if not allow_sample:
             raise
         notify(
-            "Notice: the full CIFAR-10 was not found; going on with the small sample of it that "
+            "Notice: the full CIFAR-10 was not found; going on with the small SAMPLE of it that "
             "ships with paddle_resnet (2,000 training and 500 test images)."
         )
-        notify(f"  {error}")
         return _sample()
     if source != str(cache_file.cache_path()):
         _keep(arrays, notify)
-    return _full(arrays, source)
+    return _data(arrays, source, is_sample=False)
 
 
 def fetch(
@@ -204,10 +203,6 @@ def _keep(arrays: Arrays, notify: Notify) -> None:
             f"Notice: no copy could be kept in {path} ({error.strerror or error}); "
             "the next start will look for the data again."
         )
-
-
-def _full(arrays: Arrays, source: str) -> Cifar10Data:
-    return _data(arrays, source, is_sample=False)
 
 
 def _sample() -> Cifar10Data:

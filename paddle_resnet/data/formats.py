@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Optional
 
 import numpy as np
 
@@ -49,7 +51,9 @@ def read(path: Path) -> Arrays:
             magic = file.read(8)
         if magic.startswith(cache_file.MAGIC):
             return cache_file.read(path)
-        return _decode(_tar_members(path), path)
+        with _Gzip(path) if magic.startswith(b"\x1f\x8b") else path.open("rb") as stream:
+            members = _tar_members(stream, path)
+        return _decode(members, path)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file or folder {path}.") from None
     except OSError as error:
@@ -75,12 +79,21 @@ def _read_folder(folder: Path) -> Arrays:
     )
 
 
-def _tar_members(path: Path) -> dict[str, bytes]:
+class _Gzip(gzip.GzipFile):
+    """Refuses to unpack a huge part at once, as a crafted archive's headers can ask for."""
+
+    def read(self, size: Optional[int] = -1) -> bytes:
+        if size is None or not 0 <= size <= MEMBER_LIMIT:
+            raise DataError(f"{self.name} has a part too large for CIFAR-10.")
+        return super().read(size)
+
+
+def _tar_members(stream: IO[bytes], path: Path) -> dict[str, bytes]:
     """Read the wanted members into memory. Nothing is extracted, so no path can lead astray."""
     members: dict[str, bytes] = {}
     total = 0
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
                 total += member.size
                 if total > ARCHIVE_LIMIT:
@@ -94,6 +107,7 @@ def _tar_members(path: Path) -> dict[str, bytes]:
                 if len(members[name]) != member.size:
                     raise EOFError("a member is cut short")
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+        # With an errno it is the disk that failed, not the content.
         if isinstance(error, DataError) or (isinstance(error, OSError) and error.errno):
             raise
         raise DataError(

@@ -23,7 +23,8 @@ class _Dtype:
 class _Array:
     """Stands in for ``numpy.ndarray``: remembers what a real one would be built from."""
 
-    state: tuple = ()
+    def __init__(self, *_: object) -> None:
+        self.state: tuple = ()
 
     def __setstate__(self, state: tuple) -> None:
         self.state = state
@@ -35,15 +36,12 @@ class _Array:
         return np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran_order else "C")
 
 
-def _reconstruct(*_: object) -> _Array:
-    return _Array()
-
-
 # All that a pickled uint8 array names, mapped to stand-ins: not even numpy's own code runs before
-# the result has been looked at. numpy 2 moved `numpy.core` to `numpy._core`.
+# the result has been looked at. numpy 2 moved `numpy.core` to `numpy._core`. Classes only, since
+# a pickle may set attributes of what it gets, and these two turn that down.
 _ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
 }

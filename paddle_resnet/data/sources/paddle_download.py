@@ -16,12 +16,12 @@ from paddle_resnet.data.fingerprint import Arrays
 from paddle_resnet.errors import DataError
 
 TIMEOUT = 8.0  # seconds until the server must have answered, and between any two parts after that
-SIZE_LIMIT = 400 * 2**20  # bytes; the archive has 163 MB
+SIZE_LIMIT = 400 * 2**20  # bytes; the archive has 171 MB
 PART = 2**20
 
 
 def from_paddle_download(notify: Callable[[str], None]) -> Arrays:
-    """Download ``cifar-10-python.tar.gz`` (163 MB); give up soon where the server is unreachable."""
+    """Download ``cifar-10-python.tar.gz`` (171 MB); give up soon where there is no answer."""
     try:
         from paddle.vision.datasets.cifar import CIFAR10_URL
     except ImportError:
@@ -39,8 +39,8 @@ def download(url: str, notify: Callable[[str], None], timeout: float = TIMEOUT) 
         archive = Path(folder) / "cifar-10-python.tar.gz"
         try:
             _save(url, archive, notify, timeout)
-        # HTTPException: such as a connection that is closed in the middle.
-        except (OSError, http.client.HTTPException) as error:
+        # HTTPException: a connection closed in the middle. ValueError: an address that is none.
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise DataError(f"{url} could not be downloaded ({error}).") from error
         return formats.read(archive)
 

@@ -1,0 +1,78 @@
+"""Real images for the tests of data/: the bundled sample, also packed as the official archive."""
+
+import functools
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+from paddle_resnet.data import bundled, cifar10
+from paddle_resnet.data.fingerprint import Arrays, verify
+
+
+@pytest.fixture(scope="session")
+def sample() -> Arrays:
+    return bundled.load_sample()
+
+
+@pytest.fixture(scope="session")
+def batches(sample):
+    """The sample's bytes under the names of the official batches."""
+    parts = [
+        *zip(np.split(sample.train_images, 5), np.split(sample.train_labels, 5)),
+        (sample.test_images, sample.test_labels),
+    ]
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    return {name: pickled(*part) for name, part in zip(names, parts)}
+
+
+def pickled(images, labels):
+    batch = {b"data": images.reshape(len(images), -1), b"labels": labels.tolist()}
+    return pickle.dumps(batch, protocol=3)
+
+
+def pack(path, members, mode="w:gz"):
+    """Write a tar; a member is bytes, or a TarInfo that is taken as it is."""
+    with tarfile.open(path, mode) as archive:
+        for name, content in members.items():
+            if isinstance(content, tarfile.TarInfo):
+                archive.addfile(content)
+                continue
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory, batches):
+    """The sample as a file like cifar-10-python.tar.gz, other files included."""
+    members = {f"cifar-10-batches-py/{name}": content for name, content in batches.items()}
+    members["cifar-10-batches-py/readme.html"] = b"<html>"
+    return pack(tmp_path_factory.mktemp("official") / "cifar-10-python.tar.gz", members)
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """A machine without any copy of CIFAR-10; returns its cache folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("PADDLE_RESNET_DATA", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def sample_passes_as_full(monkeypatch):
+    """Let the search accept the sample's fingerprint, so that it can be tested in milliseconds."""
+    monkeypatch.setattr(cifar10, "verify", functools.partial(verify, expected=bundled.SAMPLE))
+
+
+@pytest.fixture(scope="session")
+def full():
+    return cifar10.load_cifar10(allow_sample=False, download=False)
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(one, other))
