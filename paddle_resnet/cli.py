@@ -7,14 +7,13 @@ sentence), 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
 from . import __version__
-from .errors import UserError
+from .errors import UserError, nearest
 
 #: Sub-commands, in the order in which one meets them: module of `commands` and its one line.
 COMMANDS = {
@@ -32,11 +31,10 @@ class _Parser(argparse.ArgumentParser):
     """A parser that names the nearest spelling and exits with 2, in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        if "invalid choice: '" in message:
-            given = message.split("invalid choice: '", 1)[1].split("'", 1)[0]
-            close = difflib.get_close_matches(given, COMMANDS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            message = f"unknown command '{given}', expected one of {', '.join(COMMANDS)}.{hint}"
+        if message.startswith("argument COMMAND: invalid choice: '"):
+            given = message.split("'", 2)[1]
+            message = f"unknown command '{given}', expected one of {', '.join(COMMANDS)}."
+            message += nearest(given, COMMANDS)
         self.exit(2, f"error: {message}\nTry '{self.prog} --help'.\n")
 
 

@@ -117,6 +117,8 @@ class TrainConfig:
     budget: Optional[_Seconds] = None
     batch_size: Annotated[_Whole, Field(ge=1)] = 128
     eval_batch_size: Annotated[_Whole, Field(ge=1)] = 250
+    #: Whether to leave out a last batch that is not full: BN on a few images is noise.
+    drop_last: bool = True
     label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
     #: Decides initial weights, order of images and augmentation.
     seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0

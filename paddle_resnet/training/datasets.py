@@ -74,7 +74,7 @@ def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
             data.train_labels[train],
             batch,
             shuffle=True,
-            drop_last=True,
+            drop_last=config.train.drop_last,
             seed=config.train.seed,
             crop_padding=config.data.crop_padding,
             flip=config.data.flip,

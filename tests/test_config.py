@@ -1,0 +1,164 @@
+import contextlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paddle_resnet.config import (
+    config_from_dict,
+    config_to_yaml,
+    find_recipe,
+    list_recipes,
+    load_config,
+    parse_duration,
+)
+from paddle_resnet.errors import ConfigError
+
+
+def refused(*overrides, recipe=None):
+    with pytest.raises(ConfigError) as caught:
+        load_config(recipe, overrides)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_every_recipe_is_sound_and_survives_a_round_trip(recipe, tmp_path):
+    config = load_config(recipe)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(config_to_yaml(config))
+    assert load_config(copy) == config
+
+
+def test_the_recipes_that_the_readme_names_exist():
+    assert {
+        "quickstart",
+        "resnet18_cifar10",
+        "resnet50_cifar10",
+        "resnet50_cifar10_tutorial",
+    } <= set(list_recipes())
+
+
+def test_the_lesson_is_the_lesson():
+    config = load_config("resnet50_cifar10_tutorial")
+    assert (config.optimizer.lr, config.optimizer.momentum) == (0.01, 0.9)
+    assert (config.optimizer.weight_decay, config.optimizer.decay_norm_and_bias) == (1e-4, True)
+    assert (config.train.epochs, config.train.batch_size) == (50, 64)
+    assert (config.schedule.name, config.schedule.warmup) == ("constant", 0)
+    assert (config.data.normalize, config.data.flip, config.data.crop_padding) == (False, False, 0)
+    assert config.model.options == {"stem": "imagenet"}
+
+
+@pytest.mark.parametrize("name", ["quickstart", "quickstart.yaml"])
+def test_a_bare_name_finds_a_recipe(name):
+    assert find_recipe(name).is_file()
+
+
+def test_unknown_recipe_names_the_nearest():
+    assert "Did you mean 'quickstart'?" in refused(recipe="quickstrat")
+
+
+def test_overrides_change_values_of_their_type():
+    config = load_config(
+        "quickstart",
+        ("train.budget=1h30m", "optimizer.lr=1e-3", "data.flip=no", "model.options.stem=cifar"),
+    )
+    assert config.train.budget == 5400
+    assert config.optimizer.lr == 1e-3
+    assert config.data.flip is False
+    assert config.model.options["stem"] == "cifar"
+
+
+def test_null_removes_a_budget():
+    assert load_config("quickstart", ("train.budget=null",)).train.budget is None
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("train.bugdet=3m", ["unknown key 'train.bugdet'", "Did you mean 'budget'?"]),
+        ("budget=3m", ["Did you mean 'train.budget'?"]),
+        ("trian.epochs=3", ["Did you mean 'train'?"]),
+        ("schedule.name=cosin", ["expected constant or cosine", "Did you mean 'cosine'?"]),
+        ("optimizer.lr=yes", ["'optimizer.lr' is True", "expected a number"]),
+        ("optimizer.lr=abc", ["'optimizer.lr' is 'abc'"]),
+        ("optimizer.lr=-1", ["greater than 0"]),
+        ("optimizer.lr=.nan", ["finite"]),
+        ("optimizer.lr=.inf", ["finite"]),
+        ("train.epochs=2.5", ["'train.epochs' is 2.5"]),
+        ("train.epochs=0", ["greater than or equal to 1"]),
+        ("train.budget=10x", ["a duration such as 90s, 10m or 1h30m"]),
+        ("train.budget=0", ["greater than 0"]),
+        ("train.seed=", ["'train.seed'"]),
+        ("model=3", ["'model' is 3"]),
+        ("optimizer.lr=[1,", ["no valid YAML"]),
+        ("optimizer.lr", ["section.key=value"]),
+        ("=3", ["section.key=value"]),
+        ("a..b=3", ["section.key=value"]),
+        ("train.epochs.x=3", ["'train.epochs'"]),
+    ],
+)
+def test_bad_overrides_are_sentences(override, parts):
+    sentence = refused(override)
+    for part in parts:
+        assert part in sentence
+
+
+def test_an_override_below_a_value_of_the_recipe_is_refused():
+    assert "is a value, not a section" in refused("train.budget.x=3", recipe="quickstart")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("model: {name: a, name: b}", "stands there twice"),
+        ("- 1\n- 2", "expected sections"),
+        ("just a text", "expected sections"),
+        ("model: [", "no valid YAML"),
+        ("model: !!python/object/apply:os.system ['true']", "no valid YAML"),
+        ("nonsense: 1", "unknown key 'nonsense'"),
+    ],
+)
+def test_bad_files_are_sentences(text, part, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    assert part in refused(recipe=str(path))
+
+
+def test_a_binary_file_is_no_recipe(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    assert "no text file" in refused(recipe=str(path))
+
+
+def test_an_empty_file_and_empty_sections_give_the_defaults(tmp_path):
+    path = tmp_path / "empty.yaml"
+    for text in ("", "model:\ntrain:\n"):
+        path.write_text(text)
+        assert load_config(path) == load_config()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5m", 90), (45, 45)]
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+_names = st.text(max_size=8)
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+)
+_sections = st.sampled_from(["model", "data", "optimizer", "schedule", "train", "run", "x"])
+_keys = st.sampled_from(["name", "lr", "epochs", "budget", "seed", "options", "final", "x", ""])
+
+
+# The first example is slow: hypothesis builds its table of characters.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(_sections, st.dictionaries(_keys, _values) | _values))
+def test_any_input_is_a_config_or_a_sentence(values):
+    with contextlib.suppress(ConfigError):
+        assert config_from_dict(values).optimizer.lr > 0

@@ -1,0 +1,138 @@
+"""Paces on a clock of our own: hours pass in microseconds, at speeds that change."""
+
+import random
+
+import pytest
+
+from paddle_resnet.errors import TrainingError
+from paddle_resnet.training.pace import BudgetPace, EpochPace
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=10**9):
+    """Play the part of `fit` and of the job: rounds of steps, evaluations, the test set."""
+    pace.begin()
+    clock.now += 3 * eval_image_seconds() * 100  # measuring takes time too
+    pace.evaluation_took(eval_image_seconds() * 100, 100)
+    if isinstance(pace, BudgetPace):
+        pace.plan(5000)
+        rounds = pace.rounds
+    else:
+        rounds = pace.evaluations
+    pace.on_train_begin()
+    progress = [pace.progress]
+    for epoch in range(rounds):
+        pace.on_epoch_begin(epoch)
+        for step in range(epoch_steps):
+            clock.now += step_seconds()
+            pace.on_train_batch_end(step, {"batch_size": batch})
+            progress.append(pace.progress)
+            if pace.round_is_over():
+                break
+        pace.on_eval_begin()
+        clock.now += pace.validation_images * eval_image_seconds()
+        pace.on_eval_end()
+        pace.on_epoch_end(epoch)
+        clock.now += 0.3  # files
+    clock.now += pace.test_images * eval_image_seconds()
+    return progress
+
+
+@pytest.mark.parametrize("budget", [60, 300, 1200, 36000])
+@pytest.mark.parametrize("steps", [40, 400, 4000])
+def test_a_budget_is_kept_within_5_percent(budget, steps):
+    clock = Clock()
+    noise = random.Random(budget)
+    pace = BudgetPace(budget, test_images=10000, clock=clock)
+    drive(pace, clock, lambda: budget / steps * noise.uniform(0.8, 1.3), lambda: budget / 1e5)
+    assert pace.elapsed == pytest.approx(budget, rel=0.05)
+
+
+def test_a_budget_is_kept_when_the_machine_becomes_half_as_fast():
+    clock = Clock()
+    pace = BudgetPace(1200, test_images=10000, clock=clock)
+    slow = lambda: 2 if clock.now > 1500 else 1  # noqa: E731
+    drive(pace, clock, lambda: 0.5 * slow(), lambda: 0.005 * slow())
+    assert pace.elapsed == pytest.approx(1200, rel=0.05)
+
+
+def test_progress_of_a_budget_climbs_from_0_to_nearly_1():
+    clock = Clock()
+    pace = BudgetPace(300, test_images=10000, clock=clock)
+    progress = drive(pace, clock, lambda: 0.5, lambda: 0.004)
+    assert progress[0] == 0
+    assert progress[-1] == pytest.approx(1, abs=0.02)
+    # Estimates may be corrected, but never by much: the learning rate must not jump.
+    assert all(b - a > -0.02 for a, b in zip(progress, progress[1:]))
+
+
+def test_evaluations_during_training_take_a_tenth_of_the_budget_at_most():
+    for cost in (0.0001, 0.001, 0.01, 0.05):
+        pace = BudgetPace(1200, test_images=1000, clock=Clock())
+        pace.evaluation_took(cost * 100, 100)
+        pace.plan(5000)
+        assert pace.evaluations * pace.validation_images * cost <= 120 * 1.001
+        assert pace.evaluations >= 2
+
+
+def test_a_budget_without_validation_images_has_rounds_all_the_same():
+    clock = Clock()
+    pace = BudgetPace(100, test_images=0, clock=clock)
+    pace.evaluation_took(1, 1000)
+    pace.plan(0)
+    assert (pace.validation_images, pace.evaluations) == (0, 0)
+    pace.begin()
+    steps = []
+    for epoch in range(pace.rounds):
+        pace.on_epoch_begin(epoch)
+        count = 0
+        while True:
+            clock.now += 0.1
+            pace.on_train_batch_end(count, {"batch_size": 1})
+            count += 1
+            if pace.round_is_over():
+                break
+        steps.append(count)
+        pace.on_epoch_end(epoch)
+    assert pace.train_seconds == pytest.approx(100, rel=0.02)
+    assert max(steps) - min(steps) <= 2
+
+
+def test_a_budget_that_the_test_set_alone_would_use_up_is_refused():
+    pace = BudgetPace(60, test_images=10000, clock=Clock())
+    pace.evaluation_took(1, 100)
+    with pytest.raises(TrainingError, match="leaves no time to train"):
+        pace.plan(5000)
+
+
+def test_epochs_expect_their_end():
+    clock = Clock()
+    pace = EpochPace(30, validation_images=100, evaluations=3, test_images=200, clock=clock)
+    assert pace.remaining is None
+    pace.begin()
+    pace.evaluation_took(1, 100)
+    pace.on_epoch_begin(0)
+    for step in range(10):
+        clock.now += 2
+        pace.on_train_batch_end(step, {"batch_size": 64})
+    assert pace.progress == pytest.approx(1 / 3)
+    assert pace.images_per_second == pytest.approx(32)
+    assert pace.remaining == pytest.approx(20 * 2 + 3 * 1 + 2)
+
+
+def test_state_goes_on_in_another_process():
+    clock = Clock()
+    first = BudgetPace(100, test_images=10, clock=clock)
+    drive(first, clock, lambda: 1.0, lambda: 0.001, epoch_steps=5)
+    second = BudgetPace(100, test_images=10, clock=Clock())
+    second.load_state(first.state())
+    second.begin()
+    assert second.elapsed == pytest.approx(first.elapsed)
+    assert (second.steps, second.rounds_done) == (first.steps, first.rounds_done)
