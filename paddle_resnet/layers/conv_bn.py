@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from paddle import Tensor, nn
-from paddle.nn import functional as F
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError
+from .activation import Activation, add_act, make_activation
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "leaky_relu": F.leaky_relu,
-}
+NormLayer = Callable[..., nn.Layer]
 
 
 class ConvBNLayer(nn.Layer):
@@ -28,9 +24,8 @@ class ConvBNLayer(nn.Layer):
     convolution's output itself: a fused implementation replaces exactly this method.
 
     In state dicts the unit uses the names that torchvision and ``paddle.vision`` give the two
-    layers: a unit named ``conv2`` saves ``conv2.weight`` and ``bn2.weight``, one named
-    ``downsample`` saves ``downsample.0.weight`` and ``downsample.1.weight``, any other ``X``
-    saves ``X.conv.weight`` and ``X.bn.weight``.
+    layers: a unit named ``conv2`` saves ``conv2.weight`` and ``bn2.weight``, any other ``X`` saves
+    ``X.conv.weight`` and ``X.bn.weight``, and ``names`` sets both.
 
     Args:
         num_channels (int): channels of the input.
@@ -38,19 +33,27 @@ class ConvBNLayer(nn.Layer):
         filter_size (int): height and width of the kernel.
         stride (int): of the convolution. Default: 1.
         groups (int): of the convolution. Default: 1.
-        act (str, optional): ``relu``, ``gelu``, ``silu``, ``leaky_relu`` or None. Default: None.
+        act: ``relu``, ``gelu``, ``silu``, ``leaky_relu``, a function, a Layer class such as
+            ``nn.PReLU``, or None. Default: None.
         dilation (int): of the convolution. Default: 1.
-        norm_layer (callable): makes the normalisation from a channel count.
+        padding (int | str, optional): zeros on each side, or ``"same"``: TensorFlow's, which puts
+            the odd one at the bottom right. Default: ``dilation * (filter_size - 1) // 2``.
+        bias (bool): whether the convolution has one. Default: False.
+        norm_layer (callable, optional): makes the normalisation from a channel count; None for no
+            normalisation. With ``NHWC`` it is also given ``data_format``.
             Default: ``paddle.nn.BatchNorm2D``.
+        data_format (str): ``NCHW`` or ``NHWC``, of input and output. Default: ``NCHW``.
+        names (pair of str, optional): what conv and bn are called in the state dict, next to the
+            unit's own name.
 
     Shape:
         - x: ``[N, num_channels, H, W]``, float32.
         - residual: the output's shape, or None.
-        - output: ``[N, num_filters, ceil(H / stride), ceil(W / stride)]`` (odd kernels, padding
-          ``dilation * (filter_size - 1) // 2``).
+        - output: ``[N, num_filters, ceil(H / stride), ceil(W / stride)]`` (odd kernels, default
+          padding).
 
     Raises:
-        ModelError: ``act`` is unknown.
+        ModelError: ``act`` is unknown, or channels that ``groups`` does not divide.
     """
 
     def __init__(
@@ -60,18 +63,25 @@ class ConvBNLayer(nn.Layer):
         filter_size: int,
         stride: int = 1,
         groups: int = 1,
-        act: Optional[str] = None,
+        act: Activation = None,
         *,
         dilation: int = 1,
-        norm_layer: Callable[[int], nn.Layer] = nn.BatchNorm2D,
+        padding: Union[int, str, None] = None,
+        bias: bool = False,
+        norm_layer: Optional[NormLayer] = nn.BatchNorm2D,
+        data_format: str = "NCHW",
+        names: Optional[tuple[str, str]] = None,
     ) -> None:
         super().__init__()
-        if act is not None and act not in ACTIVATIONS:
+        if groups < 1 or num_channels % groups or num_filters % groups:
             raise ModelError(
-                f"unknown activation '{act}', expected one of {', '.join(ACTIVATIONS)} or None."
-                + nearest(str(act), ACTIVATIONS)
+                f"a convolution from {num_channels} to {num_filters} channels cannot have {groups} "
+                "groups: both numbers must be multiples of it."
             )
-        self.act = act
+        if padding == "same" and dilation > 1:
+            raise ModelError("padding 'same' and dilation do not go together in Paddle.")
+        self.act = make_activation(act)
+        self.names = names
         # Fan-out keeps the variance of the gradients through the depth (He et al. 2015,
         # arXiv:1502.01852, section 2.2); it is what the published ResNets start from.
         fan_out = filter_size * filter_size * num_filters // groups
@@ -80,26 +90,25 @@ class ConvBNLayer(nn.Layer):
             num_filters,
             filter_size,
             stride=stride,
-            padding=dilation * (filter_size - 1) // 2,
+            padding=dilation * (filter_size - 1) // 2 if padding is None else padding,
             dilation=dilation,
             groups=groups,
             weight_attr=nn.initializer.KaimingNormal(fan_in=fan_out),
-            bias_attr=False,
+            bias_attr=None if bias else False,
+            data_format=data_format,
         )
-        self.bn = norm_layer(num_filters)
+        self.bn = None if norm_layer is None else make_norm(norm_layer, num_filters, data_format)
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
         """Return ``act(bn(conv(x)) + residual)``."""
-        y = self.bn(self.conv(x))
-        if residual is not None:
-            y = y + residual
-        return y if self.act is None else ACTIVATIONS[self.act](y)
+        y = self.conv(x)
+        return add_act(y if self.bn is None else self.bn(y), residual, self.act)
 
     def extra_repr(self) -> str:
         """Name the activation in ``print(network)``."""
         return f"act={self.act}"
 
-    # The two methods below give the inner layers their public names, at whatever depth the unit
+    # The methods below give the inner layers their public names, at whatever depth the unit
     # sits and whoever asks: state_dict, set_state_dict, paddle.save, jit.save, named_parameters.
 
     def _state_dict_impl(  # type: ignore[override]
@@ -108,7 +117,7 @@ class ConvBNLayer(nn.Layer):
         own = super()._state_dict_impl(None, include_sublayers, "", *args, **kwargs)
         destination = OrderedDict() if destination is None else destination
         for name, value in own.items():
-            destination[_public_name(structured_name_prefix, name)] = value
+            destination[self._public_name(structured_name_prefix, name)] = value
         return destination
 
     def named_sublayers(
@@ -118,16 +127,22 @@ class ConvBNLayer(nn.Layer):
         if include_self:
             yield prefix, self
         for name, layer in super().named_sublayers("", False, *args, **kwargs):
-            yield _public_name(prefix + "." if prefix else "", name), layer
+            yield self._public_name(prefix + "." if prefix else "", name), layer
+
+    def _public_name(self, prefix: str, name: str) -> str:
+        """Turn ``("layer1.0.conv2.", "bn.weight")`` into ``"layer1.0.bn2.weight"``."""
+        head, dot, unit = prefix[:-1].rpartition(".")
+        part, _, rest = name.partition(".")
+        names = self.names
+        if names is None and re.fullmatch(r"conv\d+", unit):
+            names = (unit, unit.replace("conv", "bn"))
+        if names is None or part not in ("conv", "bn"):
+            return prefix + name
+        return head + dot + names[part == "bn"] + ("." + rest if rest else "")
 
 
-def _public_name(prefix: str, name: str) -> str:
-    """Turn ``("layer1.0.conv2.", "bn.weight")`` into ``"layer1.0.bn2.weight"``."""
-    head, dot, unit = prefix[:-1].rpartition(".")
-    part, _, rest = name.partition(".")
-    if unit.startswith("conv"):
-        part = unit if part == "conv" else "bn" + unit[len("conv") :]
-        prefix = head + dot
-    elif unit == "downsample":
-        part = "0" if part == "conv" else "1"
-    return prefix + part + ("." + rest if rest else "")
+def make_norm(norm_layer: NormLayer, channels: int, data_format: str) -> nn.Layer:
+    """Make a normalisation; the layout is only said where it is not Paddle's default."""
+    if data_format == "NCHW":
+        return norm_layer(channels)
+    return norm_layer(channels, data_format=data_format)

@@ -1,33 +1,78 @@
-"""Networks by name. A network is an entry: a function that fills in the one class's options."""
+"""Networks by name. A network is a row: a class, its options, and where it comes from."""
 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import inspect
-from typing import Callable
+import re
+from dataclasses import dataclass
+from typing import Any, Callable
 
-from paddle import nn
+import paddle
 
 from ..errors import ModelError, nearest
-from .resnet import ResNet
+from .counting import count
+from .network import Network
 
-_BUILDERS: dict[str, Callable[..., nn.Layer]] = {}
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table of networks."""
+
+    network: type
+    source: str
+    input_size: int
+    options: dict[str, Any]
 
 
-def register(builder: Callable[..., nn.Layer]) -> Callable[..., nn.Layer]:
-    """Add a function to the registry, under its own name (a decorator)."""
-    _BUILDERS[builder.__name__] = builder
-    return builder
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a network is, in numbers, with the options of its entry."""
+
+    name: str
+    #: Trainable ones; running statistics are counted apart.
+    parameters: int
+    statistics: int
+    #: Multiply-accumulates for one image of ``input_size`` x ``input_size``.
+    macs: int
+    #: Convolutions on the main path; those on shortcuts; linear layers.
+    convolutions: int
+    projections: int
+    linears: int
+    input_size: int
+    num_classes: int
+    source: str
+
+
+_TABLE: dict[str, Entry] = {}
+
+
+def add(
+    name: str, network: type, source: str, input_size: int = 224, **options: object
+) -> Callable[..., Network]:
+    """Add a row to the table and return the function that builds its network."""
+    _TABLE[name] = Entry(network, source, input_size, options)
+
+    def build(*args: int, **options: object) -> Network:
+        return create_model(name, **dict(zip(("num_classes",), args)), **options)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = (
+        f"Build {name}; options as of :class:`{network.__name__}`, num_classes first.\n\n"
+        f"    Source: {source}."
+    )
+    return build
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of all networks that match a shell pattern, by family and depth."""
-    names = fnmatch.filter(_BUILDERS, pattern)
-    return sorted(names, key=lambda name: [(len(t), t) for t in name.split("_")])
+    names = fnmatch.filter(_TABLE, pattern)
+    return sorted(names, key=lambda name: [t.zfill(5) for t in re.findall(r"\d+|\D+", name)])
 
 
-def create_model(name: str, **options: object) -> nn.Layer:
-    """Build a network by name; the options are those of its class.
+def create_model(name: str, **options: object) -> Network:
+    """Build a network by name; the options are those of its class and win over those of its entry.
 
     Args:
         name (str): one of :func:`list_models`.
@@ -36,46 +81,46 @@ def create_model(name: str, **options: object) -> nn.Layer:
     Raises:
         ModelError: the name or an option is unknown; says what comes nearest.
     """
-    if name not in _BUILDERS:
-        raise ModelError(
-            f"unknown network '{name}', expected one of {', '.join(list_models())}."
-            + nearest(str(name), _BUILDERS)
-        )
-    known = [p for p in inspect.signature(ResNet.__init__).parameters if p != "self"]
+    entry = _entry(name)
+    known = [p for p in inspect.signature(entry.network.__init__).parameters if p != "self"]
     for option in options:
         if option not in known:
             raise ModelError(
                 f"{name} has no option '{option}', expected one of {', '.join(known)}."
                 + nearest(option, known)
             )
-    return _BUILDERS[name](**options)
+    return entry.network(**{**entry.options, **options})
 
 
-@register
-def resnet18(num_classes: int = 1000, **options: object) -> ResNet:
-    """ResNet-18: 17 convolutions in basic blocks, one linear layer (arXiv:1512.03385)."""
-    return ResNet(18, num_classes=num_classes, **options)
+@functools.cache
+def model_info(name: str) -> ModelInfo:
+    """Return the counts and the source of a network, as its row of the table defines it.
+
+    Raises:
+        ModelError: the name is unknown.
+    """
+    entry = _entry(name)
+    with paddle.LazyGuard():  # shapes are enough: no weights are drawn
+        network = create_model(name)
+    table = count(network, (3, entry.input_size, entry.input_size))
+    return ModelInfo(
+        name=name,
+        parameters=table.total("parameters"),
+        statistics=table.total("statistics"),
+        macs=table.total("macs"),
+        convolutions=table.layers("conv"),
+        projections=table.layers("projection"),
+        linears=table.layers("linear"),
+        input_size=entry.input_size,
+        num_classes=network.num_classes,
+        source=entry.source,
+    )
 
 
-@register
-def resnet34(num_classes: int = 1000, **options: object) -> ResNet:
-    """ResNet-34: 33 convolutions in basic blocks, one linear layer (arXiv:1512.03385)."""
-    return ResNet(34, num_classes=num_classes, **options)
-
-
-@register
-def resnet50(num_classes: int = 1000, **options: object) -> ResNet:
-    """ResNet-50: 49 convolutions in bottlenecks, one linear layer (arXiv:1512.03385, v1.5)."""
-    return ResNet(50, num_classes=num_classes, **options)
-
-
-@register
-def resnet101(num_classes: int = 1000, **options: object) -> ResNet:
-    """ResNet-101: 100 convolutions in bottlenecks, one linear layer (arXiv:1512.03385, v1.5)."""
-    return ResNet(101, num_classes=num_classes, **options)
-
-
-@register
-def resnet152(num_classes: int = 1000, **options: object) -> ResNet:
-    """ResNet-152: 151 convolutions in bottlenecks, one linear layer (arXiv:1512.03385, v1.5)."""
-    return ResNet(152, num_classes=num_classes, **options)
+def _entry(name: str) -> Entry:
+    if name not in _TABLE:
+        raise ModelError(
+            f"unknown network '{name}', expected one of {', '.join(list_models())}."
+            + nearest(str(name), _TABLE)
+        )
+    return _TABLE[name]

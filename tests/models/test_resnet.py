@@ -145,7 +145,7 @@ def test_list_models_orders_by_depth_and_takes_patterns():
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: create_model("resnet5O"), "unknown network 'resnet5O'.*Did you mean 'resnet50'"),
+        (lambda: create_model("resnet-50"), "unknown network 'resnet-50'.*Did you mean 'resnet50'"),
         (lambda: create_model("resnet50", num_class=10), "no option 'num_class'.*'num_classes'"),
         (lambda: create_model("resnet50", stem="cifer"), "unknown stem 'cifer'.*'cifar'"),
         (lambda: create_model("resnet50", shortcut="Z"), "unknown shortcut 'Z'"),

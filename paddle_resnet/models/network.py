@@ -1,0 +1,221 @@
+"""The contract of every network here: what trainers, transfer learning and detectors rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+from paddle import Tensor, nn
+
+from ..errors import ModelError, nearest
+from ..layers.recompute import run
+
+#: Parameters in Paddle's sense which no gradient ever moves.
+STATISTICS = ("_mean", "_variance")
+
+
+class FeatureInfo(NamedTuple):
+    """One of the maps that :meth:`Network.features` can return."""
+
+    name: str
+    channels: int
+    #: How many pixels of the image one pixel of the map stands for, in each direction.
+    stride: int
+
+
+class Network(nn.Layer):
+    """A backbone of parts in a row, global average pooling, and one linear layer ``fc``.
+
+    A subclass calls :meth:`add_part` for each part and :meth:`add_head` last.
+
+    Args:
+        num_classes (int): outputs of the linear layer; 0 leaves it out and gives the pooled
+            features.
+        data_format (str): ``NCHW`` or ``NHWC``, of the images and of all maps. Default: ``NCHW``.
+        recompute (bool | int): keep only every block's input for the backward pass (or every n-th
+            block's) and compute the rest again; see :mod:`paddle_resnet.layers.recompute`.
+            Default: False.
+
+    Attributes:
+        num_features (int): channels of the last map, inputs of the linear layer.
+        feature_info (list of FeatureInfo): the maps that :meth:`features` can return.
+    """
+
+    def __init__(
+        self, num_classes: int, data_format: str = "NCHW", recompute: Union[bool, int] = False
+    ) -> None:
+        super().__init__()
+        if not isinstance(recompute, int) or recompute < 0:
+            raise ModelError(f"recompute must be true, false or a number, got {recompute!r}.")
+        self.num_classes = _checked_classes(num_classes)
+        self.data_format = data_format
+        self.recompute = recompute
+        self.feature_info: list[FeatureInfo] = []
+        self._parts: list[str] = []
+
+    def add_part(
+        self, name: str, layer: nn.Layer, channels: int = 0, stride: Optional[int] = None
+    ) -> None:
+        """Append a part to the backbone; with a stride its output is one of the feature maps."""
+        self.add_sublayer(name, layer)
+        self._parts.append(name)
+        if stride:
+            self.feature_info.append(FeatureInfo(name, channels, stride))
+
+    def add_head(self, num_features: int, dropout: float = 0.0) -> None:
+        """Append pooling, dropout and the linear layer."""
+        self.num_features = num_features
+        self.avgpool = nn.AdaptiveAvgPool2D(1, data_format=self.data_format)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.reset_classifier(self.num_classes)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a new linear layer in place, with fresh weights; 0 for none."""
+        self.num_classes = _checked_classes(num_classes)
+        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    # Running
+
+    def run_part(self, name: str, x: Tensor) -> Tensor:
+        """Run one part; a stage block by block, so that recompute can cut between them."""
+        part = getattr(self, name)
+        if not self.recompute:
+            return part(x)
+        steps = _blocks(part)
+        for i in range(0, len(steps), self.recompute):
+            x = run(steps[i : i + self.recompute], x, checkpoint=self.training)
+        return x
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last map, ``[N, num_features, H', W']``."""
+        for name in self._parts:
+            x = self.run_part(name, x)
+        return x
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
+        return self.fc(self.dropout(self.flatten(self.avgpool(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of a batch of images."""
+        return self.forward_head(self.forward_features(x))
+
+    def features(
+        self, x: Tensor, stages: Optional[Sequence[Union[int, str]]] = None
+    ) -> list[Tensor]:
+        """Return maps from inside the network, for detection, segmentation or curiosity.
+
+        Args:
+            x: a batch of images.
+            stages (sequence, optional): names of :attr:`feature_info`, or their places counted
+                from 1. Default: all.
+
+        Returns:
+            A list of maps in the order of ``stages``; channels and strides are in
+            :attr:`feature_info`. Nothing behind the last wanted map is computed.
+
+        Raises:
+            ModelError: a stage that the network does not have.
+        """
+        names = [info.name for info in self.feature_info]
+        wanted = []
+        for stage in names if stages is None else stages:
+            if isinstance(stage, int) and 1 <= stage <= len(names):
+                stage = names[stage - 1]
+            if stage not in names:
+                raise ModelError(
+                    f"no stage {stage!r}, expected one of {', '.join(names)} or 1 to {len(names)}."
+                    + nearest(str(stage), names)
+                )
+            wanted.append(stage)
+        maps: dict[str, Tensor] = {}
+        for name in self._parts:
+            if all(stage in maps for stage in wanted):
+                break
+            x = self.run_part(name, x)
+            maps[name] = x
+        return [maps[stage] for stage in wanted]
+
+    # Training
+
+    def training_loss(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return the loss to train with: ``loss`` itself, unless the network has heads of its own.
+
+        ``model.prepare(optimizer, network.training_loss(nn.CrossEntropyLoss()))`` is right for
+        every network.
+        """
+        return loss
+
+    def freeze_backbone(self) -> None:
+        """Hold everything but the head still, running statistics included.
+
+        BN layers use their running statistics from now on and leave them as they are, also after
+        ``train()``, and wherever the network sits (``paddle.DataParallel`` calls no ``train`` of
+        its parts).
+        """
+        self._set_backbone(trainable=False)
+
+    def unfreeze_backbone(self) -> None:
+        """Undo :meth:`freeze_backbone`. Running statistics stay what they are: not trainable."""
+        self._set_backbone(trainable=True)
+
+    def _set_backbone(self, trainable: bool) -> None:
+        for name in self._parts:
+            for layer in getattr(self, name).sublayers(include_self=True):
+                if hasattr(layer, "_use_global_stats"):
+                    layer._use_global_stats = None if trainable else True
+                for key, parameter in layer._parameters.items():
+                    if parameter is not None and key not in STATISTICS:
+                        parameter.trainable = trainable
+
+    def param_groups(
+        self,
+        weight_decay: Optional[float] = None,
+        layer_decay: float = 1.0,
+        decay_norms_and_biases: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Return the trainable parameters in groups that any Paddle optimizer takes.
+
+        Args:
+            weight_decay (float, optional): of the groups. Default: None, the optimizer's own.
+            layer_decay (float): the head learns at the full rate, the last block at ``layer_decay``
+                times the rate, the block before at its square, ... (Clark et al. 2020,
+                arXiv:2003.10555, section 3.1). Default: 1, the same rate everywhere.
+            decay_norms_and_biases (bool): False leaves parameters of one dimension without weight
+                decay (He et al. 2018, arXiv:1812.01187, section 3.1). Default: True.
+
+        Returns:
+            A list of dicts: ``params``, ``learning_rate`` (a factor of the optimizer's rate), and
+            ``weight_decay`` where it is not the optimizer's own. The head comes first.
+        """
+        inside = [block for name in self._parts for block in _blocks(getattr(self, name))]
+        depths = [block.parameters() for block in inside]
+        known = {id(p) for parameters in depths for p in parameters}
+        head = [p for p in self.parameters() if id(p) not in known]
+        groups: dict[tuple[float, bool], list] = {}
+        factor = 1.0
+        for parameters in [head, *reversed([d for d in depths if d])]:
+            for p in parameters:
+                if not p.stop_gradient:
+                    decayed = decay_norms_and_biases or p.ndim > 1
+                    groups.setdefault((factor, decayed), []).append(p)
+            factor *= layer_decay
+        result = []
+        for (factor, decayed), parameters in groups.items():
+            group: dict[str, Any] = {"params": parameters, "learning_rate": factor}
+            if weight_decay is not None or not decayed:
+                group["weight_decay"] = weight_decay if decayed else 0.0
+            result.append(group)
+        return result
+
+
+def _blocks(part: nn.Layer) -> list[nn.Layer]:
+    """Return the blocks of a stage, or the part itself where it is none."""
+    return list(part) if type(part) is nn.Sequential else [part]
+
+
+def _checked_classes(num_classes: int) -> int:
+    if not isinstance(num_classes, int) or num_classes < 0:
+        raise ModelError(f"num_classes must be a whole number from 0 up, got {num_classes!r}.")
+    return num_classes
