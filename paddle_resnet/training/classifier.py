@@ -339,7 +339,10 @@ class ImageClassifier(paddle.Model):
 
     def _split(self, data: Any) -> tuple[list, list]:
         """Turn what a loader yields into lists of input and label tensors."""
-        tensors = [paddle.to_tensor(each) for each in _flatten(data)]
+        tensors = [
+            each if isinstance(each, paddle.Tensor) else paddle.to_tensor(each)
+            for each in _flatten(data)
+        ]
         count = len(self._inputs) if self._inputs else 1
         return tensors[:count], tensors[count:]
 
