@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddle_resnet.analysis import ticks
+from . import ticks
 
 SIZE = 1000
 # More points than this on a chart some 500 pixels wide cannot be told apart.
@@ -25,7 +25,8 @@ class Series:
     """A line: ``x`` and ``y`` float [n] (NaN is a gap), what to read out at each of its points.
 
     ``kind`` is the class of its look in the style sheet: ``train``, ``validation`` or ``fine``
-    (a pale line behind the others), or ``rate`` (a line without dots). ``texts`` are the values, ``places`` the moments in words.
+    (a pale line behind the others), or ``rate`` (a line without dots). ``texts`` are
+    the values and ``places`` the moments, in words.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Chart:
         x = (np.asarray(series.x, float) - left) / (right - left) * SIZE
         y = (1 - (np.asarray(series.y, float) - low) / (high - low)) * SIZE
         # Far outside the frame is as good as just outside, and keeps the file small.
-        return x, np.clip(y, -SIZE, 2 * SIZE)
+        return x, np.where(np.isfinite(y), np.clip(y, -SIZE, 2 * SIZE), np.nan)
 
 
 def _axis(ends: tuple[float, float], unit: str) -> list[Tick]:

@@ -7,9 +7,9 @@ from typing import Any, Callable
 
 import numpy as np
 
-from paddle_resnet.analysis import charts, wording
-from paddle_resnet.analysis.charts import Chart, Series
-from paddle_resnet.analysis.run import Run, position
+from . import charts, figures, wording
+from .charts import Chart, Series
+from .run import Run, position
 
 Row = dict[str, Any]
 Write = Callable[[object], str]
@@ -22,7 +22,7 @@ def training_curves(run: Run) -> list[Chart]:
     if end <= 0:
         return []
     span = (0.0, end)
-    with_percent = wording.percent
+    with_percent, period = wording.percent, figures.period(run)
     charts_ = [
         _chart(
             "loss",
@@ -59,7 +59,7 @@ def training_curves(run: Run) -> list[Chart]:
             span,
             [
                 _fine(run.steps, "images_per_second", "by step", wording.rate),
-                _epochs(run.history, "images_per_second", "epoch", "train", wording.rate),
+                _epochs(run.history, "images_per_second", period, "train", wording.rate),
             ],
             from_zero=True,
         ),

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from paddle_resnet.analysis import wording
-from paddle_resnet.analysis.intervals import wilson
-from paddle_resnet.analysis.run import Run, position
-from paddle_resnet.analysis.wording import SPACE, counted, number, percent
+from . import wording
+from .intervals import wilson
+from .run import Run, position
+from .wording import SPACE, counted, number, percent
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,29 @@ def data_name(run: Run) -> str:
     """Return the data set's name, from the result or the recipe; empty when neither tells."""
     data = run.config.get("data")
     planned = data.get("name") if isinstance(data, dict) else data
-    return str(run.part("data").get("name") or planned or "")
+    name = str(run.part("data").get("name") or planned or "")
+    return {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}.get(name, name)
+
+
+def period(run: Run) -> str:
+    """Return what lies between two evaluations: an epoch, or a round of a budgeted run."""
+    return "round" if run.part("training").get("budget") else "epoch"
 
 
 def class_names(run: Run) -> list[str]:
-    """Return a name for every class; ``class 7`` where a run knows their number only."""
+    """Return a name for every column of the predictions; ``class 7`` where a run tells none."""
     given = run.part("data").get("classes")
     names = [str(name) for name in given] if isinstance(given, list) else []
-    classes = len(names)
-    if not names and math.isfinite(number(given)):
-        classes = max(0, int(number(given)))
-    if run.predictions is not None:
-        # The probabilities decide: every column needs a name.
-        classes = run.predictions.probabilities.shape[1]
-    return [names[i] if i < len(names) else f"class {i}" for i in range(classes)]
+    columns = run.predictions.probabilities.shape[1] if run.predictions else 0
+    return [names[i] if i < len(names) else f"class {i}" for i in range(columns)]
+
+
+def class_count(run: Run) -> float:
+    """Return the number of classes, NaN when nothing tells it."""
+    if run.predictions:
+        return float(run.predictions.probabilities.shape[1])
+    given = run.part("data").get("classes")
+    return float(len(given)) if isinstance(given, list) else number(given)
 
 
 def notices(run: Run) -> list[Notice]:
@@ -87,12 +96,15 @@ def notices(run: Run) -> list[Notice]:
     kind, word = status(run)
     reason = str(run.result.get("reason") or "").strip()
     reached = _reached(run)
-    so_far = f" after {reached} over the training set" if reached else ""
+    so_far = f" {reached}" if reached else ""
     if kind == "bad":
         text = reason or "No reason was recorded; log.txt may tell."
         found.append(Notice("bad", f"The run failed{so_far}.", text))
     elif word == "Interrupted":
-        text = reason or "The figures below are those of the part that was trained."
+        text = reason or (
+            "The figures below are those of the part that was trained. "
+            "paddle-resnet train --resume, followed by this folder, goes on from there."
+        )
         found.append(Notice("warn", f"The run was interrupted{so_far}.", text))
     elif not run.result:
         text = "It is still going on, or was killed. The figures are those written until now."
@@ -124,11 +136,19 @@ def headline(run: Run) -> str:
     if math.isfinite(accuracy):
         images = number(test.get("images"))
         among = f" of {wording.count(images)} test images" if math.isfinite(images) else ""
-        return f"{percent(accuracy)}{among} recognised{took}."
+        guessing = " That is no better than guessing." if _is_chance(run, accuracy, images) else ""
+        return f"{percent(accuracy)}{among} recognised{took}.{guessing}"
     best = number(run.part("best").get("val_acc_top1"))
     if math.isfinite(best):
         return f"At best {percent(best)} of the validation images recognised{took}."
     return ""
+
+
+def _is_chance(run: Run, accuracy: float, images: float) -> bool:
+    classes = class_count(run)
+    if not (classes >= 2 and images >= 1 and 0 <= accuracy <= 1):
+        return False
+    return wilson(round(accuracy * images), int(images))[0] <= 1 / classes
 
 
 def card_spans(cards: list[Card]) -> list[int]:
@@ -159,7 +179,7 @@ def cards(run: Run) -> list[Card]:
     found = [*_test_cards(run, test)] if test else []
     if math.isfinite(number(best.get("val_acc_top1"))):
         epoch = number(best.get("epoch"))
-        when = f"at epoch {wording.passes(epoch)}" if math.isfinite(epoch) else ""
+        when = f"after {period(run)} {wording.passes(epoch)}" if math.isfinite(epoch) else ""
         loss = number(best.get("val_loss"))
         if math.isfinite(loss):
             when = ", ".join(filter(None, [when, f"loss {wording.decimal(loss)}"]))
@@ -177,7 +197,7 @@ def cards(run: Run) -> list[Card]:
 
 def _test_cards(run: Run, test: dict[str, Any]) -> list[Card]:
     images = number(test.get("images"))
-    classes = len(class_names(run))
+    classes = class_count(run)
     found = []
     for key, label in (("acc_top1", "Test accuracy"), ("acc_top5", "Test accuracy, top 5")):
         accuracy = number(test.get(key))
@@ -237,7 +257,10 @@ def _reached(run: Run) -> str:
     epochs = _first(run.part("training").get("epochs"), position(last) if last else None)
     if not math.isfinite(epochs):
         return ""
-    return f"{wording.passes(epochs)} {'pass' if epochs == 1 else 'passes'}"
+    if epochs == 0:
+        return "before the training began"
+    passes = "pass" if epochs == 1 else "passes"
+    return f"after {wording.passes(epochs)} {passes} over the training set"
 
 
 def _first(*values: object) -> float:

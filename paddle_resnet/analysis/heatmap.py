@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddle_resnet.analysis import wording
-from paddle_resnet.analysis.pictures import png_data_uri
+from . import wording
+from .pictures import png_data_uri
 
 # Numbers in more cells than this cannot be read on any screen.
 MOST_CELLS_ACROSS = 20

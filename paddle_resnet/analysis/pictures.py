@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from paddle_resnet.analysis.run import Predictions
+from .run import Predictions
 
 MOST_MISTAKES = 24
 # Larger images are scaled down to this: the page must stay light enough to mail.

@@ -18,17 +18,19 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from paddle_resnet.analysis import figures, heatmap, pictures, wording
-from paddle_resnet.analysis.calibration import expected_calibration_error, reliability
-from paddle_resnet.analysis.confusion import class_scores, confusion_matrix, most_confused
-from paddle_resnet.analysis.curves import training_curves
-from paddle_resnet.analysis.intervals import wilson
-from paddle_resnet.analysis.run import Run, read_run
-from paddle_resnet.analysis.settings import environment_facts, recipe_groups
-from paddle_resnet.files import atomic_write_bytes
+from ..files import atomic_write_bytes
+from . import figures, heatmap, pictures, wording
+from .calibration import expected_calibration_error, reliability
+from .confusion import class_scores, confusion_matrix, most_confused
+from .curves import training_curves
+from .intervals import wilson
+from .run import Run, read_run
+from .settings import environment_facts, recipe_groups
 
 NAME = "report.html"
 MOST_PAIRS = 12
+# The matrix of more classes takes too much memory, here and in the reader's browser.
+MOST_CLASSES = 2000
 
 
 def write_report(run_dir: str | Path) -> Path:
@@ -56,10 +58,11 @@ def render_report(run: Run) -> str:
     notes = list(run.notes)
     outcome = _outcome(run, names, notes)
     script = _template_text("report.js")
-    return _templates().get_template("report.html.j2").render(
+    template = _templates().get_template("report.html.j2")
+    return template.render(
         run=run,
-        style=Markup(_template_text("report.css")),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=Markup(_template_text("report.css")),
+        script=Markup(script),
         # The page allows this very script and no other, should an escape ever be forgotten.
         script_hash=_hash(script),
         network=figures.network_name(run),
@@ -69,13 +72,13 @@ def render_report(run: Run) -> str:
         headline=figures.headline(run),
         cards=cards,
         spans=figures.card_spans(cards),
+        period=figures.period(run),
         curves=curves,
         curves_json=_json_block([chart.data() for chart in curves]),
         recipe=recipe_groups(run.config),
         facts=environment_facts(run.environment),
         command=_command(run.environment.get("command")),
         notes=notes,
-        wording=wording,
         **outcome,
     )
 
@@ -88,8 +91,11 @@ def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
     predicted = said.probabilities.argmax(axis=1)
     right = predicted == said.labels
     _compare_accuracy(run, float(right.mean()), notes)
+    small = len(names) <= MOST_CLASSES
+    if not small:
+        notes.append(f"{wording.count(len(names))} classes are too many for a confusion matrix.")
     return {
-        "matrix": _matrix(said.labels, predicted, names),
+        "matrix": _matrix(said.labels, predicted, names) if small else None,
         "calibration": _calibration(said.probabilities.max(axis=1).astype(np.float64), right),
         "mistakes": pictures.confident_mistakes(said, names),
     }
@@ -159,7 +165,7 @@ def _json_block(value: object) -> Markup:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped above
+    return Markup(text)
 
 
 def _hash(script: str) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from paddle_resnet.analysis import wording
-from paddle_resnet.errors import UserError
+from ..errors import UserError
+from . import wording
 
 # A folder with none of these was not written by `paddle-resnet train`.
 SIGNS = ("config.yaml", "environment.json", "history.jsonl", "steps.jsonl", "result.json")
@@ -196,9 +196,7 @@ def _predictions(run: Run) -> Predictions | None:
     return Predictions(labels, probabilities, mistakes, images)
 
 
-def _mistakes(
-    run: Run, arrays: dict[str, np.ndarray], total: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _mistakes(run: Run, arrays: dict[str, np.ndarray], total: int) -> tuple[np.ndarray, np.ndarray]:
     mistakes, images = arrays.get("mistakes"), arrays.get("mistake_images")
     if (
         mistakes is None

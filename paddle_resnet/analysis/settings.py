@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from paddle_resnet.analysis import wording
+from . import wording
 
 _FACTS = {
     "date": "Date",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from paddle_resnet.analysis import wording
+from . import wording
 
 
 def nice_ticks(low: float, high: float, most: int = 7, around: bool = False) -> list[float]:

@@ -17,11 +17,19 @@ import time
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-OPTIONS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage --remote-debugging-pipe"
-).split()
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-pipe",
+]
 
 
 def find() -> str | None:
@@ -33,13 +41,13 @@ class Browser:
     """One page in one browser; use it as a context manager."""
 
     def __init__(self, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._folder = tempfile.mkdtemp()
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
         # The browser wants its pipe on descriptors 3 and 4, which only a shell can promise.
         shell = f'exec 3<&{to_browser} 4>&{from_browser}; exec "$@"'
         self._process = subprocess.Popen(
-            ["bash", "-c", shell, "-", find(), *OPTIONS, f"--user-data-dir={self._folder.name}"],
+            ["bash", "-c", shell, "-", find(), *OPTIONS, f"--user-data-dir={self._folder}"],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -78,7 +86,7 @@ class Browser:
             self._process.wait()
         with contextlib.suppress(OSError):
             os.close(self._read)
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def look(self, width: int, height: int, dark: bool = False, media: str = "") -> None:
         """Set the size of the window in CSS pixels, and the colour scheme that is preferred."""
@@ -99,8 +107,10 @@ class Browser:
         self._until(lambda e: e.get("method") == "Page.loadEventFired")
 
     def run(self, script: str) -> object:
-        """Return the value of a JavaScript expression."""
-        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of a JavaScript expression, or of the promise that it makes."""
+        answer = self.send(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description"))
         return answer["result"].get("value")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SECONDS_PER_STEP = 0.05
 CONFIG = {
     "name": "demo",

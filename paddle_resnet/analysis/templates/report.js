@@ -64,6 +64,11 @@
     const room = chart.area.clientWidth, width = chart.readout.offsetWidth, at = x * room;
     const left = at + 12 + width <= room ? at + 12 : at - 12 - width >= 0 ? at - 12 - width : Math.max(0, Math.min(room - width, at - width / 2));
     chart.readout.style.left = left + "px";
+    // Away from the values it speaks of.
+    const shown = chart.marks.filter(function (m) { return !m.hidden; }).map(function (m) { return parseFloat(m.style.top); });
+    const low = shown.length && shown.reduce(function (a, b) { return a + b; }, 0) / shown.length < 50;
+    chart.readout.style.top = low ? "auto" : "";
+    chart.readout.style.bottom = low ? ".4rem" : "auto";
     chart.area.setAttribute("aria-valuenow", Math.round(x * 100));
     chart.area.setAttribute("aria-valuetext", (place || "") + ": " + rows.map(function (r) { return r.join(" "); }).join(", "));
   }
