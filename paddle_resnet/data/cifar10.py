@@ -31,6 +31,7 @@ CLASSES = (
     "truck",
 )
 SAMPLE = "sample"  # as `root`: the bundled sample, asked for by name
+CACHE = "the verified copy in the cache"
 DATA_VARIABLE = "PADDLE_RESNET_DATA"
 
 Notify = Callable[[str], None]
@@ -44,7 +45,7 @@ class Cifar10Data:
     train_labels: np.ndarray  # int64 [50000 (2000)]
     test_images: np.ndarray  # uint8 [10000 (500), 3, 32, 32]
     test_labels: np.ndarray  # int64 [10000 (500)]
-    source: str  # where it came from, for people
+    source: str  # where it came from, for people; never a whole path, so that reports can show it
     is_sample: bool
     classes: tuple[str, ...] = CLASSES
 
@@ -95,7 +96,7 @@ def load_cifar10(
             raise DataError("The sample was asked for, but only the full CIFAR-10 is of use here.")
         return _sample()
     if given:
-        return _data(_read_given(given), given, is_sample=False)
+        return _data(_read_given(given), _name(given), is_sample=False)
     try:
         arrays, source = _search(download, notify)
     except DataError:
@@ -106,7 +107,7 @@ def load_cifar10(
             "ships with paddle_resnet (2,000 training and 500 test images)."
         )
         return _sample()
-    if source != str(cache_file.cache_path()):
+    if source != CACHE:
         _keep(arrays, notify)
     return _data(arrays, source, is_sample=False)
 
@@ -131,8 +132,8 @@ def fetch(
     given = _given(root)
     if given == SAMPLE:
         raise DataError("The sample is inside the package; there is nothing to fetch.")
-    arrays, source = (_read_given(given), given) if given else _search(download, notify)
-    written = source != str(path)
+    arrays, source = (_read_given(given), _name(given)) if given else _search(download, notify)
+    written = source != CACHE
     if written:
         try:
             cache_file.write(path, arrays)
@@ -155,6 +156,10 @@ def _given(root: Optional[PathLike]) -> str:
     return os.fspath(root) if root is not None else os.environ.get(DATA_VARIABLE, "")
 
 
+def _name(given: str) -> str:
+    return f"the given {Path(given).expanduser().resolve().name}"
+
+
 def _read_given(given: str) -> Arrays:
     try:
         arrays = formats.read(Path(given).expanduser())
@@ -168,7 +173,7 @@ def _search(download: bool, notify: Notify) -> tuple[Arrays, str]:
     """Try every source in turn; return verified arrays and the name of their source."""
     cache = cache_file.cache_path()
     sources: list[tuple[str, Callable[[Notify], Arrays]]] = [
-        (str(cache), lambda _: cache_file.read(cache)),
+        (CACHE, lambda _: cache_file.read(cache)),
         ("Paddle's dataset cache", from_paddle_cache),
         ("AI Studio's mounted data", from_ai_studio),
     ]
@@ -183,12 +188,12 @@ def _search(download: bool, notify: Notify) -> tuple[Arrays, str]:
             arrays = read(notify)
             verify(arrays)
             return arrays, source
-        except FileNotFoundError as error:
-            failures.append(f"{source}: {error}")
         except (DataError, OSError) as error:
-            # Worth a line of its own: the user may think that this source works.
-            notify(f"CIFAR-10 cannot be taken from {source}: {error}")
-            failures.append(f"{source}: {error}")
+            where = f"{source} ({cache})" if source == CACHE else source
+            failures.append(f"{where}: {error}")
+            # One that is there and fails is worth a line: the user may think that it works.
+            if not isinstance(error, FileNotFoundError):
+                notify(f"CIFAR-10 cannot be taken from {where}: {error}")
     if not download:
         failures.append("the network: not allowed")
     raise DataError("The full CIFAR-10 was not found. Tried: " + " | ".join(failures))

@@ -35,7 +35,8 @@ def pickled(images, labels):
 
 def pack(path, members, mode="w:gz"):
     """Write a tar; a member is bytes, or a TarInfo that is taken as it is."""
-    with tarfile.open(path, mode) as archive:
+    options = {"compresslevel": 1} if mode == "w:gz" else {}
+    with tarfile.open(path, mode, **options) as archive:
         for name, content in members.items():
             if isinstance(content, tarfile.TarInfo):
                 archive.addfile(content)

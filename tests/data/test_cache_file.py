@@ -51,7 +51,7 @@ from pathlib import Path
 from paddle_resnet.data import bundled, cache_file
 from paddle_resnet.data.fingerprint import verify
 sample = bundled.load_sample()
-for _ in range(8):
+for _ in range(5):
     cache_file.write(Path(sys.argv[1]), sample)
     verify(cache_file.read(Path(sys.argv[1])), bundled.SAMPLE)
 """

@@ -82,7 +82,7 @@ def test_a_folder_of_other_things_says_what_was_expected(tmp_path):
 def test_a_missing_batch_is_named(tmp_path, batches):
     rest = {name: content for name, content in batches.items() if name != "data_batch_3"}
     with pytest.raises(DataError, match="lacks data_batch_3"):
-        formats.read(pack(tmp_path / "cifar.tar.gz", rest))
+        formats.read(pack(tmp_path / "cifar.tar", rest, "w"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_paths_inside_an_archive_lead_nowhere(tmp_path, batches, sample):
     folder.mkdir()
     before = set(tmp_path.rglob("*"))
     members = {f"../../{name}": content for name, content in batches.items()}
-    path = pack(folder / "cifar.tar.gz", members)
+    path = pack(folder / "cifar.tar", members, "w")
     assert same(formats.read(path), sample)
     assert set(tmp_path.rglob("*")) == before | {path}
 
@@ -139,7 +139,7 @@ def test_links_inside_an_archive_are_not_followed(tmp_path, batches):
     link = tarfile.TarInfo("test_batch")
     link.type, link.linkname = tarfile.SYMTYPE, str(secret)
     with pytest.raises(DataError, match="lacks test_batch"):
-        formats.read(pack(tmp_path / "cifar.tar.gz", {**batches, "test_batch": link}))
+        formats.read(pack(tmp_path / "cifar.tar", {**batches, "test_batch": link}, "w"))
 
 
 def test_archives_that_would_fill_the_memory_are_refused(tmp_path):
@@ -176,14 +176,14 @@ def test_a_malicious_batch_names_itself_and_runs_nothing(tmp_path, batches):
 
     members = {**batches, "data_batch_2": pickle.dumps(Malicious())}
     with pytest.raises(DataError, match=r"data_batch_2 in .* was refused: it asks to run"):
-        formats.read(pack(tmp_path / "cifar.tar.gz", members))
+        formats.read(pack(tmp_path / "cifar.tar", members, "w"))
     assert not (tmp_path / "trace").exists()
 
 
 def test_wrong_pixels_do_not_pass_for_the_sample(tmp_path, batches, sample):
     wrong = {**batches, "test_batch": pickled(255 - sample.test_images, sample.test_labels)}
     with pytest.raises(DataError):
-        verify(formats.read(pack(tmp_path / "cifar.tar.gz", wrong)))
+        verify(formats.read(pack(tmp_path / "cifar.tar", wrong, "w")))
 
 
 def test_a_path_through_a_file_cannot_be_read(tmp_path):
