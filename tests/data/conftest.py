@@ -1,15 +1,14 @@
 """Real images for the tests of data/: the bundled sample, also packed as the official archive."""
 
 import functools
-import io
-import pickle
-import tarfile
 
 import numpy as np
 import pytest
+from cifar_files import pack, pickled
 
 from paddle_resnet.data import bundled, cifar10
 from paddle_resnet.data.fingerprint import Arrays, verify
+from paddle_resnet.data.sources import disk
 
 
 @pytest.fixture(scope="session")
@@ -28,25 +27,6 @@ def batches(sample):
     return {name: pickled(*part) for name, part in zip(names, parts)}
 
 
-def pickled(images, labels):
-    batch = {b"data": images.reshape(len(images), -1), b"labels": labels.tolist()}
-    return pickle.dumps(batch, protocol=3)
-
-
-def pack(path, members, mode="w:gz"):
-    """Write a tar; a member is bytes, or a TarInfo that is taken as it is."""
-    options = {"compresslevel": 1} if mode == "w:gz" else {}
-    with tarfile.open(path, mode, **options) as archive:
-        for name, content in members.items():
-            if isinstance(content, tarfile.TarInfo):
-                archive.addfile(content)
-                continue
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
 @pytest.fixture(scope="session")
 def official(tmp_path_factory, batches):
     """The sample as a file like cifar-10-python.tar.gz, other files included."""
@@ -61,6 +41,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PADDLE_RESNET_DATA", raising=False)
+    monkeypatch.setattr(disk, "AI_STUDIO", tmp_path / "aistudio")
     return tmp_path / "cache"
 
 
@@ -73,7 +54,3 @@ def sample_passes_as_full(monkeypatch):
 @pytest.fixture(scope="session")
 def full():
     return cifar10.load_cifar10(allow_sample=False, download=False)
-
-
-def same(one, other):
-    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(one, other))

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import same
+from cifar_files import same
 
 from paddle_resnet.data import cache_file
 from paddle_resnet.errors import DataError

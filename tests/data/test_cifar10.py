@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import pickled, same
+from cifar_files import pickled, same
 
 from paddle_resnet.data import CIFAR10_MEAN, CIFAR10_STD, cache_file, fetch, load_cifar10
 from paddle_resnet.data.sources import disk
@@ -88,12 +88,9 @@ def test_paddles_cache_is_found_and_then_kept_as_ours(alone, official, sample_pa
     assert same(arrays_of(first), arrays_of(second))
 
 
-def test_ai_studios_mounted_data_is_found(
-    alone, official, sample_passes_as_full, monkeypatch, tmp_path
-):
-    monkeypatch.setattr(disk, "AI_STUDIO", tmp_path / "aistudio")
-    (tmp_path / "aistudio" / "data9154").mkdir(parents=True)
-    shutil.copy(official, tmp_path / "aistudio" / "data9154")
+def test_ai_studios_mounted_data_is_found(alone, official, sample_passes_as_full):
+    (disk.AI_STUDIO / "data9154").mkdir(parents=True)
+    shutil.copy(official, disk.AI_STUDIO / "data9154")
     assert load_cifar10(download=False).source == "AI Studio's mounted data"
 
 

@@ -1,12 +1,14 @@
+import gzip
 import io
 import os
+import pickle
 import subprocess
 import sys
 import tarfile
 
 import numpy as np
 import pytest
-from conftest import pack, pickled, same
+from cifar_files import pack, pickled, same
 from PIL import Image
 
 from paddle_resnet.data import cache_file, formats
@@ -153,8 +155,6 @@ def test_archives_that_would_fill_the_memory_are_refused(tmp_path):
         info = tarfile.TarInfo(name)
         info.size, info.type = size, kind
         path = tmp_path / "bomb.tar.gz"
-        import gzip
-
         path.write_bytes(gzip.compress(info.tobuf() + bytes(10_240)))
         with pytest.raises(DataError, match=message):
             formats.read(path)
@@ -171,8 +171,6 @@ def test_a_malicious_batch_names_itself_and_runs_nothing(tmp_path, batches):
     class Malicious:
         def __reduce__(self):
             return os.system, (f"touch {tmp_path / 'trace'}",)
-
-    import pickle
 
     members = {**batches, "data_batch_2": pickle.dumps(Malicious())}
     with pytest.raises(DataError, match=r"data_batch_2 in .* was refused: it asks to run"):
