@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "write a run's report.html again",
     "models": "list the networks",
     "data": "fetch a data set ahead of time",
+    "benchmark": "measure speed against Paddle as installed",
     "doctor": "what this machine is, what is used of it, what is missing",
 }
 
