@@ -14,7 +14,8 @@ from PIL import Image
 from run_fixture import CONFIG, NAMES, change_json, make_run, write_json, write_rows
 
 from paddle_resnet.analysis.intervals import wilson
-from paddle_resnet.analysis.report import write_report
+from paddle_resnet.analysis.report import render_report, write_report
+from paddle_resnet.analysis.run import read_run
 from paddle_resnet.errors import UserError
 
 HOSTILE = """</script><script>alert(1)</script>"><img src=x onerror=alert(1)>'{{7*7}}{% x %}&amp;"""
@@ -385,7 +386,7 @@ def test_a_budgeted_run_of_a_tenth_of_an_epoch(tmp_path):
 
 
 def test_a_hundred_classes_become_a_picture_with_the_same_counts(tmp_path):
-    folder = make_run(tmp_path / "run", classes=100, epochs=1)
+    folder = make_run(tmp_path / "run", classes=100, epochs=0.2)
     page = report_of(folder)
     assert page.all("table", "matrix") == []
     heat = json.loads(page.one(id="heat-data").children[0])
@@ -433,15 +434,14 @@ def test_guessing_is_called_guessing(run_dir):
     assert "they may be of different weights" in page.one("ul", "missing").text
 
 
-@pytest.mark.parametrize("value", [None, "x", [], {}, True, float("nan"), float("inf"), -1, 10**30])
+@pytest.mark.parametrize("value", [None, "x", [], True, float("nan"), -1, 10**30])
 def test_results_of_the_wrong_kind(run_dir, value):
     result = result_of(run_dir)
     (run_dir / "predictions.npz").unlink()
     for part in ("model", "data", "training", "best", "test"):
-        write_json(run_dir / "result.json", {**result, part: value})
-        report_of(run_dir)
-        write_json(run_dir / "result.json", {**result, part: dict.fromkeys(result[part], value)})
-        report_of(run_dir)
+        for wrong in (value, dict.fromkeys(result[part], value)):
+            write_json(run_dir / "result.json", {**result, part: wrong})
+            render_report(read_run(run_dir))
     row = dict.fromkeys(("epoch", "epochs", "step", "seconds", "lr", "loss", "val_loss"), value)
     for name in ("history.jsonl", "steps.jsonl"):
         write_rows(run_dir / name, [row, {**row, "epochs": 1}, row])
