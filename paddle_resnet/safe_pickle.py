@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, Callable, Optional
 
 #: More than any checkpoint of networks such as ours has (ResNet-1202 with Adam: half a million).
-MAX_OPCODES = 2_000_000
+MAX_OPCODES = 1_000_000
 #: Whole numbers beyond this could be chosen to collide in a dict and make it crawl.
 _MAX_INT_KEY = 2**60
 

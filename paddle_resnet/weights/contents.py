@@ -88,7 +88,8 @@ def contents_of(thing: Any, file_format: str, entry: Optional[str] = None) -> Co
         if name == PADDLE_TABLE:
             continue
         if tensor is None or not isinstance(name, str):
-            contents.ignored[str(name)[:80]] = "no array"
+            if isinstance(name, str) and name.isprintable() and len(name) < 80:
+                contents.ignored[name] = "no array"
             continue
         array = tensor.to_numpy()
         bfloat16 += getattr(tensor, "is_bfloat16", False)

@@ -86,6 +86,7 @@ def _as_torchvision(network: nn.Layer, _: dict[str, Any]) -> bytes:
         if array.dtype == np.uint16:
             array = widen_bfloat16(array)
         unit, _, part = name.rpartition(".")
+        unit = "bn1" if unit == "conv1.7" else unit  # timm's name in the deep stem
         torch_part = {"_mean": "running_mean", "_variance": "running_var"}.get(part, part)
         arrays[f"{unit}.{torch_part}".lstrip(".")] = np.ascontiguousarray(
             array.T if name in linear else array

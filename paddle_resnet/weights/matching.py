@@ -57,7 +57,9 @@ def match(
             if harmless:
                 report.skipped[theirs] = harmless
             else:
-                skip(theirs, name, "is unknown" + nearest(name, own).rstrip("?"))
+                # Slow, so only for the few that the sentence shows.
+                hint = nearest(name, own) if len(problems) < 3 else ""
+                skip(theirs, name, f"is unknown{hint}")
             continue
         if name in seen:
             skip(theirs, name, f"is a second '{name}'")

@@ -10,7 +10,8 @@ from typing import Callable, Optional, Union
 
 #: What wrappers put before every name: data-parallel, torch.compile, a detector around a backbone.
 PREFIXES = (
-    *("module.", "_orig_mod.", "_layers.", "backbone.", "model.", "net.", "network.", "encoder."),
+    *("module.", "_orig_mod.", "_layers.", "ema_model.", "backbone.", "model.", "net.", "network."),
+    *("encoder.", "resnet."),
 )
 #: What the linear layer at the end is called here and there; ours is ``fc``.
 HEADS = ("fc", "linear", "classifier", "head", "last_linear", "out", "output", "fc1000", "logits")
@@ -67,6 +68,8 @@ _RULES: tuple[tuple[re.Pattern[str], Union[str, Callable[[re.Match[str]], str]]]
         # The original networks, in Caffe.
         (r"^bn_conv1\.", "bn1."),
         (r"^(res|bn)([2-5])([a-z])(\d*)_branch(1|2)([abc]?)\.", _caffe),
+        # timm's deep stem, whose last BN stands outside of it.
+        (r"^bn1\.", "conv1.7."),
     )
 )
 

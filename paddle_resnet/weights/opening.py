@@ -22,6 +22,7 @@ from .torch_files import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 METADATA_KEY = "paddle_resnet"
 #: Eight times the largest network here with its optimizer state; more is no weights file of ours.
 MAX_BYTES = 4 * 2**30
+_LONGEST = 300
 
 #: Files that people take for weights, by how they begin, and what to do about it.
 _NOT_WEIGHTS = (
@@ -55,10 +56,18 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> Content
     """
     data = _bytes_of(path)
     try:
-        return _contents(data, entry)
+        contents = _contents(data, entry)
+        if not contents.arrays:
+            raise PickleError("it holds no arrays")
+        # Names go into reports and sentences: none that could write over a terminal.
+        if not all(n.isprintable() and len(n) <= _LONGEST for n in contents.arrays):
+            raise PickleError("an array in it has a name that cannot be printed")
+        return contents
     except PickleError as error:
-        unsafe = " Nothing of it was run." if "asks for" in str(error) else ""
-        raise WeightsError(f"'{path}' cannot be read: {error}.{unsafe}") from None
+        more = ""
+        if "asks for" in str(error):
+            more = " Nothing of it was run. (A whole network in a pickle? Save its state_dict().)"
+        raise WeightsError(f"'{path}' cannot be read: {error}.{more}") from None
 
 
 def _bytes_of(path: Union[str, Path]) -> bytes:

@@ -1,0 +1,103 @@
+"""Both directions against the real torch, torchvision and timm: ``pytest -m torch -s``."""
+
+import numpy as np
+import paddle
+import pytest
+from torch_python import run_torch_side, torch_can_import
+
+from paddle_resnet import ResNet, create_model, list_models, load_weights, save_weights
+from paddle_resnet.data import load_cifar10
+from paddle_resnet.layers import BasicBlock
+
+pytestmark = pytest.mark.torch
+
+TOLERANCE = 1e-4
+#: Name on torch's side: name and options on ours. The deeper networks of each family would say
+#: nothing new and take minutes.
+PAIRS = {
+    "resnet18": ("resnet18", {}),
+    "resnet50": ("resnet50", {}),
+    "resnext50_32x4d": ("resnext50_32x4d", {}),
+    "wide_resnet50_2": ("wide_resnet50_2", {}),
+    "googlenet": ("googlenet", {"aux_heads": True}),
+    "timm:resnet50d": ("resnet50_d", {}),
+    "timm:seresnet50": ("seresnet50", {}),
+    "cifar:A": ("resnet20", {}),
+    "cifar:B": ("resnet20", {"shortcut": "B"}),
+}
+PAIRS = {name: pair for name, pair in PAIRS.items() if pair[0] in list_models()}
+
+
+def file_name(name):
+    return name.replace(":", "_")
+
+
+@pytest.fixture(scope="module")
+def differences(tmp_path_factory):
+    """{name: (torch -> ours, ours -> torch)}, the largest difference of logits in each."""
+    folder = tmp_path_factory.mktemp("agreement")
+    names = [n for n in PAIRS if not n.startswith("timm:") or torch_can_import("timm")]
+    run_torch_side("export", folder, *names)
+    into = {}
+    for name in names:
+        model, options = PAIRS[name]
+        network = create_model(model, **options)
+        report = load_weights(network, folder / f"{file_name(name)}.pth")
+        assert not report.missing
+        network.eval()
+        expected = np.load(folder / f"{file_name(name)}.npz")
+        logits = network(paddle.to_tensor(expected["x"])).numpy()
+        into[name] = float(np.abs(logits - expected["logits"]).max())
+        save_weights(network, folder / f"{file_name(name)}.safetensors", format="torchvision")
+    run_torch_side("check", folder, *names)
+    table = {}
+    for name in names:
+        expected = np.load(folder / f"{file_name(name)}.npz")["logits"]
+        back = np.load(folder / f"{file_name(name)}.back.npz")["logits"]
+        table[name] = into[name], float(np.abs(back - expected).max())
+    print(f"\n{'network':18} {'torch -> ours':>14} {'ours -> torch':>14}")
+    for name, (there, back) in table.items():
+        print(f"{name:18} {there:14.1e} {back:14.1e}")
+    return table
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_logits_agree_in_both_directions(name, differences):
+    if name not in differences:
+        pytest.skip("timm is not installed beside torch")
+    there, back = differences[name]
+    assert there < TOLERANCE
+    assert back < TOLERANCE
+
+
+def test_a_network_trained_in_torch_makes_the_same_mistakes(tmp_path):
+    data = load_cifar10(download=False)
+    mean = np.float32([0.4914, 0.4822, 0.4465]).reshape(3, 1, 1)
+
+    def normalised(images):
+        return (np.float32(images) / 255 - mean) / np.float32(0.25)
+
+    test_x = normalised(data.test_images)
+    np.savez(
+        tmp_path / "cifar.npz",
+        train_x=normalised(data.train_images[:10000]),
+        train_y=data.train_labels[:10000].astype(np.int64),
+        test_x=test_x,
+        test_y=data.test_labels.astype(np.int64),
+    )
+    run_torch_side("train", tmp_path)
+    network = ResNet((1, 1, 1), BasicBlock, 10, widths=(16, 32, 64), stem="cifar")
+    print("\n", load_weights(network, tmp_path / "trained.pth"))
+    network.eval()
+    with paddle.no_grad():
+        parts = [network(paddle.to_tensor(part)).numpy() for part in np.split(test_x, 20)]
+    ours, theirs = np.concatenate(parts), np.load(tmp_path / "torch.npz")
+    same = int((ours.argmax(1) == theirs["logits"].argmax(1)).sum())
+    right = int((ours.argmax(1) == data.test_labels).sum())
+    rights = int((theirs["logits"].argmax(1) == data.test_labels).sum())
+    difference = np.abs(ours - theirs["logits"]).max()
+    print(f" {data.source}: right in torch {rights}, in Paddle {right}, of {len(test_x)};")
+    print(f" same answer for {same}; logits differ by at most {difference:.1e}")
+    assert same == len(test_x)
+    assert right == rights
+    assert rights > 2 * len(test_x) / 10  # it has learned something
