@@ -67,12 +67,18 @@ def run(arguments: argparse.Namespace) -> int:
     resume = RunFolder.open(arguments.resume) if arguments.resume else None
     if resume is not None:
         config = resume.read_config()
-    outcome = run_job(config, recipe=Path(recipe).stem, resume=resume)
-    folder = outcome.folder.path
-    if config.run.report:
-        from ..analysis.report import write_report
 
-        print(f"report: {write_report(folder)}")
+    def report(folder: RunFolder) -> None:
+        if config.run.report:
+            from ..analysis.report import write_report
+
+            try:
+                print(f"report: {write_report(folder.path)}")
+            except OSError as error:  # the run itself is safe
+                print(f"warning: no report could be written: {error.strerror or error}.")
+
+    outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)
+    folder = outcome.folder.path
     print(
         f"weights: {outcome.folder.best if outcome.folder.best.is_file() else outcome.folder.last}"
     )

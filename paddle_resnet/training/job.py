@@ -45,13 +45,20 @@ class Outcome:
     result: dict[str, Any]
 
 
-def run(config: Config, recipe: str = "run", resume: Optional[RunFolder] = None) -> Outcome:
+def run(
+    config: Config,
+    recipe: str = "run",
+    resume: Optional[RunFolder] = None,
+    afterwards: Callable[[RunFolder], None] = lambda folder: None,
+) -> Outcome:
     """Train, evaluate on the test set once, and write the run's folder.
 
     Args:
         config: the recipe.
         recipe: its name, for the folder's.
         resume: the folder of a run to go on with; ``config`` is then that run's own.
+        afterwards: called with the folder once its result.json is written, also when the run
+            failed or was interrupted.
 
     Returns:
         Outcome: the folder and the content of its result.json.
@@ -69,7 +76,11 @@ def run(config: Config, recipe: str = "run", resume: Optional[RunFolder] = None)
     log = Log(folder.log)
     parts = load_parts(config, notify=log)
     job = _Job(config, options, network, parts, folder, log)
-    return job.run(resuming=resume is not None)
+    try:
+        return job.run(resuming=resume is not None)
+    finally:
+        if folder.result.is_file():
+            afterwards(folder)
 
 
 def _build(config: Config) -> tuple[nn.Layer, dict[str, Any]]:
@@ -103,6 +114,8 @@ class _Job:
             config.model.name, options, parts.classes, parts.mean, parts.std, parts.input_shape
         )
         self.validation = parts.validation
+        #: Why a file that ends the run could not be written; empty where all could.
+        self.unwritten = ""
         self.optimizer = make_optimizer(config.optimizer, network)
         self.pace = self._pace()
         self.stream = TrainingStream(parts.train, self.pace)
@@ -137,9 +150,9 @@ class _Job:
                 self._train()
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
-            self._keep_predictions(evaluation)
+            self._write(lambda: self._keep_predictions(evaluation))
         except Interrupted:
-            self.folder.write_result(self._result("interrupted"))
+            self._write(lambda: self.folder.write_result(self._result("interrupted")))
             self.log(
                 f"stopped after step {self.pace.steps}. To go on: "
                 f"paddle-resnet train --resume {self.folder.path}"
@@ -148,10 +161,23 @@ class _Job:
         except UserError as error:
             failure = error
             result = self._result("failed", reason=str(error))
-        self.folder.write_result(result)
+        self._write(lambda: self.folder.write_result(result))
         if failure is not None:
             raise failure
+        if self.saver.failed or self.unwritten:
+            raise TrainingError(
+                f"the training is over, but not all of it could be written into "
+                f"'{self.folder.path}' ({self.saver.failed or self.unwritten}): the weights that "
+                "stand there are sound, but may be older than its end."
+            )
         return Outcome(self.folder, result)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write one of the files that end a run; a full disk must not hide the run's outcome."""
+        try:
+            write()
+        except OSError as error:
+            self.unwritten = error.strerror or str(error)
 
     # -- before ----------------------------------------------------------------------------
 

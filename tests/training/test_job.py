@@ -176,6 +176,7 @@ def test_a_budget_is_kept(tmp_path):
 
 
 def refused(capsys, line):
+    capsys.readouterr()
     assert main(line) == 2
     sentence = capsys.readouterr().err.strip()
     assert sentence.startswith("error: ")
@@ -232,4 +233,22 @@ def test_a_diverging_run_keeps_the_weights_of_the_last_good_epoch(tmp_path, caps
     folder = RunFolder(tmp_path / "run")
     result = json.loads(folder.result.read_text())
     assert result["status"] == "failed"
+    assert "the loss became" in (folder.path / "report.html").read_text()
     assert "the loss became" in result["reason"]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny disk")
+def test_a_full_disk_is_a_sentence_and_keeps_what_was_saved(tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        sentence = refused(capsys, command(disk))
+        assert "not all of it could be written" in sentence
+        assert "No space left on device" in sentence
+        assert load_trained(disk / "run").model == "resnet18"
+        assert not list((disk / "run").glob(".*.tmp"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

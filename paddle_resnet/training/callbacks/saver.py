@@ -52,6 +52,8 @@ class Saver(Callback):
         self.best: Optional[dict[str, float]] = None
         self.epoch = 0
         self.asked_to_stop = False
+        #: Why the newest weights or checkpoint could not be written; empty where they could.
+        self.failed = ""
         self._saved_at = time.monotonic()
 
     # -- stopping --------------------------------------------------------------------------
@@ -147,7 +149,9 @@ class Saver(Callback):
     def _try(self, path: Any, write: Callable[[Any], Any]) -> bool:
         try:
             write(path)
+            self.failed = ""
         except OSError as error:
+            self.failed = error.strerror or str(error)
             self.warn(
                 f"warning: cannot write '{path}': {error.strerror or error}. The older file, if "
                 "there is one, stays; training goes on."
