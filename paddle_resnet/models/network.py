@@ -52,6 +52,7 @@ class Network(nn.Layer):
         self.recompute = recompute
         self.feature_info: list[FeatureInfo] = []
         self._parts: list[str] = []
+        self._weighted: set[str] = set()
 
     def add_part(
         self, name: str, layer: nn.Layer, channels: int = 0, stride: Optional[int] = None
@@ -59,6 +60,8 @@ class Network(nn.Layer):
         """Append a part to the backbone; with a stride its output is one of the feature maps."""
         self.add_sublayer(name, layer)
         self._parts.append(name)
+        if layer.parameters():
+            self._weighted.add(name)
         if stride:
             self.feature_info.append(FeatureInfo(name, channels, stride))
 
@@ -80,7 +83,7 @@ class Network(nn.Layer):
     def run_part(self, name: str, x: Tensor) -> Tensor:
         """Run one part; a stage block by block, so that recompute can cut between them."""
         part = getattr(self, name)
-        if not self.recompute:
+        if not self.recompute or name not in self._weighted:
             return part(x)
         steps = _blocks(part)
         for i in range(0, len(steps), self.recompute):
