@@ -83,14 +83,16 @@ class DataConfig:
 
 @dataclass(config=_STRICT)
 class OptimizerConfig:
-    """Stochastic gradient descent with momentum."""
+    """How gradients become steps."""
 
-    name: Literal["momentum"] = "momentum"
+    #: momentum: stochastic gradient descent with momentum; adamw: Adam with decoupled decay.
+    name: Literal["momentum", "adamw"] = "momentum"
     #: The peak learning rate; the schedule scales it.
     lr: Annotated[_Number, Field(gt=0)] = 0.1
+    #: Of momentum alone, as nesterov is; adamw has Adam's usual moments, 0.9 and 0.999.
     momentum: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
-    #: L2 penalty, added to the gradient.
+    #: momentum adds it to the gradient as an L2 penalty; adamw shrinks weights by lr times it.
     weight_decay: Annotated[_Number, Field(ge=0)] = 5e-4
     #: Whether the penalty also acts on biases and on the scales and shifts of norms.
     decay_norm_and_bias: bool = False

@@ -20,6 +20,18 @@ def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> paddle.optimiz
     for parameter in network.parameters():
         if not parameter.stop_gradient:
             (weights if parameter.ndim > 1 else others).append(parameter)
+    if config.name == "adamw":
+        # Loshchilov & Hutter 2017, arXiv:1711.05101
+        return paddle.optimizer.AdamW(
+            learning_rate=config.lr,
+            parameters=[
+                {"params": weights, "weight_decay": config.weight_decay},
+                {
+                    "params": others,
+                    "weight_decay": config.weight_decay if config.decay_norm_and_bias else 0.0,
+                },
+            ],
+        )
     decay = L2Decay(config.weight_decay) if config.weight_decay else None
     # A group's own None would mean "take the optimizer's"; 0 has to be said.
     no_decay = decay if config.decay_norm_and_bias else L2Decay(0.0)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 #: A run of seconds: 64 images, a thin ResNet-18 with the ImageNet stem.
 SMALL = [
-    "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample", "data.limit=64", "train.batch_size=16",
+    "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
+    "data.limit=64", "train.batch_size=16",
     "train.eval_batch_size=100", "train.budget=null", "train.epochs=2", "optimizer.lr=0.01",
 ]  # fmt: skip
 
