@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -16,7 +17,7 @@ from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..errors import DataError, TrainingError
 from ..models import create_model
-from ..weights import load_weights, save_weights
+from ..weights import load_weights, read_state, save_weights
 from .callbacks.console import Console
 from .history import History
 from .pace import EpochPace, Pace
@@ -288,15 +289,30 @@ class ImageClassifier(paddle.Model):
             super().save(path, training)
 
     def load(self, path: str, skip_mismatch: bool = False, reset_optimizer: bool = False) -> None:
-        """Load what :meth:`save` wrote.
+        """Load what :meth:`save` or the base class wrote; nothing in the files is run.
+
+        Args:
+            path: a ``.safetensors`` file, or ``X`` for ``X.pdparams`` and, beside it,
+                ``X.pdopt`` and ``X.pdscaler``.
+            skip_mismatch: leave parameters alone that the file lacks or has in another shape.
+            reset_optimizer: leave the optimizer as it is.
 
         Raises:
-            WeightsError: a ``.safetensors`` file that is damaged or of another network.
+            WeightsError: a file that is missing, damaged, unsafe or of another network.
         """
         if str(path).endswith(".safetensors"):
-            load_weights(self.network, path)
-        else:
-            super().load(path, skip_mismatch, reset_optimizer)
+            load_weights(self.network, path, strict=not skip_mismatch)
+            return
+        base = Path(path).with_suffix("") if Path(path).suffix in _SUFFIXES else Path(path)
+        load_weights(self.network, f"{base}.pdparams", strict=not skip_mismatch)
+        scaler = getattr(self, "_scaler", None)  # the base class makes it with the first AMP step
+        for suffix, target in ((".pdopt", self._optimizer), (".pdscaler", scaler)):
+            file = Path(f"{base}{suffix}")
+            if target is not None and file.is_file() and not reset_optimizer:
+                state = read_state(file)
+                state.pop("StructuredToParameterName@@", None)
+                load = getattr(target, "set_state_dict", None) or target.load_state_dict
+                load(state)
 
     # -- helpers ---------------------------------------------------------------------------
 
@@ -356,6 +372,9 @@ class ImageClassifier(paddle.Model):
         for metric in self._metrics:
             logs.update(zip(_as_list(metric.name()), _as_list(metric.accumulate())))
         return {**logs, "step": step, "batch_size": size}
+
+
+_SUFFIXES = (".pdparams", ".pdopt", ".pdscaler")
 
 
 class _Mean:

@@ -1,7 +1,7 @@
 """Weights: any framework's files in, three frameworks' out, trained networks."""
 
 from .files import load_weights, read_weights, save_weights
-from .opening import open_weights
+from .opening import open_weights, read_state
 from .pretrained import load_pretrained
 from .report import LoadReport
 from .trained import Trained, load_trained
@@ -13,6 +13,7 @@ __all__ = [
     "load_trained",
     "load_weights",
     "open_weights",
+    "read_state",
     "read_weights",
     "save_weights",
 ]

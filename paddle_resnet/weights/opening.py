@@ -7,13 +7,13 @@ import json
 import stat
 import struct
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from ..errors import WeightsError
-from ..pickled_arrays import array_names
+from ..pickled_arrays import Array, array_names
 from ..safe_pickle import PickleError, read
 from .contents import Contents, contents_of, widen_bfloat16, widened
 from .torch_files import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
@@ -68,6 +68,25 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> Content
         if "asks for" in str(error):
             more = " Nothing of it was run. (A whole network in a pickle? Save its state_dict().)"
         raise WeightsError(f"'{path}' cannot be read: {error}.{more}") from None
+
+
+def read_state(path: Union[str, Path]) -> dict[str, Any]:
+    """Read a dictionary of arrays and plain values that Paddle pickled, such as ``.pdopt``.
+
+    Raises:
+        WeightsError: there is no such file, or it is damaged, unsafe or of another kind.
+    """
+    data = _bytes_of(path)
+    try:
+        state = read(io.BytesIO(data), array_names())
+        if type(state) is not dict:
+            raise PickleError("it holds no dictionary")
+        return {
+            name: value.to_numpy() if isinstance(value, Array) else value
+            for name, value in state.items()
+        }
+    except PickleError as error:
+        raise WeightsError(f"'{path}' cannot be read: {error}.") from None
 
 
 def _bytes_of(path: Union[str, Path]) -> bytes:

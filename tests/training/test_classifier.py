@@ -1,6 +1,8 @@
 """ImageClassifier against paddle.Model and against figures computed by hand."""
 
 import inspect
+import pickle
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -252,15 +254,37 @@ def test_weights_in_safetensors(tiny, batches, tmp_path):
         model.load(path)
 
 
-def test_save_and_load_as_the_base_class(tiny, batches, tmp_path):
+@pytest.mark.parametrize("writer", [ImageClassifier, paddle.Model])
+def test_files_of_the_base_class_move_both_ways(tiny, batches, tmp_path, writer):
+    path = str(tmp_path / "m")
     model = prepared(tiny)
     model.fit(batches, epochs=1, verbose=0)
-    model.save(str(tmp_path / "m"))
+    writer.save(model, path)
     before = model.evaluate(batches, verbose=0)
-    for parameter in tiny.parameters():
-        parameter.set_value(paddle.zeros_like(parameter))
-    model.load(str(tmp_path / "m"))
+    moments = {k: v.numpy() for k, v in model._optimizer.state_dict().items()}
+    model.fit(batches, epochs=1, verbose=0)
+    for reader, name in ((ImageClassifier, path), (ImageClassifier, path + ".pdparams")):
+        reader.load(model, name)
+        assert model.evaluate(batches, verbose=0) == before
+        for key, moment in model._optimizer.state_dict().items():
+            np.testing.assert_array_equal(moment.numpy(), moments[key])
+    paddle.Model.load(model, path)
     assert model.evaluate(batches, verbose=0) == before
+
+
+@pytest.mark.parametrize("suffix", ["pdparams", "pdopt"])
+def test_nothing_in_a_file_is_run(tiny, batches, tmp_path, suffix):
+    class Payload:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    model = prepared(tiny)
+    model.fit(batches[:1], epochs=1, verbose=0)
+    model.save(str(tmp_path / "m"))
+    (tmp_path / f"m.{suffix}").write_bytes(pickle.dumps({"a": Payload()}))
+    with pytest.raises(WeightsError, match=suffix):
+        model.load(str(tmp_path / "m"))
+    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("level", ["O1"])
