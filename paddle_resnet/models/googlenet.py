@@ -90,10 +90,10 @@ class GoogLeNet(Network):
         super().__init__(num_classes, data_format, recompute)
         style = Style(act, norm_layer, data_format)
 
-        def conv(place: int, ins: int, outs: int, size: int, stride: int, **shown: int) -> None:
+        def conv(place: int, ins: int, outs: int, size: int, shown: int = 0) -> None:
             names = (f"conv{place}.conv", f"conv{place}.bn")
-            unit = style.conv(ins, outs, size, stride=stride, act=act, names=names)
-            self.add_part(f"conv{place}", unit, outs, **shown)
+            unit = style.conv(ins, outs, size, stride=2 if place == 1 else 1, act=act, names=names)
+            self.add_part(f"conv{place}", unit, outs, shown)
 
         def pool(place: int, size: int = 3) -> None:
             layer = nn.MaxPool2D(size, 2, ceil_mode=True, data_format=data_format)
@@ -101,15 +101,15 @@ class GoogLeNet(Network):
 
         self._auxiliary = {"inception4a": "aux1", "inception4d": "aux2"} if aux_heads else {}
         self.auxiliary_logits: list[Tensor] = []
-        conv(1, in_channels, 64, 7, 2)
+        conv(1, in_channels, 64, 7, shown=2)
         pool(1)
-        conv(2, 64, 64, 1, 1)
-        conv(3, 64, 192, 3, 1)
+        conv(2, 64, 64, 1)
+        conv(3, 64, 192, 3, shown=4)
         for place, channels in MODULES.items():
             if place in ("3a", "4a", "5a"):
                 pool(int(place[0]) - 1, 2 if place == "5a" else 3)
             module = Inception(*channels, large_kernel=large_kernel, style=style)
-            stride = {"3b": 8, "4e": 16, "5b": 32}.get(place)
+            stride = {"3b": 8, "4e": 16, "5b": 32}.get(place, 0)
             self.add_part(f"inception{place}", module, module.out_channels, stride)
         for name, channels in zip(self._auxiliary.values(), (512, 528)):
             self.add_sublayer(name, AuxiliaryHead(channels, max(num_classes, 1), style))

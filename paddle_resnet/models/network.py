@@ -54,9 +54,7 @@ class Network(nn.Layer):
         self._parts: list[str] = []
         self._weighted: set[str] = set()
 
-    def add_part(
-        self, name: str, layer: nn.Layer, channels: int = 0, stride: Optional[int] = None
-    ) -> None:
+    def add_part(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
         """Append a part to the backbone; with a stride its output is one of the feature maps."""
         self.add_sublayer(name, layer)
         self._parts.append(name)
@@ -219,6 +217,6 @@ def _blocks(part: nn.Layer) -> list[nn.Layer]:
 
 
 def _checked_classes(num_classes: int) -> int:
-    if not isinstance(num_classes, int) or num_classes < 0:
+    if type(num_classes) is not int or num_classes < 0:
         raise ModelError(f"num_classes must be a whole number from 0 up, got {num_classes!r}.")
     return num_classes
