@@ -103,7 +103,7 @@ def subset(loader: BatchLoader, images: int) -> BatchLoader:
     """Return a loader of a class-balanced part of another's images, unaugmented."""
     if images >= len(loader.images):
         return loader
-    _, chosen = train_validation_split(loader.labels, images)
+    _, chosen = train_validation_split(loader.labels, max(images, min(10, len(loader.images) - 1)))
     smaller = BatchLoader(loader.images[chosen], loader.labels[chosen], loader.batch_size)
     smaller._scale, smaller._shift = loader._scale, loader._shift
     return smaller

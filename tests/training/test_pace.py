@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from paddle_resnet.errors import TrainingError
 from paddle_resnet.training.pace import BudgetPace, EpochPace
 
 
@@ -105,11 +104,26 @@ def test_a_budget_without_validation_images_has_rounds_all_the_same():
     assert max(steps) - min(steps) <= 2
 
 
-def test_a_budget_that_the_test_set_alone_would_use_up_is_refused():
-    pace = BudgetPace(60, test_images=10000, clock=Clock())
+def test_a_test_set_that_is_too_large_for_the_budget_gets_less_than_half_of_it():
+    clock = Clock()
+    pace = BudgetPace(60, test_images=10000, clock=clock)
+    drive(pace, clock, lambda: 0.5, lambda: 0.01)  # 100 s for the whole test set
+    clock.now -= 100  # `drive` has evaluated it whole
+    assert pace.elapsed == pytest.approx(36, rel=0.05)
+    assert pace.test_images_that_fit() == pytest.approx(2400, rel=0.05)
+
+
+def test_a_test_set_that_nearly_fits_is_evaluated_whole():
+    clock = Clock()
+    pace = BudgetPace(100, test_images=1000, clock=clock)
+    pace.begin()
     pace.evaluation_took(1, 100)
-    with pytest.raises(TrainingError, match="leaves no time to train"):
-        pace.plan(5000)
+    clock.now += 90.9
+    assert pace.test_images_that_fit() == 1000
+    clock.now += 2
+    assert pace.test_images_that_fit() == pytest.approx(710, abs=2)
+    clock.now += 1000
+    assert pace.test_images_that_fit() == 1
 
 
 def test_epochs_expect_their_end():
