@@ -214,7 +214,10 @@ class _Job:
             if self.validation is not None and self.pace.validation_images < total:
                 self.validation = subset(self.validation, max(self.pace.validation_images, 10))
                 self.pace.validation_images = len(self.validation.images)
-                self.log(XX)
+                self.log(
+                    f"the budget leaves time to watch {self.pace.validation_images:,} of the "
+                    f"{total:,} validation images"
+                )
             self.log(
                 f"budget: {duration(self.pace.budget)} in {self.pace.rounds} rounds, of which "
                 f"about {duration(self.pace.test_seconds)} for the test set"

@@ -176,6 +176,16 @@ def test_a_budget_is_kept(tmp_path):
     assert wall < 90
 
 
+def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
+    overrides = ("train.budget=8s", "model.name=resnet50", "model.options.widths=[64,128,256,512]")
+    assert main(command(tmp_path, *overrides, "run.report=false")) == 0
+    out = capsys.readouterr().out
+    assert "of the 200 validation images" in out
+    assert "of the 500 test images, as many as the budget leaves time for" in out
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert 0 < result["test"]["images"] < 500
+
+
 def refused(capsys, line):
     capsys.readouterr()
     assert main(line) == 2
