@@ -15,7 +15,7 @@ from safetensors.numpy import save as safetensors_bytes
 from ..errors import WeightsError, nearest
 from ..files import atomic_write_bytes
 from .contents import widen_bfloat16
-from .matching import assign, linear_weights, made_for_another, match
+from .matching import assign, linear_weights, made_for_another, match, unknown
 from .opening import METADATA_KEY, open_weights
 from .report import LoadReport
 
@@ -177,7 +177,7 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
     """
     own = network.state_dict()
     problems = [f"'{name}' is missing" for name in own if name not in arrays]
-    problems += [f"'{name}' is unknown" + nearest(name, own) for name in arrays if name not in own]
+    problems += [f"'{name}' {unknown(name, own)}" for name in arrays if name not in own]
     problems += [
         f"'{name}' has shape {list(arrays[name].shape)}, expected {list(own[name].shape)}"
         for name in own

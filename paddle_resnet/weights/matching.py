@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from typing import Optional
 
 import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from ..errors import WeightsError, nearest
+from ..errors import WeightsError
 from ..layers.stems import adapt_first_conv
 from . import naming
 from .contents import Contents, widen_bfloat16
@@ -58,8 +59,7 @@ def match(
                 report.skipped[theirs] = harmless
             else:
                 # Slow, so only for the few that the sentence shows.
-                hint = nearest(name, own) if len(problems) < 3 else ""
-                skip(theirs, name, f"is unknown{hint}")
+                skip(theirs, name, unknown(name, own) if len(problems) < 3 else "is unknown")
             continue
         if name in seen:
             skip(theirs, name, f"is a second '{name}'")
@@ -100,6 +100,12 @@ def match(
             hint = " To keep the rest and start with a new head, say new_head=True."
         raise made_for_another(source, blocking, hint)
     return values, report
+
+
+def unknown(name: str, own: Collection[str]) -> str:
+    """Return the words for a name that the network has not, with the nearest that it has."""
+    close = difflib.get_close_matches(name, own, n=1)
+    return f"is unknown (nearest: '{close[0]}')" if close else "is unknown"
 
 
 def made_for_another(source: str, problems: Sequence[str], hint: str = "") -> WeightsError:

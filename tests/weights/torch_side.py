@@ -121,7 +121,11 @@ def export(folder, names):
 def check(folder, names):
     for name in names:
         network, _ = make(name)
-        network.load_state_dict(load_file(folder / f"{file_name(name)}.safetensors"))
+        state = load_file(folder / f"{file_name(name)}.safetensors")
+        if isinstance(network, CifarResNet):  # torchvision's names, which these repositories lack
+            theirs = {"fc": "linear", "downsample": "shortcut"}
+            state = {".".join(theirs.get(p, p) for p in k.split(".")): v for k, v in state.items()}
+        network.load_state_dict(state)
         x = torch.from_numpy(np.load(folder / f"{file_name(name)}.npz")["x"])
         with torch.no_grad():
             logits = network.eval()(x)

@@ -1,0 +1,93 @@
+"""Published weights, with files in the place of the internet."""
+
+import hashlib
+import time
+
+import numpy as np
+import pytest
+
+from paddle_resnet import create_model, save_weights
+from paddle_resnet.errors import WeightsError
+from paddle_resnet.weights import pretrained
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "cache" / "weights"
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch, cache):
+    """A published resnet18, and its file."""
+    network = create_model("resnet18")
+    path = save_weights(network, tmp_path / "resnet18.pdparams")
+    table = {"resnet18": (path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest())}
+    monkeypatch.setattr(pretrained, "published", lambda: table)
+    return network, path
+
+
+def test_the_table_is_paddles_own():
+    table = pretrained.published()
+    assert {"resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"} <= set(table)
+    assert all(url.endswith(f"/{name}.pdparams") for name, (url, _) in table.items())
+
+
+def test_loaded_once_and_kept(source, cache):
+    network, path = source
+    other = create_model("resnet18")
+    assert not pretrained.load_pretrained(other, "resnet18").missing
+    assert np.array_equal(other.fc.weight.numpy(), network.fc.weight.numpy())
+    path.unlink()
+    pretrained.load_pretrained(other, "resnet18")
+    assert [p.name for p in cache.iterdir()] == ["resnet18.pdparams"]
+
+
+def test_another_number_of_classes_and_channels(source):
+    other = create_model("resnet18", num_classes=10, in_channels=1)
+    report = pretrained.load_pretrained(other, "resnet18")
+    assert report.missing == ["fc.weight", "fc.bias"]
+
+
+def test_another_stem_is_refused(source):
+    with pytest.raises(WeightsError, match=r"'conv1.weight' has shape"):
+        pretrained.load_pretrained(create_model("resnet18", stem="cifar"), "resnet18")
+
+
+def test_paddles_own_copy_is_used(source, cache, tmp_path):
+    _, path = source
+    folder = tmp_path / "home" / ".cache" / "paddle" / "hapi" / "weights"
+    folder.mkdir(parents=True)
+    path.rename(folder / path.name)
+    assert pretrained.fetch_pretrained("resnet18") == folder / path.name
+    assert not cache.exists()
+
+
+def test_a_damaged_copy_is_replaced(source, cache):
+    cache.mkdir(parents=True)
+    (cache / "resnet18.pdparams").write_bytes(b"half a file")
+    path = pretrained.fetch_pretrained("resnet18")
+    assert path.read_bytes() == source[1].read_bytes()
+
+
+def test_a_wrong_checksum_leaves_nothing(source, cache):
+    source[1].write_bytes(b"not what was published")
+    with pytest.raises(WeightsError, match=r"resnet18 could not be downloaded \(its MD5 is not"):
+        pretrained.fetch_pretrained("resnet18")
+    assert list(cache.iterdir()) == []
+
+
+def test_without_internet_it_says_so_soon(cache, monkeypatch):
+    # 192.0.2.0/24 is reserved for documentation: nobody answers there.
+    table = {"resnet50": ("http://192.0.2.1/resnet50.pdparams", "0" * 32)}
+    monkeypatch.setattr(pretrained, "published", lambda: table)
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match=r"could not be downloaded .*connect, or put the file"):
+        pretrained.fetch_pretrained("resnet50", timeout=0.5)
+    assert time.monotonic() - start < 5
+
+
+def test_an_unknown_name_comes_with_the_nearest(cache):
+    with pytest.raises(WeightsError, match="Did you mean 'resnet50'"):
+        pretrained.fetch_pretrained("resnet5")
