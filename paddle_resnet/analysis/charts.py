@@ -56,6 +56,8 @@ class Chart:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     unit: str = ""
+    #: What the horizontal axis counts; charts over the same share their crosshair.
+    over: str = "epochs"
     x_ticks: list[Tick] = field(init=False)
     y_ticks: list[Tick] = field(init=False)
 
@@ -111,7 +113,7 @@ class Chart:
                     "place": series.places,
                 }
             )
-        return {"id": self.id, "series": rows}
+        return {"id": self.id, "over": self.over, "series": rows}
 
     def summary(self) -> str:
         """Return the chart in words, for those who do not see it."""
@@ -121,7 +123,7 @@ class Chart:
             if seen:
                 journey = f"from {seen[0]} to {seen[-1]}" if len(seen) > 1 else seen[0]
                 ends.append(f"{series.name}: {journey}")
-        return f"{self.title} over epochs. " + "; ".join(ends) + "."
+        return f"{self.title} over {self.over}. " + "; ".join(ends) + "."
 
     def _places(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
         (left, right), (low, high) = self.x_range, self.y_range

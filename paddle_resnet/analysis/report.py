@@ -6,20 +6,13 @@ The page is made from the run folder's files alone, works without a network and 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import shlex
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
-from ..files import atomic_write_bytes
-from . import figures, heatmap, pictures, wording
+from . import figures, heatmap, pages, pictures, wording
 from .calibration import expected_calibration_error, reliability
 from .confusion import class_scores, confusion_matrix, most_confused
 from .curves import training_curves
@@ -43,11 +36,7 @@ def write_report(run_dir: str | Path) -> Path:
         UserError: ``run_dir`` does not exist, is a file, or holds no file of a run.
         OSError: the folder cannot be written to.
     """
-    page = render_report(read_run(run_dir))
-    path = Path(run_dir) / NAME
-    # "replace": JSON can hold halves of characters, which UTF-8 cannot.
-    atomic_write_bytes(path, page.encode("utf-8", "replace"))
-    return path
+    return pages.write(render_report(read_run(run_dir)), Path(run_dir) / NAME)
 
 
 def render_report(run: Run) -> str:
@@ -57,14 +46,9 @@ def render_report(run: Run) -> str:
     names = figures.class_names(run)
     notes = list(run.notes)
     outcome = _outcome(run, names, notes)
-    script = _template_text("report.js")
-    template = _templates().get_template("report.html.j2")
-    return template.render(
+    return pages.render(
+        "report.html.j2",
         run=run,
-        style=Markup(_template_text("report.css")),
-        script=Markup(script),
-        # The page allows this very script and no other, should an escape ever be forgotten.
-        script_hash=_hash(script),
         network=figures.network_name(run),
         data_name=figures.data_name(run),
         status=figures.status(run),
@@ -74,7 +58,7 @@ def render_report(run: Run) -> str:
         spans=figures.card_spans(cards),
         period=figures.period(run),
         curves=curves,
-        curves_json=_json_block([chart.data() for chart in curves]),
+        curves_json=pages.json_block([chart.data() for chart in curves]),
         recipe=recipe_groups(run.config),
         facts=environment_facts(run.environment),
         command=_command(run.environment.get("command")),
@@ -124,7 +108,9 @@ def _matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str]) -> dict
         "large": large,
         "cells": [] if large else heatmap.cells(matrix, names),
         "picture": heatmap.picture(matrix) if large else "",
-        "json": _json_block({"names": names, "fields": heatmap.sparse(matrix)}) if large else "",
+        "json": pages.json_block({"names": names, "fields": heatmap.sparse(matrix)})
+        if large
+        else "",
         "pairs": [
             (names[p.true], names[p.predicted], p.count, p.images, p.count / p.images)
             for p in pairs
@@ -158,42 +144,3 @@ def _command(command: object) -> str:
     if isinstance(command, list):
         return shlex.join(str(part) for part in command)
     return str(command or "").strip()
-
-
-def _json_block(value: object) -> Markup:
-    """Return JSON that is safe inside a script element: no character of it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
-
-
-def _hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")
-
-
-@lru_cache(maxsize=1)
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("paddle_resnet.analysis"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=wording.percent,
-        count=wording.count,
-        decimal=wording.decimal,
-        confidence=wording.confidence,
-        passes=wording.passes,
-        duration=wording.duration,
-        rate=wording.rate,
-        date=wording.date,
-    )
-    return environment
-
-
-def _template_text(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

@@ -13,7 +13,7 @@
     return block ? JSON.parse(block.textContent) : null;
   }
 
-  // ---- Line charts: a crosshair in all of them, the values in the one that is pointed at.
+  // ---- Line charts: a crosshair in all over the same axis, the values in the one pointed at.
   function nearest(xs, at) {
     let best = -1, gap = Infinity;
     for (let i = 0; i < xs.length; i++) {
@@ -32,7 +32,7 @@
     let stops = [];
     chart.series.forEach(function (s) { stops = stops.concat(s.x.filter(function (x) { return x !== null; })); });
     stops = Array.from(new Set(stops)).sort(function (a, b) { return a - b; });
-    return { area: area, cross: cross, readout: readout, marks: marks, series: chart.series, stops: stops };
+    return { area: area, over: chart.over, cross: cross, readout: readout, marks: marks, series: chart.series, stops: stops };
   });
   function snap(chart, at) { return chart.stops[nearest(chart.stops, at)]; }
   function show(chart, x, talk) {
@@ -75,7 +75,10 @@
   function point(chart, at) {
     const x = snap(chart, at);
     chart.at = x;
-    charts.forEach(function (other) { show(other, other === chart ? x : snap(other, x), other === chart); });
+    clear();
+    charts.forEach(function (other) {
+      if (other.over === chart.over) show(other, other === chart ? x : snap(other, x), other === chart);
+    });
   }
   function clear() {
     charts.forEach(function (chart) {
