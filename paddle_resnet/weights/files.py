@@ -74,8 +74,10 @@ def _as_safetensors(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
 
 def _as_paddle(network: nn.Layer, _: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    paddle.save(network.state_dict(), buffer)
-    return buffer.getvalue()
+    # In protocol 3 names are plain text. numpy 2 writes its new name, which numpy before 1.26, and
+    # so many a Paddle 2 machine, does not know; every numpy knows the old one.
+    paddle.save(network.state_dict(), buffer, protocol=3)
+    return buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1)
 
 
 def _as_torchvision(network: nn.Layer, _: dict[str, Any]) -> bytes:

@@ -130,6 +130,8 @@ def assign(network: nn.Layer, values: dict[str, np.ndarray]) -> None:
 
 def linear_weights(network: nn.Layer) -> set[str]:
     """Return the names of the weights that torch keeps transposed."""
+    # `DataParallel` shows up in the names of layers and not in those of the state dict.
+    network = network._layers if isinstance(network, paddle.DataParallel) else network
     layers = network.named_sublayers(include_self=True)
     return {f"{name}.weight".lstrip(".") for name, it in layers if isinstance(it, nn.Linear)}
 

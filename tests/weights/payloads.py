@@ -195,16 +195,16 @@ LAUGHS = value("ha") + b"".join(
 
 def bombs():
     """{what it tries: content}: pickles that want memory or time rather than to run something."""
-    deep = 100_000
+    deep = 50_000
     million = b"X" + struct.pack("<I", 2**20) + b"a" * 2**20
     pairs = b"](" + b"".join(value([f"k{i}", i]) for i in range(20_000)) + b"e"
     ordered = name("collections", "OrderedDict")
     return {
         "memo index of 4 billion (LONG_BINPUT)": whole(b"}" + b"r\xff\xff\xff\xff"),
-        "lists nested 100,000 deep": whole(b"]" * deep + b"a" * (deep - 1)),
-        "tuples nested 100,000 deep": whole(b")" + b"\x85" * deep),
-        "dicts nested 100,000 deep": whole(b"}" + b"K\x01}" * deep + b"s" * deep),
-        "marks nested 100,000 deep": whole(b"(" * deep),
+        "lists nested 50,000 deep": whole(b"]" * deep + b"a" * (deep - 1)),
+        "tuples nested 50,000 deep": whole(b")" + b"\x85" * deep),
+        "dicts nested 50,000 deep": whole(b"}" + b"K\x01}" * deep + b"s" * deep),
+        "marks nested 50,000 deep": whole(b"(" * deep),
         "list that doubles in sense 100 times, as an entry": whole(
             state(w=array()) + b"0" + LAUGHS
         ),

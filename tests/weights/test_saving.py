@@ -76,6 +76,18 @@ def test_we_load_checkpoints_that_paddle_saved_whole(tmp_path):
         assert np.array_equal(other.fc.weight.numpy(), network.fc.weight.numpy())
 
 
+def test_pdparams_name_what_every_numpy_knows(tmp_path):
+    path = save_weights(small_network(), tmp_path / "a.pdparams")
+    assert b"numpy._core" not in path.read_bytes()
+
+
+def test_data_parallel_networks(tmp_path):
+    network, other = small_network(), small_network()
+    path = save_weights(paddle.DataParallel(network), tmp_path / "a", format="torchvision")
+    load_weights(paddle.DataParallel(other), path)
+    assert np.array_equal(other.fc.weight.numpy(), network.fc.weight.numpy())
+
+
 def test_optimizer_files_are_no_weights(tmp_path):
     network = small_network()
     optimizer = paddle.optimizer.Adam(parameters=network.parameters())
