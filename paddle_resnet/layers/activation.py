@@ -7,7 +7,7 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ..errors import ModelError, nearest
+from .lookup import lookup
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -28,11 +28,8 @@ def make_activation(act: Activation) -> Union[str, Callable[[Tensor], Tensor], N
     """
     if isinstance(act, type) and issubclass(act, nn.Layer):
         return act()
-    if act is not None and not callable(act) and act not in ACTIVATIONS:
-        raise ModelError(
-            f"unknown activation '{act}', expected one of {', '.join(ACTIVATIONS)} or None."
-            + nearest(str(act), ACTIVATIONS)
-        )
+    if act is not None:
+        lookup("activation", act, ACTIVATIONS)
     return act
 
 

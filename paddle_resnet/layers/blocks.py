@@ -8,7 +8,7 @@ from typing import Optional, Union
 import paddle
 from paddle import Tensor, nn
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError
 from .activation import AddAct
 from .shortcuts import Shortcut, resolve_shortcut
 from .squeeze_excitation import SqueezeExcitation
@@ -82,6 +82,8 @@ class ResidualBlock(nn.Layer):
             raise ModelError(f"stride_place must be v1 or v1.5, got {stride_place!r}.")
         if early_relu and (self.pre_activation or not residual):
             raise ModelError("early_relu is about the sum at the end of a post-activation block.")
+        if drop_rate and not residual:
+            raise ModelError("stochastic depth drops what is added to a shortcut: residual=False.")
         width = int(num_filters * width_per_group / 64) * groups
         if width < 1:
             raise ModelError(f"width_per_group={width_per_group} leaves the block no channels.")
@@ -91,7 +93,7 @@ class ResidualBlock(nn.Layer):
         bare = replace(style, norm_layer=None)
         pre = self.pre_activation
         # What stands between the last BN and the sum, if anything, needs a sum of its own.
-        apart = bool(se_reduction or (residual and (drop_rate or early_relu)))
+        apart = bool(se_reduction or drop_rate or early_relu)
 
         if pre:
             self.bn1, self.act1 = style.norm(num_channels), AddAct(style.act)
@@ -122,7 +124,7 @@ class ResidualBlock(nn.Layer):
             else None
         )
         self.se = SqueezeExcitation(out_channels, se_reduction, style) if se_reduction else None
-        self.drop = StochasticDepth(drop_rate) if residual and drop_rate else None
+        self.drop = StochasticDepth(drop_rate) if drop_rate else None
         self.sum = AddAct(None if pre or early_relu else style.act) if apart else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -190,19 +192,3 @@ BLOCKS: dict[str, type] = {
     "preact_basic": PreActBasicBlock,
     "preact_bottleneck": PreActBottleneckBlock,
 }
-
-
-def resolve_block(block: Union[str, type]) -> type:
-    """Return the block class that ``block`` names, or ``block`` itself where it is a class.
-
-    Raises:
-        ModelError: the name is unknown.
-    """
-    if isinstance(block, type):
-        return block
-    if block not in BLOCKS:
-        raise ModelError(
-            f"unknown block {block!r}, expected one of {', '.join(BLOCKS)}."
-            + nearest(str(block), BLOCKS)
-        )
-    return BLOCKS[block]

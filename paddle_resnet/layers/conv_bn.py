@@ -53,7 +53,7 @@ class ConvBNLayer(nn.Layer):
           padding).
 
     Raises:
-        ModelError: ``act`` is unknown, or channels that ``groups`` does not divide.
+        ModelError: ``act`` is unknown, no channels, or channels that ``groups`` does not divide.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class ConvBNLayer(nn.Layer):
         names: Optional[tuple[str, str]] = None,
     ) -> None:
         super().__init__()
+        if min(num_channels, num_filters) < 1:
+            raise ModelError(f"no convolution goes from {num_channels} to {num_filters} channels.")
         if groups < 1 or num_channels % groups or num_filters % groups:
             raise ModelError(
                 f"a convolution from {num_channels} to {num_filters} channels cannot have {groups} "

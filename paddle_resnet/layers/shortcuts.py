@@ -11,7 +11,8 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError
+from .lookup import lookup
 from .style import Style
 
 Shortcut = Callable[[int, int, int, Style], Optional[nn.Layer]]
@@ -115,12 +116,5 @@ def resolve_shortcut(shortcut: Union[str, bool, Shortcut]) -> Shortcut:
         ModelError: the name is unknown.
     """
     if isinstance(shortcut, bool):
-        return projection_where_needed if shortcut else projection
-    if callable(shortcut):
-        return shortcut
-    if shortcut not in SHORTCUTS:
-        raise ModelError(
-            f"unknown shortcut {shortcut!r}, expected one of {', '.join(SHORTCUTS)}."
-            + nearest(str(shortcut), SHORTCUTS)
-        )
-    return SHORTCUTS[shortcut]
+        shortcut = "B" if shortcut else "C"
+    return lookup("shortcut", shortcut, SHORTCUTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ..errors import ModelError
 from .style import PLAIN, Style
 
 
@@ -17,10 +18,15 @@ class SqueezeExcitation(nn.Layer):
     Args:
         channels (int): of the map, which keeps its shape.
         reduction (int): by how much the hidden layer is narrower. The paper's: 16.
+
+    Raises:
+        ModelError: a reduction below 1.
     """
 
     def __init__(self, channels: int, reduction: int = 16, style: Style = PLAIN) -> None:
         super().__init__()
+        if reduction < 1:
+            raise ModelError(f"se_reduction must be at least 1, or 0 for no gate, got {reduction}.")
         hidden, layout = max(1, channels // reduction), style.data_format
         self.pool = nn.AdaptiveAvgPool2D(1, data_format=layout)
         self.fc1 = nn.Conv2D(channels, hidden, 1, data_format=layout)

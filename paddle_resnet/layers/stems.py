@@ -7,12 +7,12 @@ stride of both together.
 
 from __future__ import annotations
 
-from typing import Callable, Union
+from typing import Callable
 
 import numpy as np
 from paddle import nn
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError
 from .style import Style
 
 Stem = Callable[[int, int, Style], "tuple[nn.Layer, nn.Layer, int]"]
@@ -68,22 +68,6 @@ STEMS: dict[str, Stem] = {
     "deep": deep_stem,
     "keras": keras_stem,
 }
-
-
-def resolve_stem(stem: Union[str, Stem]) -> Stem:
-    """Return the maker that ``stem`` names, or ``stem`` itself where it is one.
-
-    Raises:
-        ModelError: the name is unknown.
-    """
-    if callable(stem):
-        return stem
-    if stem not in STEMS:
-        raise ModelError(
-            f"unknown stem {stem!r}, expected one of {', '.join(STEMS)}."
-            + nearest(str(stem), STEMS)
-        )
-    return STEMS[stem]
 
 
 def adapt_first_conv(weight: np.ndarray, in_channels: int) -> np.ndarray:

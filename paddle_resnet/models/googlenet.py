@@ -117,7 +117,7 @@ class GoogLeNet(Network):
 
     def run_part(self, name: str, x: Tensor) -> Tensor:
         """Run one part, and in training the auxiliary head behind it."""
-        x = super().run_part(name, x)
+        x = Network.run_part(self, name, x)  # Paddle 2.6 cannot export a bare super()
         if self.training and name in self._auxiliary:
             self.auxiliary_logits.append(getattr(self, self._auxiliary[name])(x))
         return x
@@ -125,7 +125,7 @@ class GoogLeNet(Network):
     def forward(self, x: Tensor) -> Tensor:
         """Return the main logits of a batch of images."""
         self.auxiliary_logits = []
-        return super().forward(x)
+        return Network.forward(self, x)
 
     def training_loss(
         self, loss: Callable[..., Tensor], weight: float = 0.3

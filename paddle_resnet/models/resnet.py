@@ -9,10 +9,11 @@ from paddle import nn
 
 from ..errors import ModelError
 from ..layers.activation import Activation, AddAct
-from ..layers.blocks import resolve_block
-from ..layers.conv_bn import NormLayer
+from ..layers.blocks import BLOCKS
+from ..layers.conv_bn import ConvBNLayer, NormLayer
+from ..layers.lookup import lookup
 from ..layers.shortcuts import Shortcut
-from ..layers.stems import Stem, resolve_stem
+from ..layers.stems import STEMS, Stem
 from ..layers.style import Style
 from .network import Network
 
@@ -104,16 +105,17 @@ class ResNet(Network):
     ) -> None:
         super().__init__(num_classes, data_format, recompute)
         default_block, depths = _resolve_layers(layers)
-        block = resolve_block(block or default_block)
-        widths = tuple(widths) if widths else tuple(64 * 2**i for i in range(len(depths)))
-        if len(widths) != len(depths):
-            raise ModelError(f"{len(depths)} stages need as many widths, got {list(widths)}.")
+        block = lookup("block", block or default_block, BLOCKS)
+        widths = [64 * 2**i for i in range(len(depths))] if widths is None else widths
+        if not _is_counts(widths) or len(widths) != len(depths):
+            raise ModelError(f"{len(depths)} stages need as many widths, got {widths!r}.")
         style = Style(act, norm_layer, data_format, conv_bias, padding)
 
-        # The blocks of a pre-activation network begin with BN and activation: its stem has none.
+        conv1, maxpool, stride = lookup("stem", stem, STEMS)(in_channels, widths[0], style)
         pre = block.pre_activation
-        stem_style = Style(None, None, data_format, conv_bias, padding) if pre else style
-        conv1, maxpool, stride = resolve_stem(stem)(in_channels, widths[0], stem_style)
+        if pre:  # the first block begins with BN and activation: the stem does not end with them
+            *_, last = (p for p in conv1.sublayers(include_self=True) if isinstance(p, ConvBNLayer))
+            last.bn = last.act = None
         self.add_part("conv1", conv1)
         self.add_part("maxpool", maxpool)
         dilated = _resolve_dilation(replace_stride_with_dilation, output_stride, stride, depths)
@@ -160,17 +162,22 @@ class ResNet(Network):
 
 
 def _resolve_layers(layers: Union[int, Sequence[int]]) -> tuple[str, tuple[int, ...]]:
-    if isinstance(layers, int):
-        if layers not in DEPTHS:
-            raise ModelError(
-                f"no ResNet has {layers} layers, expected one of {', '.join(map(str, DEPTHS))} "
-                "or the number of blocks per stage, such as (3, 4, 6, 3)."
-            )
+    if isinstance(layers, int) and layers in DEPTHS:
         return DEPTHS[layers]
-    depths = tuple(layers)
-    if not depths or not all(isinstance(n, int) and n > 0 for n in depths):
-        raise ModelError(f"layers needs at least one block in every stage, got {list(depths)}.")
-    return "bottleneck", depths
+    if not _is_counts(layers):
+        raise ModelError(
+            f"no ResNet has {layers!r} layers, expected one of {', '.join(map(str, DEPTHS))} or "
+            "the number of blocks in every stage, at least one in each, such as (3, 4, 6, 3)."
+        )
+    return "bottleneck", tuple(layers)
+
+
+def _is_counts(value: object) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(n, int) and n > 0 for n in value)
+    )
 
 
 def _resolve_dilation(

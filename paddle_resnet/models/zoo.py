@@ -10,7 +10,7 @@ from paddle import nn
 from .googlenet import GoogLeNet
 from .network import Network
 from .nin import NetworkInNetwork
-from .registry import add
+from .registry import add, list_models
 from .resnet import ResNet
 
 # He et al. 2015, table 1, with the stride in the 3x3 convolution ("v1.5").
@@ -91,3 +91,5 @@ resnet18_residual_block = add(
 
 googlenet = add("googlenet", GoogLeNet, "Szegedy et al. 2014, arXiv:1409.4842, table 1, with BN")
 nin = add("nin", NetworkInNetwork, "Lin et al. 2013, arXiv:1312.4400, figure 2, with BN", 32)
+
+__all__ = list_models()

@@ -22,7 +22,7 @@ def test_an_activation_may_be_a_function_or_a_layer_of_its_own():
     block = BasicBlock(3, 3, style=Style(act=nn.PReLU))
     assert block.conv1.act is not block.conv2.act
     assert {"conv1.act._weight", "conv2.act._weight"} <= set(block.state_dict())
-    with pytest.raises(ModelError, match="unknown activation '5'"):
+    with pytest.raises(ModelError, match="unknown activation 5"):
         ConvBNLayer(3, 4, 1, act=5)
 
 

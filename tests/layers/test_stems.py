@@ -7,7 +7,7 @@ import pytest
 from paddle_resnet import adapt_first_conv
 from paddle_resnet.errors import ModelError
 from paddle_resnet.layers import STEMS, Style
-from paddle_resnet.layers.stems import resolve_stem
+from paddle_resnet.layers.lookup import lookup
 
 SIZES = {
     "imagenet": (64, 56, 56, 4),
@@ -46,8 +46,10 @@ def test_deep_stem_is_three_convolutions_of_half_half_and_full_width():
 
 def test_unknown_stem():
     with pytest.raises(ModelError, match=r"unknown stem 'deeep'.*Did you mean 'deep'"):
-        resolve_stem("deeep")
-    assert resolve_stem(STEMS["deep"]) is STEMS["deep"]
+        lookup("stem", "deeep", STEMS)
+    with pytest.raises(ModelError, match="unknown stem None"):
+        lookup("stem", None, STEMS)
+    assert lookup("stem", STEMS["deep"], STEMS) is STEMS["deep"]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 5, 6])

@@ -51,6 +51,7 @@ def close(a, b, what="", tolerance=1e-4):
 
 def step(network, images):
     """Run forward and backward in training mode; return output, gradients and statistics."""
+    images = images[:, :, :24, :32]
     paddle.seed(3)
     network.train()
     for parameter in network.parameters():

@@ -7,7 +7,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from paddle_resnet import ResNet, StochasticDepth, create_model, resnet50
+from paddle_resnet import ConvBNLayer, ResNet, StochasticDepth, create_model, resnet50
 from paddle_resnet.errors import ModelError
 from paddle_resnet.layers import BasicBlock
 
@@ -70,6 +70,13 @@ def test_output_stride_is_another_spelling_of_replace_stride_with_dilation():
         ({"recompute": "yes"}, "recompute must be"),
         ({"groups": 5}, "cannot have 5 groups"),
         ({"shortcut": "keras", "block": "bottleneck"}, "from 8 to 32 channels with stride 1"),
+        ({"residual": False, "stochastic_depth": 0.1}, "residual=False"),
+        ({"se_reduction": -1}, "se_reduction must be at least 1, or 0 for no gate, got -1"),
+        ({"in_channels": 0}, "no convolution goes from 0 to 8 channels"),
+        ({"layers": None}, "no ResNet has None layers"),
+        ({"layers": "50"}, "no ResNet has '50' layers"),
+        ({"widths": 64}, "4 stages need as many widths, got 64"),
+        ({"widths": (8, 16, 0, 32)}, "4 stages need as many widths"),
         ({"num_classes": True}, "num_classes must be a whole number"),
         ({"num_classes": 2.5}, "num_classes must be a whole number"),
     ],
@@ -120,6 +127,16 @@ def test_injected_norm_and_activation_reach_every_unit():
     assert not [s for s in network.sublayers() if isinstance(s, nn.BatchNorm2D)]
     assert {block.conv2.act for block in network.layer3} == {"silu"}
     network(paddle.randn([1, 3, 32, 32])).sum().backward()
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "deep", "cifar", "keras"])
+def test_the_stem_of_a_pre_activation_network_ends_with_its_convolution(stem):
+    network = small(block="preact_basic", stem=stem)
+    *inner, last = (u for u in network.conv1.sublayers(True) if isinstance(u, ConvBNLayer))
+    assert (last.bn, last.act) == (None, None)
+    assert all(unit.bn is not None and unit.act == "relu" for unit in inner)
+    assert network(paddle.randn([2, 3, 32, 32])).shape == [2, 10]
+    assert not {name for name in network.state_dict() if name.startswith("bn1.")}
 
 
 def test_own_makers_of_stem_shortcut_and_block():

@@ -150,7 +150,7 @@ def test_list_models_orders_by_depth_and_takes_patterns():
         (lambda: create_model("resnet50", stem="cifer"), "unknown stem 'cifer'.*'cifar'"),
         (lambda: create_model("resnet50", shortcut="Z"), "unknown shortcut 'Z'"),
         (lambda: ResNet(51), "no ResNet has 51 layers, expected one of 18, 34, 50"),
-        (lambda: ResNet((2, 0)), "at least one block in every stage"),
+        (lambda: ResNet((2, 0)), r"no ResNet has \(2, 0\) layers.*at least one in each"),
         (lambda: ResNet((2, 2), widths=(8,)), "2 stages need as many widths"),
         (lambda: ResNet(18, num_classes=-1), "num_classes must be a whole number"),
     ],
