@@ -15,7 +15,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from . import runtime
+from . import hooks, runtime
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,15 @@ __version__ = "0.1.0"
 RUNTIME = runtime.set_up()
 for _note in RUNTIME.notes:
     print(f"paddle_resnet: {_note}", file=sys.stderr)
+
+
+def _load_pretrained(network: object, name: str) -> object:
+    from .weights import load_pretrained
+
+    return load_pretrained(network, name)
+
+
+hooks.load_pretrained = _load_pretrained
 
 if TYPE_CHECKING:
     from .data import BatchLoader, Cifar10
@@ -80,7 +89,14 @@ if TYPE_CHECKING:
         wide_resnet101_2,
     )
     from .training import ImageClassifier
-    from .weights import load_trained, load_weights, save_weights
+    from .weights import (
+        LoadReport,
+        load_pretrained,
+        load_trained,
+        load_weights,
+        open_weights,
+        save_weights,
+    )
 
 _HOMES = {
     "data": ("BatchLoader", "Cifar10"),
@@ -138,7 +154,14 @@ _HOMES = {
         "wide_resnet101_2",
     ),
     "training": ("ImageClassifier",),
-    "weights": ("load_trained", "load_weights", "save_weights"),
+    "weights": (
+        "LoadReport",
+        "load_pretrained",
+        "load_trained",
+        "load_weights",
+        "open_weights",
+        "save_weights",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import paddle
 
+from .. import hooks
 from ..errors import ModelError, nearest
 from .counting import count
 from .network import Network
@@ -71,15 +72,19 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(names, key=lambda name: [t.zfill(5) for t in re.findall(r"\d+|\D+", name)])
 
 
-def create_model(name: str, **options: object) -> Network:
+def create_model(name: str, *, pretrained: bool = False, **options: object) -> Network:
     """Build a network by name; the options are those of its class and win over those of its entry.
 
     Args:
         name (str): one of :func:`list_models`.
+        pretrained (bool): load the ImageNet weights that Paddle publishes for it. Another
+            ``num_classes`` keeps its new head, another ``in_channels`` adapts the first
+            convolution. Default: False.
         **options: for example ``num_classes=10, stem="cifar"``, see :class:`ResNet`.
 
     Raises:
         ModelError: the name or an option is unknown; says what comes nearest.
+        WeightsError: Paddle publishes no weights of the network, or they cannot be had.
     """
     entry = _entry(name)
     known = [p for p in inspect.signature(entry.network.__init__).parameters if p != "self"]
@@ -89,7 +94,10 @@ def create_model(name: str, **options: object) -> Network:
                 f"{name} has no option '{option}', expected one of {', '.join(known)}."
                 + nearest(option, known)
             )
-    return entry.network(**{**entry.options, **options})
+    network = entry.network(**{**entry.options, **options})
+    if pretrained:
+        hooks.load_pretrained(network, name)
+    return network
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from paddle_resnet import BasicBlock, ResNet, save_weights
+from paddle_resnet import BasicBlock, ResNet, create_model, resnet18, save_weights
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.weights import pretrained
 
@@ -96,3 +96,18 @@ def test_without_internet_it_says_so_soon(cache, monkeypatch):
 def test_an_unknown_name_comes_with_the_nearest(cache):
     with pytest.raises(WeightsError, match="Did you mean 'resnet50'"):
         pretrained.fetch_pretrained("resnet5")
+
+
+def test_as_everyone_spells_it(source, tmp_path, monkeypatch):
+    thin = {"widths": (4, 8, 8, 8)}
+    published = resnet18(num_classes=20, **thin)
+    path = save_weights(published, tmp_path / "resnet18.pdparams")
+    table = {"resnet18": (path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest())}
+    monkeypatch.setattr(pretrained, "published", lambda: table)
+    network = resnet18(num_classes=10, pretrained=True, **thin)
+    assert network.num_classes == 10
+    np.testing.assert_array_equal(
+        network.layer4[0].conv1.conv.weight.numpy(), published.layer4[0].conv1.conv.weight.numpy()
+    )
+    with pytest.raises(WeightsError, match="publishes no weights of 'resnet20'"):
+        create_model("resnet20", pretrained=True)
