@@ -22,6 +22,8 @@ COMMANDS = {
     "predict": "classify images",
     "report": "write a run's report.html again",
     "models": "list the networks",
+    "count": "layers, parameters and multiplications of a network",
+    "compare": "two networks side by side in one run",
     "data": "fetch a data set ahead of time",
     "benchmark": "measure speed against Paddle as installed",
     "doctor": "what this machine is, what is used of it, what is missing",
