@@ -21,6 +21,9 @@ class Pace(Callback):
         clock (callable): seconds, never going backwards. Default: ``time.monotonic``.
     """
 
+    #: What one turn of training and evaluation is called.
+    unit = "epoch"
+
     def __init__(
         self,
         *,
@@ -196,6 +199,7 @@ class BudgetPace(Pace):
             the test set.
     """
 
+    unit = "round"
     #: Share of the budget that evaluations during training may use.
     EVALUATION_SHARE = 0.1
     MOST_ROUNDS = 20

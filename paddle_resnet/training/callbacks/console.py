@@ -120,7 +120,8 @@ class Console(Callback):
 
     def _title(self) -> str:
         epochs = self.params.get("epochs")
-        return f"epoch {self._epoch + 1}" + (f"/{epochs}" if epochs else "")
+        unit = self.pace.unit if self.pace else "epoch"
+        return f"{unit} {self._epoch + 1}" + (f"/{epochs}" if epochs else "")
 
     def _announce_end(self) -> None:
         """Say once, as soon as it is known, how long all this will take."""

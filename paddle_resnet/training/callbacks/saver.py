@@ -55,6 +55,7 @@ class Saver(Callback):
         #: Why the newest weights or checkpoint could not be written; empty where they could.
         self.failed = ""
         self._saved_at = time.monotonic()
+        self._doing = "step"
 
     # -- stopping --------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ class Saver(Callback):
             if self.asked_to_stop:  # the second one means now
                 raise KeyboardInterrupt
             self.asked_to_stop = True
-            self.warn("stopping after this step; press Ctrl-C again to stop at once.")
+            self.warn(f"stopping after this {self._doing}; press Ctrl-C again to stop at once.")
 
         signals = (signal.SIGINT, signal.SIGTERM)
         try:
@@ -84,21 +85,26 @@ class Saver(Callback):
             self.save_checkpoint()
             raise Interrupted
 
+    def _round_ends(self) -> bool:
+        """Whether the step just done was the round's last: its evaluation belongs to it."""
+        loader_ran_out = self.stream.batch == len(self.stream.loader) and not self.pace.needs_more
+        return loader_ran_out or self.pace.round_is_over()
+
     # -- saving ----------------------------------------------------------------------------
 
     def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Remember where we are."""
         self.epoch = epoch
+        self._doing = "step"
 
     def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
         """Save when it is time to, and when asked to stop."""
+        if self._round_ends():
+            self._doing = "evaluation"
+            return
         self._stop_if_asked()
         if time.monotonic() - self._saved_at >= self.every:
             self.save_checkpoint()
-
-    def on_eval_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Stop within a long evaluation too."""
-        self._stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Save the last weights, the best where they are, and a checkpoint."""
@@ -117,6 +123,8 @@ class Saver(Callback):
             if (best is None or score > best) and self._write(self.folder.best):
                 self.best = figures
         self.save_checkpoint()
+        if self.asked_to_stop:
+            raise Interrupted
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside tensors (JSON types)."""
