@@ -19,6 +19,9 @@ from .pace import BudgetPace
 from .schedules import make_schedule
 from .stream import TrainingStream
 
+#: The least time of a round, of which there is a row in the history.
+ROUND_SECONDS = 15
+
 
 def train_for(
     network: nn.Layer, config: Config, parts: Parts, write: Callable[[str], None] = print
@@ -36,14 +39,15 @@ def train_for(
 
     Returns:
         dict: ``seconds``, ``steps``, ``epochs``, ``images_per_second`` of the training;
-        ``history``, a row ``seconds``, ``epochs``, ``loss``, ``acc_top1`` for each twentieth of it;
+        ``history``, at most 20 rows of ``seconds``, ``epochs``, ``loss``, ``acc_top1``;
         ``test``, the figures of :meth:`Evaluation.summary`.
 
     Raises:
         TrainingError: the loss became NaN or infinite.
     """
     pace = BudgetPace(config.train.budget)
-    pace.rounds = pace.MOST_ROUNDS
+    # A round has at least one step: where steps are slow, many rounds would overrun the budget.
+    pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
     stream = TrainingStream(parts.train, pace)
     model = ImageClassifier(network)
     model.prepare(

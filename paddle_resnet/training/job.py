@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import statistics
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
@@ -197,17 +196,18 @@ class _Job:
 
     def _plan(self) -> None:
         """Measure evaluation, and fit a budgeted run into its time."""
-        rows = min(self.config.train.eval_batch_size, len(self.parts.test.images), 100)
+        # Batches as they will be: the time of an image depends much on their size.
+        rows = min(self.config.train.eval_batch_size, len(self.parts.test.images))
         images = paddle.zeros([rows, *self.parts.input_shape])
         self.network.eval()
-        seconds = []
+        seconds: list[float] = []
         with paddle.no_grad():
-            for _ in range(4):
+            # The first call allocates and is not typical; a short budget has no time for more.
+            while len(seconds) < 3 and (len(seconds) < 2 or self.pace.elapsed < self._patience()):
                 began = time.perf_counter()
                 self.network(images)
                 seconds.append(time.perf_counter() - began)
-        # The first call allocates and is not typical; the median forgets a burst of other load.
-        self.pace.evaluation_took(statistics.median(seconds[1:]), rows)
+        self.pace.evaluation_took(min(seconds[1:]), rows)
         if isinstance(self.pace, BudgetPace):
             total = len(self.validation.images) if self.validation else 0
             self.pace.plan(total)
@@ -222,6 +222,11 @@ class _Job:
                 f"budget: {duration(self.pace.budget)} in {self.pace.rounds} rounds, of which "
                 f"about {duration(self.pace.test_seconds)} for the test set"
             )
+
+    def _patience(self) -> float:
+        """Return how many seconds measuring may take."""
+        budget = self.config.train.budget
+        return 0.02 * budget if budget is not None else 5.0
 
     # -- training --------------------------------------------------------------------------
 

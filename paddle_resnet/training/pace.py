@@ -50,7 +50,8 @@ class Pace(Callback):
         self._elapsed_before = 0.0
         self._began: Optional[float] = None
         self._mark = 0.0
-        self._eval_mark = 0.0
+        self._eval_began = self._eval_mark = 0.0
+        self._eval_timed = (0.0, 0)
 
     # -- what others read ------------------------------------------------------------------
 
@@ -124,13 +125,25 @@ class Pace(Callback):
 
     def on_eval_begin(self, logs: Optional[dict] = None) -> None:
         """Begin timing an evaluation."""
-        self._eval_mark = self.clock()
+        self._eval_began = self._eval_mark = self.clock()
+        self._eval_timed = (0.0, 0)
+
+    def on_eval_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
+        """Time a batch. The first one allocates, which a larger evaluation does no more often."""
+        now = self.clock()
+        if step > 0:
+            seconds, images = self._eval_timed
+            self._eval_timed = (seconds + now - self._eval_mark, images + logs["batch_size"])
+        self._eval_mark = now
 
     def on_eval_end(self, logs: Optional[dict] = None) -> None:
         """Learn how long an evaluation takes."""
         self.evaluated += 1
-        if self.validation_images:
-            self.evaluation_took(self.clock() - self._eval_mark, self.validation_images)
+        seconds, images = self._eval_timed
+        if images:
+            self.evaluation_took(seconds, images)
+        elif self.validation_images:
+            self.evaluation_took(self.clock() - self._eval_began, self.validation_images)
 
     @property
     def evaluations_to_come(self) -> float:
