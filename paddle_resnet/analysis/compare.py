@@ -189,7 +189,6 @@ class _Pair:
         }
 
     def speed(self, rounds: int, batch_size: int) -> dict[str, Any]:
-        self.restart()
         return {
             kind: differences.speeds(*self._turns(kind, do, rounds), batch_size)
             for kind, do in (("training", "step"), ("inference", "infer"))

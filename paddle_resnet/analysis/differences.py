@@ -40,6 +40,11 @@ def arrays(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
         }
 
 
+def worse(value: float, worst: float) -> bool:
+    """Return whether a value is larger; a NaN is worst of all, which comparisons would lose."""
+    return not math.isnan(worst) and (math.isnan(value) or value > worst)
+
+
 def gradients(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Compare gradients of equal names.
 
@@ -51,10 +56,10 @@ def gradients(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[
     worst, where, largest, distance, norm = 0.0, None, 0.0, 0.0, 0.0
     for name in a:
         told = arrays(a[name], b[name])
-        # `not <=` so that a NaN is kept, which any comparison would lose.
-        if not told["max_abs"] <= worst:
+        if worse(told["max_abs"], worst):
             worst, where = told["max_abs"], name
-        largest = max(largest, told["largest"])
+        if worse(told["largest"], largest):
+            largest = told["largest"]
         difference = a[name].astype(np.float64) - b[name]
         distance += float((difference**2).sum())
         norm += float((a[name].astype(np.float64) ** 2).sum())

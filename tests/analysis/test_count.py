@@ -158,20 +158,39 @@ def run(*arguments):
 def test_command(capsys):
     assert run("resnet110", "--shortcut", "B", "--summary") == 0
     out = capsys.readouterr().out
-    assert "resnet110, one image of 32x32: 1,730,714 parameters, 253,1" in out
+    assert "resnet110, one image of 3x32x32: 1,730,714 parameters, 253,1" in out
     assert "109 convolutions on the main path + 1 linear = 110 layers; 2 projections" in out
-    run("resnet18", "--stem", "cifar", "--classes", "10", "--size", "32", "--json")
+    run("resnet18", "--stem", "cifar", "--classes", "10", "--input", "3x32x32", "--json")
     data = json.loads(capsys.readouterr().out)
     assert (data["parameters"], round(data["macs"] / 1e6, 1)) == (11_173_962, 555.4)
-    run("resnet20", "--channels", "1")
-    assert "layer3.2.conv2" in capsys.readouterr().out
+    run("resnet20", "--input", "1x28x20")
+    out = capsys.readouterr().out
+    assert "resnet20, one image of 1x28x20" in out
+    first, last = (
+        next(line.split() for line in out.splitlines() if line.startswith(name))
+        for name in ("conv1", "layer3.2.conv2")
+    )
+    assert first[2:4] == ["16x28x20", "144"]
+    assert last[2] == "64x7x5"
+
+
+def test_command_prints_the_arithmetic_of_the_inception_module(capsys):
+    assert run("--inception") == 0
+    out = capsys.readouterr().out
+    assert "120,422,400" in out
+    assert "12,443,648" in out
+    assert "9.68 times fewer" in out
+    run("--inception", "--json")
+    assert json.loads(capsys.readouterr().out) == inception_costs()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("resnet51",), "unknown network 'resnet51'"),
-        (("resnet50", "--size", "0"), "--size must be at least 1 pixel, got 0"),
+        (("resnet50", "--input", "3x0x224"), "--input is '3x0x224', expected channels, height"),
+        (("resnet50", "--input", "224x224"), "as in 3x224x224"),
+        ((), "count needs a NETWORK"),
         (("googlenet", "--stem", "cifar"), "googlenet has no option 'stem'"),
     ],
 )

@@ -1,0 +1,72 @@
+"""`paddle-resnet compare` as a user meets it."""
+
+import json
+
+import pytest
+
+from paddle_resnet import create_model
+from paddle_resnet.cli import main
+from paddle_resnet.data import CIFAR10_MEAN, CIFAR10_STD, CLASSES
+from paddle_resnet.weights import save_weights
+from paddle_resnet.weights.trained import describe
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Weights files of two small networks, a plain one and a residual one."""
+    folder, options = tmp_path_factory.mktemp("trained"), {"widths": [4, 8, 8]}
+    facts = (list(CLASSES), list(CIFAR10_MEAN), list(CIFAR10_STD), [3, 32, 32])
+    paths = []
+    for name in ("plain20", "resnet20"):
+        paths.append(str(folder / f"{name}.safetensors"))
+        network = create_model(name, **options)
+        save_weights(network, paths[-1], describe(name, options, *facts))
+    return paths
+
+
+def test_a_plain_network_beside_a_residual_one(trained, tmp_path, capsys):
+    """Equal names of weights, different functions: the comparison must see it."""
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    line = ["compare", *trained, "--data", "sample", "--batch-size", "4"]
+    line += ["--steps", "2", "--rounds", "1", "--train", "1s"]
+    assert main([*line, "--json", str(figures), "--html", str(page)]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(figures.read_text())
+    parameters = found["counts"]["a"]["parameters"]
+    assert parameters == found["counts"]["b"]["parameters"]
+    assert list(found["counts"]["a"]["macs"]) == ["32"]
+    assert found["keys"]["agree"]
+    agreement = found["agreement"]
+    assert agreement["logits_train"]["max_abs"] > 0.01
+    assert agreement["gradients"]["relative"] > 0.01
+    assert found["curve"]["first"] > 1e-3
+    for side in ("a", "b"):
+        told = found["training"][side]
+        # To the nearest whole step, and the first one is slow.
+        assert 0.5 < told["seconds"] < 6
+        assert told["test"]["images"] == 500
+    assert f"{parameters:,}" in captured.out
+    assert "test accuracy" in captured.out
+    assert "plain20.safetensors for 1 s" in captured.err
+    assert "<h1" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("resnet51",), "Did you mean"),
+        (("resnet50", "--stem", "cifra"), "invalid choice"),
+        (("resnet50", "--html", "/nowhere/at/all/page.html"), "there is no folder for"),
+        (("resnet50", "--rounds", "0"), "--rounds is 0"),
+    ],
+)
+def test_refuses_in_a_sentence(line, words, capsys):
+    try:
+        code = main(["compare", *line])
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("error: ")
+    assert words in error
+    assert "Traceback" not in error

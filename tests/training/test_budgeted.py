@@ -1,0 +1,29 @@
+"""Training any network for a given time."""
+
+import pytest
+
+from paddle_resnet.config import load_config
+from paddle_resnet.training.budgeted import train_for
+from paddle_resnet.training.datasets import load_parts
+
+
+@pytest.fixture(scope="module")
+def config():
+    overrides = ("train.budget=2s", "data.root=sample", "data.validation=0", "data.limit=400")
+    return load_config("quickstart", overrides)
+
+
+def test_learns_for_its_time_and_is_tested_once(tiny, config):
+    lines = []
+    told = train_for(tiny, config, load_parts(config, notify=lines.append), write=lines.append)
+    # To the nearest whole step.
+    assert 1.5 < told["seconds"] < 4
+    assert told["steps"] > 5
+    assert told["epochs"] == pytest.approx(told["steps"] * 32 / (400 // 32 * 32))
+    assert told["images_per_second"] == pytest.approx(told["steps"] * 32 / told["seconds"])
+    (row,) = told["history"]
+    assert row["seconds"] == told["seconds"]
+    assert 0 < row["loss"] < 3
+    assert told["test"]["images"] == 500
+    assert 0.1 < told["test"]["acc_top1"] < 0.6
+    assert any("images/s" in line for line in lines), lines
