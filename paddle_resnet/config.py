@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 
 from .errors import ConfigError, nearest
@@ -40,6 +47,12 @@ def _no_bool(value: Any) -> Any:
     # In Python a bool is a number: `lr: yes` would silently become 1.
     if isinstance(value, bool):
         raise ValueError("expected a number, not true or false")
+    return value
+
+
+def _one_folder(value: Optional[str]) -> Optional[str]:
+    if value is not None and (value in ("", ".", "..") or not value.isprintable() or "/" in value):
+        raise ValueError("expected the name of one folder")
     return value
 
 
@@ -137,7 +150,7 @@ class RunConfig:
     #: The folder that holds the runs.
     dir: str = "runs"
     #: The run's own folder in it; None takes the recipe's name and the time.
-    name: Optional[str] = None
+    name: Annotated[Optional[str], AfterValidator(_one_folder)] = None
     visualdl: bool = True
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
@@ -180,7 +193,8 @@ def find_recipe(recipe: str) -> Path:
     if path.is_file():
         return path
     own = config_folder() / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
-    if own.is_file():
+    # A path to anywhere else is meant as it stands: no other file may take its place.
+    if path.parent in (Path(), Path("configs")) and own.is_file():
         return own
     names = list_recipes()
     raise ConfigError(
@@ -206,7 +220,14 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
     values = _read_yaml(find_recipe(str(recipe))) if recipe is not None else {}
     for override in overrides:
         _apply_override(values, override)
-    return config_from_dict(values, origin=str(recipe) if recipe else "the command line")
+    config = config_from_dict(values, origin=str(recipe) if recipe else "the command line")
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    if "train.epochs" in keys and config.train.budget is not None:
+        raise ConfigError(
+            f"train.epochs={config.train.epochs} would have no effect beside the budget of "
+            f"{config.train.budget:g} s: add -o train.budget=null."
+        )
+    return config
 
 
 def config_from_dict(values: dict[str, Any], origin: str = "the recipe") -> Config:
@@ -232,11 +253,21 @@ def config_to_yaml(config: Config) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its two traps: doubled keys, and ``1e-4`` being a text."""
+    """YAML without its traps: doubled keys, ``1e-4`` being a text, aliases that multiply."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases are not supported", mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a plain word", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key.value}' stands there twice", key.start_mark
@@ -310,7 +341,9 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
         choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         expected = f"expected {' or '.join(choices)}"
         hint = nearest(str(given), choices)
-    return f"'{key}' is {given!r} in {origin}: {expected}.{hint}"
+    shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
+    expected = re.sub(r"a dictionary or an instance of \w+", "a section with keys", expected)
+    return f"'{key}' is {shown} in {origin}: {expected}.{hint}"
 
 
 def _keys(path: list[str]) -> list[str]:

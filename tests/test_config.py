@@ -70,6 +70,14 @@ def test_overrides_change_values_of_their_type():
     assert config.model.options["stem"] == "cifar"
 
 
+def test_epochs_beside_a_budget_are_not_silently_ignored():
+    assert "no effect beside the budget" in refused("train.epochs=7", recipe="quickstart")
+
+
+def test_a_path_to_elsewhere_is_not_replaced_by_a_recipe_of_the_package():
+    assert "there is no recipe" in refused(recipe="/nowhere/quickstart.yaml")
+
+
 def test_null_removes_a_budget():
     assert load_config("quickstart", ("train.budget=null",)).train.budget is None
 
@@ -94,6 +102,8 @@ def test_null_removes_a_budget():
         ("model=3", ["'model' is 3"]),
         ("optimizer.lr=[1,", ["no valid YAML"]),
         ("optimizer.lr", ["section.key=value"]),
+        ("run.name=a/b", ["the name of one folder"]),
+        ("run.name=..", ["the name of one folder"]),
         ("=3", ["section.key=value"]),
         ("a..b=3", ["section.key=value"]),
         ("train.epochs.x=3", ["'train.epochs'"]),
@@ -116,6 +126,8 @@ def test_an_override_below_a_value_of_the_recipe_is_refused():
         ("- 1\n- 2", "expected sections"),
         ("just a text", "expected sections"),
         ("model: [", "no valid YAML"),
+        ("[a, b]: 1", "a key must be a plain word"),
+        ("model: {options: &o {a: *o}}", "aliases are not supported"),
         ("model: !!python/object/apply:os.system ['true']", "no valid YAML"),
         ("nonsense: 1", "unknown key 'nonsense'"),
     ],

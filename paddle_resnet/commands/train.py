@@ -84,5 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f"try it: paddle-resnet predict {folder} IMAGE")
     if config.run.visualdl:
-        print(f"curves: visualdl --logdir {outcome.folder.visualdl}")
+        # Without a language some of its pages answer with an error.
+        print(f"curves: visualdl -L en --logdir {outcome.folder.visualdl}")
     return 0

@@ -43,7 +43,8 @@ def save_checkpoint(
     for name, tensor in _optimizer_tensors(network, optimizer).items():
         arrays[_OPTIMIZER + name] = tensor.numpy()
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    atomic_write_bytes(path, safetensors_bytes(arrays, {"state": json.dumps(state)}))
+    metadata = {"state": json.dumps(state), "optimizer": type(optimizer).__name__}
+    atomic_write_bytes(path, safetensors_bytes(arrays, metadata))
 
 
 def load_checkpoint(
@@ -62,9 +63,15 @@ def load_checkpoint(
     try:
         with safe_open(str(path), framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads((file.metadata() or {})["state"])
+            metadata = file.metadata() or {}
+            state, kind = json.loads(metadata["state"]), metadata["optimizer"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         raise WeightsError(f"the checkpoint '{path}' is damaged or is no checkpoint.") from None
+    if kind != type(optimizer).__name__:
+        raise WeightsError(
+            f"the checkpoint '{path}' was made with the optimizer {kind}, and the recipe now has "
+            f"{type(optimizer).__name__}."
+        )
     model = _section(arrays, _MODEL)
     assign_weights(network, model, str(path))
     names = {structured: p.name for structured, p in network.state_dict().items()}

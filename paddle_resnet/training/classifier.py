@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-import numpy as np
 import paddle
 from paddle import nn
-from paddle.callbacks import Callback, LRScheduler, ModelCheckpoint, ProgBarLogger
+from paddle.callbacks import (
+    Callback,
+    EarlyStopping,
+    LRScheduler,
+    ModelCheckpoint,
+    ProgBarLogger,
+)
 from paddle.hapi.callbacks import CallbackList
-from paddle.io import DataLoader, Dataset, DistributedBatchSampler
+from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableDataset
 from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..errors import DataError, TrainingError
@@ -144,6 +149,7 @@ class ImageClassifier(paddle.Model):
             cbks.on_epoch_begin(epoch)
             logs = self._train_epoch(loader, cbks, epoch, accumulate_grad_batches, steps)
             last = epoch + 1 == epochs or self.stop_training or self._iterations_left <= 0
+            last = last or (pace is not None and pace.time_is_up)
             if eval_loader is not None and ((epoch + 1) % eval_freq == 0 or last):
                 result = self._evaluate(eval_loader, cbks)
                 logs.update({f"val_{name}": value for name, value in result.items()})
@@ -179,6 +185,9 @@ class ImageClassifier(paddle.Model):
             cbks.on_batch_end("train", step, dict(logs))
             if self._iterations_left <= 0:
                 break
+        if step >= 0 and not update:  # a loader of unknown length ended within a group
+            self._optimizer.step()
+            self._optimizer.clear_grad()
         if step < 0:
             raise DataError("the training data yielded no batch: is it larger than one batch?")
         return logs
@@ -216,12 +225,6 @@ class ImageClassifier(paddle.Model):
             self._optimizer.clear_grad()
         self._update_metrics(outputs, labels)
         return value
-
-    def train_batch(
-        self, inputs: Any, labels: Any = None, update: bool = True
-    ) -> Union[list[np.ndarray], tuple[list[np.ndarray], list]]:
-        """Train on one batch; see ``paddle.Model.train_batch``."""
-        return super().train_batch(inputs, labels, update)
 
     # -- evaluation ------------------------------------------------------------------------
 
@@ -279,6 +282,23 @@ class ImageClassifier(paddle.Model):
         cbks.on_end("eval", dict(logs))
         return {name: logs[name] for name in self._metrics_name() if name in logs}
 
+    def predict(
+        self,
+        test_data: Union[Dataset, Iterable],
+        batch_size: int = 1,
+        num_workers: int = 0,
+        stack_outputs: bool = False,
+        verbose: int = 1,
+        callbacks: Union[Callback, Sequence[Callback], None] = None,
+    ) -> list:
+        """Return the network's outputs for all samples; see ``paddle.Model.predict``."""
+        own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+        own = [callback for callback in own if callback is not None]
+        if verbose:
+            own.insert(0, Console(verbose=verbose + 1))
+        # The base class's own progress writes backspaces: silence it.
+        return super().predict(test_data, batch_size, num_workers, stack_outputs, 0, own)
+
     # -- weights ---------------------------------------------------------------------------
 
     def save(self, path: str, training: bool = True) -> None:
@@ -321,6 +341,14 @@ class ImageClassifier(paddle.Model):
     ) -> Optional[Iterable]:
         if not isinstance(data, Dataset):
             return data
+        if isinstance(data, IterableDataset):
+            return DataLoader(
+                data,
+                batch_size=batch_size,
+                drop_last=drop_last,
+                num_workers=workers,
+                return_list=True,
+            )
         sampler = DistributedBatchSampler(data, batch_size, shuffle=shuffle, drop_last=drop_last)
         return DataLoader(data, batch_sampler=sampler, num_workers=workers, return_list=True)
 
@@ -340,6 +368,9 @@ class ImageClassifier(paddle.Model):
             isinstance(callback, LRScheduler) for callback in own
         ):
             own.append(LRScheduler(by_step=False, by_epoch=True))
+        for callback in own:
+            if isinstance(callback, EarlyStopping):
+                callback.save_dir = save_dir
         if save_dir and not any(isinstance(callback, ModelCheckpoint) for callback in own):
             own.append(ModelCheckpoint(save_freq, save_dir))
         if verbose and not any(isinstance(each, (ProgBarLogger, Console)) for each in own):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import json
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
@@ -13,7 +13,7 @@ import paddle
 from paddle import nn
 
 from ..config import Config
-from ..errors import TrainingError, UserError
+from ..errors import ConfigError, TrainingError, UserError
 from ..files import atomic_write
 from ..models import create_model
 from ..weights.files import load_weights
@@ -71,10 +71,18 @@ def run(
         raise TrainingError(f"the run '{resume.path}' is finished: there is nothing to go on with.")
     paddle.seed(config.train.seed)
     # Everything that can be wrong is tried before the folder is made.
-    network, options = _build(config)
+    lines: list[str] = []
+
+    def notify(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    parts = load_parts(config, notify)
+    network, options = _build(config, parts)
     folder = resume or RunFolder.create(config, recipe)
     log = Log(folder.log)
-    parts = load_parts(config, notify=log)
+    for line in lines:
+        log.keep(line)
     job = _Job(config, options, network, parts, folder, log)
     try:
         return job.run(resuming=resume is not None)
@@ -83,13 +91,32 @@ def run(
             afterwards(folder)
 
 
-def _build(config: Config) -> tuple[nn.Layer, dict[str, Any]]:
-    options = {"num_classes": 10, **config.model.options}
-    return create_model(config.model.name, **options), options
+def _build(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any]]:
+    """Make the network, and see to it that it takes the images and knows the classes."""
+    options = {"num_classes": len(parts.classes), **config.model.options}
+    network = create_model(config.model.name, **options)
+    network.eval()
+    try:
+        with paddle.no_grad():
+            shape = list(network(paddle.zeros([1, *parts.input_shape])).shape)
+    except ValueError as error:  # Paddle's own check of shapes
+        raise ConfigError(
+            f"'model.options' make a network that cannot take images of {parts.input_shape}: "
+            f"{' '.join(str(error).split())[-200:]}"
+        ) from None
+    if shape != [1, len(parts.classes)]:
+        raise ConfigError(
+            f"'model.options' make a network with outputs {shape[1:]}, but the data has "
+            f"{len(parts.classes)} classes."
+        )
+    return network, options
 
 
 def _finished(folder: RunFolder) -> bool:
-    return '"finished"' in folder.result.read_text() if folder.result.is_file() else False
+    try:
+        return json.loads(folder.result.read_text(encoding="utf-8"))["status"] == "finished"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 class _Job:
@@ -146,7 +173,7 @@ class _Job:
         try:
             with self.saver.listening():
                 self.pace.begin()
-                self._plan()
+                self._plan(resuming)
                 self._train()
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
@@ -161,14 +188,21 @@ class _Job:
         except UserError as error:
             failure = error
             result = self._result("failed", reason=str(error))
+        except BaseException as error:
+            # A fault of ours or a second Ctrl-C: the folder says what happened all the same.
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            reason = f"{type(error).__name__}: {error}"
+            self._write(lambda: self.folder.write_result(self._result(status, reason=reason)))
+            raise
         self._write(lambda: self.folder.write_result(result))
         if failure is not None:
             raise failure
-        if self.saver.failed or self.unwritten:
+        unwritten = self.unwritten or next(iter(self.saver.failed.values()), "")
+        if unwritten:
             raise TrainingError(
                 f"the training is over, but not all of it could be written into "
-                f"'{self.folder.path}' ({self.saver.failed or self.unwritten}): the weights that "
-                "stand there are sound, but may be older than its end."
+                f"'{self.folder.path}' ({unwritten}): weights that stand there are sound, but may "
+                "be older than its end."
             )
         return Outcome(self.folder, result)
 
@@ -194,7 +228,7 @@ class _Job:
         if resuming:
             self.log(f"going on after step {self.pace.steps}")
 
-    def _plan(self) -> None:
+    def _plan(self, resuming: bool) -> None:
         """Measure evaluation, and fit a budgeted run into its time."""
         # Batches as they will be: the time of an image depends much on their size.
         rows = min(self.config.train.eval_batch_size, len(self.parts.test.images))
@@ -210,7 +244,8 @@ class _Job:
         self.pace.evaluation_took(min(seconds[1:]), rows)
         if isinstance(self.pace, BudgetPace):
             total = len(self.validation.images) if self.validation else 0
-            self.pace.plan(total)
+            if not resuming:  # a run goes on with the rounds and images that it began with
+                self.pace.plan(total)
             if self.validation is not None and self.pace.validation_images < total:
                 self.validation = subset(self.validation, max(self.pace.validation_images, 10))
                 self.pace.validation_images = len(self.validation.images)
@@ -342,10 +377,5 @@ class _Job:
                 "budget": self.config.train.budget,
             },
             "best": self.saver.best,
-            "test": {
-                key: value if not isinstance(value, float) or math.isfinite(value) else None
-                for key, value in test.items()
-            }
-            if test
-            else None,
+            "test": test,
         }

@@ -81,6 +81,11 @@ class Pace(Callback):
         return False
 
     @property
+    def time_is_up(self) -> bool:
+        """Whether the training should end after the present round, whatever was planned."""
+        return False
+
+    @property
     def needs_more(self) -> bool:
         """Whether a loader that has run out in mid-round should start over."""
         return False
@@ -219,6 +224,8 @@ class BudgetPace(Pace):
     #: Share of the budget that the evaluation on the test set may use; where the whole set needs
     #: more, a part of it is evaluated, see `test_images_that_fit`.
     MOST_FOR_TEST = 0.4
+    #: An accuracy of fewer images would say nothing; they are evaluated whatever the time.
+    FEWEST_TEST_IMAGES = 200
     #: Part of the evaluation estimate added for what it does not see: files, weights, jitter.
     MARGIN = 0.03
 
@@ -226,6 +233,8 @@ class BudgetPace(Pace):
         super().__init__(**kwargs)
         self.budget = budget
         self.rounds = 1
+
+    _KEPT = (*Pace._KEPT, "rounds", "evaluations", "validation_images")
 
     def plan(self, total_validation_images: int) -> None:
         """Decide on rounds and validation images, from the measured speed of evaluation.
@@ -266,7 +275,9 @@ class BudgetPace(Pace):
         if not self._seconds_per_eval_image:
             return self.test_images
         fit = int((self.budget - self.elapsed) / self._seconds_per_eval_image)
-        return self.test_images if fit >= 0.9 * self.test_images else max(fit, 1)
+        if fit >= 0.9 * self.test_images:
+            return self.test_images
+        return max(fit, min(self.FEWEST_TEST_IMAGES, self.test_images))
 
     def _since_mark(self) -> float:
         # Time since the last finished step belongs to the step under way, not to "other".
@@ -298,6 +309,11 @@ class BudgetPace(Pace):
         """Whether the round's share of the time is used up, to the nearest whole step."""
         end = (self.rounds_done + 1) / self.rounds * self.training_time
         return self.train_seconds + 0.5 * (self._step_seconds or 0.0) >= end
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether another step would take more time than there is, to the nearest whole step."""
+        return self.train_seconds + 0.5 * (self._step_seconds or 0.0) >= self.training_time
 
     @property
     def needs_more(self) -> bool:

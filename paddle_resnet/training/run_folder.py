@@ -50,7 +50,7 @@ class RunFolder:
         Raises:
             TrainingError: a folder of that name holds a run already, or none can be made there.
         """
-        parent = Path(config.run.dir)
+        parent = Path(config.run.dir).expanduser()
         name = config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
         path = parent / name
         try:
@@ -130,9 +130,14 @@ def _command() -> str:
     """Return how this process was started, as one would type it."""
     import shlex
 
-    program, *arguments = sys.argv
+    program, *arguments = sys.argv or [""]
     name = os.path.basename(program)
-    shown = f"python tools/{name}" if name.endswith(".py") else name
+    if "ipykernel" in name or not name:
+        return "a notebook or an interactive session"
+    if name == "__main__.py":
+        shown = "python -m paddle_resnet"
+    else:
+        shown = f"python tools/{name}" if name.endswith(".py") else name
     return " ".join([shown, *map(shlex.quote, arguments)])
 
 

@@ -22,13 +22,16 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
     "data.limit=64", "train.batch_size=16",
-    "train.eval_batch_size=100", "train.budget=null", "train.epochs=2", "optimizer.lr=0.01",
+    "train.eval_batch_size=100", "optimizer.lr=0.01",
 ]  # fmt: skip
 
 
 def command(tmp_path, *overrides, name="run"):
     line = ["train"]
-    for override in [*SMALL, f"run.dir={tmp_path}", f"run.name={name}", *overrides]:
+    # Both would contradict each other, and be refused.
+    budgeted = any(override.startswith("train.budget") for override in overrides)
+    length = [] if budgeted else ["train.budget=null", "train.epochs=2"]
+    for override in [*SMALL, *length, f"run.dir={tmp_path}", f"run.name={name}", *overrides]:
         line += ["-o", override]
     return line
 
@@ -133,6 +136,8 @@ def start(tmp_path, *overrides):
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # A test run in the background of a script inherits "ignore Ctrl-C", and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -186,6 +191,48 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
     assert 0 < result["test"]["images"] < 500
 
 
+def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
+    process = start(tmp_path, "train.budget=20s", "data.limit=null", "run.log_every=0.001")
+    for line in process.stdout:
+        if "round 1/" in line and ", step 3:" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate(timeout=120)
+    folder = RunFolder(tmp_path / "run")
+    before = json.loads(folder.result.read_text())
+    assert before["status"] == "interrupted"
+    assert main(["train", "--resume", str(folder.path)]) == 0
+    after = json.loads(folder.result.read_text())
+    assert after["status"] == "finished"
+    assert after["training"]["steps"] > before["training"]["steps"]
+    assert [row["epoch"] for row in folder.rows(folder.history)] == list(
+        range(1, len(folder.rows(folder.history)) + 1)
+    )
+
+
+def test_a_run_does_not_go_on_with_another_recipe(tmp_path, capsys):
+    process = start(tmp_path, "run.log_every=0.001")
+    for line in process.stdout:
+        if "step 2:" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate(timeout=120)
+    folder = RunFolder(tmp_path / "run")
+    recipe = folder.config.read_text()
+    for old, new, part in (
+        ("batch_size: 16", "batch_size: 8", "can only go on with what it began with"),
+        ("name: adamw", "name: momentum", "was made with the optimizer AdamW"),
+    ):
+        assert old in recipe
+        folder.config.write_text(recipe.replace(old, new, 1))
+        assert part in refused(capsys, ["train", "--resume", str(folder.path)])
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path, capsys):
+    refused(capsys, command(tmp_path, "data.root=/nowhere/at/all"))
+    assert not (tmp_path / "run").exists()
+
+
 def refused(capsys, line):
     capsys.readouterr()
     assert main(line) == 2
@@ -204,6 +251,9 @@ def refused(capsys, line):
         ("train.batch_size=65", "there are only 64 training images"),
         ("data.root=/nowhere/at/all", "/nowhere/at/all"),
         ("optimizer.lr=1e30", "the loss became"),
+        ("model.options.num_classes=5", "the data has 10 classes"),
+        ("model.options.in_channels=1", "cannot take images"),
+        ("run.name=../escaped", "the name of one folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(override, part, tmp_path, capsys):
@@ -236,16 +286,21 @@ def test_a_damaged_checkpoint_is_named(finished, tmp_path, capsys):
 
 
 def test_a_diverging_run_keeps_the_weights_of_the_last_good_epoch(tmp_path, capsys):
+    # Once rate times decay is far above 2, every step multiplies the weights.
     line = command(
-        tmp_path, "schedule.name=linear", "schedule.warmup=0.99", "optimizer.lr=1e25",
-        "train.epochs=30", "data.validation=0",
+        tmp_path, "optimizer.name=momentum", "optimizer.lr=1", "optimizer.weight_decay=1000",
+        "schedule.warmup=0.99", "train.epochs=8", "data.validation=0",
     )  # fmt: skip
-    assert "the loss became" in refused(capsys, line)
+    assert "training stopped" in refused(capsys, line)
     folder = RunFolder(tmp_path / "run")
     result = json.loads(folder.result.read_text())
     assert result["status"] == "failed"
-    assert "the loss became" in (folder.path / "report.html").read_text()
-    assert "the loss became" in result["reason"]
+    rows = folder.rows(folder.history)
+    assert rows, "it must last an epoch, or the test shows nothing"
+    for tensor in load_trained(folder.path, "last").network.state_dict().values():
+        assert np.isfinite(tensor.numpy()).all()
+    assert "training stopped" in (folder.path / "report.html").read_text()
+    assert "training stopped" in result["reason"]
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny disk")

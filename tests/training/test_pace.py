@@ -15,6 +15,15 @@ class Clock:
         return self.now
 
 
+def test_steps_longer_than_a_round_do_not_break_the_budget():
+    """Few long steps: the training ends early rather than late."""
+    for budget, step in ((120, 13), (60, 7), (60, 31)):
+        clock = Clock()
+        pace = BudgetPace(budget, test_images=500, clock=clock)
+        drive(pace, clock, lambda step=step: step, lambda: 0.004)
+        assert pace.elapsed <= budget + step / 2 + 0.05 * budget
+
+
 def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=10**9):
     """Play the part of `fit` and of the job: rounds of steps, evaluations, the test set."""
     pace.begin()
@@ -40,6 +49,8 @@ def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=1
         pace.on_eval_end()
         pace.on_epoch_end(epoch)
         clock.now += 0.3  # files
+        if pace.time_is_up:
+            break
     clock.now += pace.test_images * eval_image_seconds()
     return progress
 
@@ -123,7 +134,7 @@ def test_a_test_set_that_nearly_fits_is_evaluated_whole():
     clock.now += 2
     assert pace.test_images_that_fit() == pytest.approx(710, abs=2)
     clock.now += 1000
-    assert pace.test_images_that_fit() == 1
+    assert pace.test_images_that_fit() == pace.FEWEST_TEST_IMAGES
 
 
 def test_epochs_expect_their_end():

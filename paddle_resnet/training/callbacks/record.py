@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -90,7 +91,7 @@ class Record(Callback):
     def _append(self, path: Path, row: dict[str, Any]) -> None:
         try:
             with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps({k: _json_number(v) for k, v in row.items()}) + "\n")
         except OSError as error:
             self._complain(f"cannot write '{path}': {error.strerror or error}")
 
@@ -111,6 +112,11 @@ class Record(Callback):
         if not self._warned:  # once is enough: a full disk would say it at every row
             self._warned = True
             self.warn(f"warning: {sentence}. Training goes on without.")
+
+
+def _json_number(value: Any) -> Any:
+    """NaN and infinity are no JSON."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _POSITION = ("epochs", "step", "seconds", "images_per_second")

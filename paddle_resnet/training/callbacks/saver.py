@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from contextlib import contextmanager
 from typing import Any, Callable, Optional
 
+import numpy as np
 from paddle.callbacks import Callback
 
+from ...errors import TrainingError
 from ...weights import save_weights
 from ..checkpoint import save_checkpoint
 from ..pace import Pace
@@ -52,8 +55,8 @@ class Saver(Callback):
         self.best: Optional[dict[str, float]] = None
         self.epoch = 0
         self.asked_to_stop = False
-        #: Why the newest weights or checkpoint could not be written; empty where they could.
-        self.failed = ""
+        #: Why the newest version of a file could not be written, by path.
+        self.failed: dict[Any, str] = {}
         self._saved_at = time.monotonic()
         self._doing = "step"
 
@@ -69,7 +72,12 @@ class Saver(Callback):
             self.asked_to_stop = True
             self.warn(f"stopping after this {self._doing}; press Ctrl-C again to stop at once.")
 
-        signals = (signal.SIGINT, signal.SIGTERM)
+        # A process that was started to ignore a signal, as with nohup or `&`, goes on doing so.
+        signals = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
         try:
             before = {number: signal.signal(number, ask) for number in signals}
         except ValueError:  # not the main thread, as in some notebooks: nothing to listen to
@@ -109,6 +117,7 @@ class Saver(Callback):
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Save the last weights, the best where they are, and a checkpoint."""
         logs = logs or {}
+        self._refuse_nonsense(epoch, logs)
         self.epoch = epoch + 1
         self._write(self.folder.last)
         if "val_acc_top1" in logs:
@@ -126,6 +135,22 @@ class Saver(Callback):
         if self.asked_to_stop:
             raise Interrupted
 
+    def _refuse_nonsense(self, epoch: int, logs: dict) -> None:
+        """Stop before weights that are no numbers take the place of good ones."""
+        val_loss = float(logs.get("val_loss", [0.0])[0])
+        broken = [
+            name
+            for name, tensor in self.model.network.state_dict().items()
+            if not np.isfinite(tensor.numpy()).all()
+        ]
+        if broken or not math.isfinite(val_loss):
+            what = f"'{broken[0]}' holds" if broken else "the validation loss is"
+            raise TrainingError(
+                f"after {self.pace.unit} {epoch + 1}, {what} NaN or infinite: training stopped, "
+                "and the weights saved before stay as they are. A smaller learning rate or a "
+                "longer warm-up helps most often."
+            )
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside tensors (JSON types)."""
         return {
@@ -133,10 +158,25 @@ class Saver(Callback):
             "best": self.best,
             "pace": self.pace.state(),
             "stream": self.stream.state(),
+            "batches": self._batches(),
         }
 
+    def _batches(self) -> list:
+        """Return what makes the order of the batches what it is."""
+        loader = self.stream.loader
+        return [len(loader.images), loader.batch_size, loader.seed]
+
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Go on from :meth:`state`.
+
+        Raises:
+            TrainingError: the data or the batches are not those of the run so far.
+        """
+        if state["batches"] != self._batches():
+            raise TrainingError(
+                f"this run had (images, batch size, seed) = {state['batches']} so far, and "
+                f"now {self._batches()}: it can only go on with what it began with."
+            )
         self.epoch, self.best = state["epoch"], state["best"]
         self.pace.load_state(state["pace"])
         self.stream.load_state(state["stream"])
@@ -157,9 +197,9 @@ class Saver(Callback):
     def _try(self, path: Any, write: Callable[[Any], Any]) -> bool:
         try:
             write(path)
-            self.failed = ""
+            self.failed.pop(path, None)
         except OSError as error:
-            self.failed = error.strerror or str(error)
+            self.failed[path] = error.strerror or str(error)
             self.warn(
                 f"warning: cannot write '{path}': {error.strerror or error}. The older file, if "
                 "there is one, stays; training goes on."
