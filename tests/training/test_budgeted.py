@@ -1,8 +1,11 @@
 """Training any network for a given time."""
 
+import time
+
 import pytest
 
 from paddle_resnet.config import load_config
+from paddle_resnet.training import budgeted
 from paddle_resnet.training.budgeted import train_for
 from paddle_resnet.training.datasets import load_parts
 
@@ -26,4 +29,20 @@ def test_learns_for_its_time_and_is_tested_once(tiny, config):
     assert 0 < row["loss"] < 3
     assert told["test"]["images"] == 500
     assert 0.1 < told["test"]["acc_top1"] < 0.6
-    assert any("images/s" in line for line in lines), lines
+    assert sum(line.startswith("round 1 of 1: loss ") for line in lines) == 1
+
+
+def test_waiting_takes_no_time(tiny, config, monkeypatch):
+    monkeypatch.setattr(budgeted, "ROUND_SECONDS", 0.5)
+    waits = []
+
+    def wait():
+        waits.append(time.monotonic())
+        time.sleep(1)
+
+    parts = load_parts(config, notify=lambda line: None)
+    told = train_for(tiny, config, parts, lambda line: None, wait)
+    assert len(waits) == len(told["history"]) == 4
+    # Each round's training, and the second that it waited.
+    assert waits[-1] - waits[0] > told["history"][-1]["seconds"] - told["history"][0]["seconds"] + 3
+    assert 1.2 < told["seconds"] < 4

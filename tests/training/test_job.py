@@ -192,9 +192,9 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
 
 
 def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
-    process = start(tmp_path, "train.budget=20s", "data.limit=null", "run.log_every=0.001")
+    process = start(tmp_path, "train.budget=12s", "data.limit=null", "run.log_every=0.5")
     for line in process.stdout:
-        if "round 1/" in line and ", step 3:" in line:
+        if "round 1/" in line:
             process.send_signal(signal.SIGINT)
             break
     process.communicate(timeout=120)
