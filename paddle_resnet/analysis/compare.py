@@ -238,12 +238,22 @@ class _Pair:
         self.restart()
         overrides = [f"train.budget={budget}", f"train.seed={seed}", "data.validation=0"]
         overrides += [f"data.root={data}"] if data else []
+        self.say(f"training in turns, {budget:g} s each")
         told: dict[str, Any] = {"budget": budget}
-        for key, process in self.processes.items():
-            self.say(f"training {self.names[key]} for {budget:g} s")
-            told[key] = process.ask("train", overrides=overrides)
-            accuracy = told[key]["test"]["acc_top1"]
-            self.say(f"{self.names[key]}: test accuracy {accuracy:.2%}")
+        for process in self.processes.values():
+            process.send("train", overrides=overrides)
+            # It stops in front of the first round already, with the data at hand.
+            process.hear()
+        working = dict(self.processes)
+        while working:
+            for key, process in list(working.items()):
+                process.send("go on")
+                answer = process.hear()
+                if "done" in answer:
+                    told[key] = answer["done"]
+                    accuracy = told[key]["test"]["acc_top1"]
+                    self.say(f"{self.names[key]}: test accuracy {accuracy:.2%}")
+                    del working[key]
         return told
 
 

@@ -232,7 +232,7 @@ def _training(found: dict[str, Any]) -> Section:
         row("images/s", rate, "images_per_second"),
     ]
     note = (
-        f"{wording.duration(told['budget'])} of training each, one after the other, by the "
-        f"quickstart's recipe; {count(a['test']['images'])} test images."
+        f"{wording.duration(told['budget'])} of training each, in turns, by the quickstart's "
+        f"recipe; {count(a['test']['images'])} test images."
     )
     return Section("training", "Accuracy after equal time", rows, note)

@@ -53,17 +53,25 @@ class Process:
         self._errors.close()
 
     def ask(self, do: str, **arguments: object) -> Any:
-        """Have the worker do something and return what it says.
+        """Have the worker do something and return what it says; raises as :meth:`hear` does."""
+        self.send(do, **arguments)
+        return self.hear()["done"]
 
-        Raises:
-            UserError: the worker refused, or was ended from outside, most often for lack of memory.
-            RuntimeError: a fault in the worker, with its traceback.
-        """
+    def send(self, do: str, **arguments: object) -> None:
+        """Have the worker begin something, or go on with it."""
         try:
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
+
+    def hear(self) -> dict[str, Any]:
+        """Return ``{"done": ...}``, or ``{"turn": True}`` when the worker lets the other side work.
+
+        Raises:
+            UserError: the worker refused, or was ended from outside, most often for lack of memory.
+            RuntimeError: a fault in the worker, with its traceback.
+        """
         for line in self._process.stdout:
             answer = json.loads(line)
             if "say" in answer:
@@ -73,7 +81,7 @@ class Process:
             elif "fault" in answer:
                 raise RuntimeError(f"{self.name}:\n{answer['fault']}")
             else:
-                return answer["done"]
+                return answer
         raise self._ended()
 
     def _ended(self) -> Exception:

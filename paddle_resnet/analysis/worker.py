@@ -1,7 +1,8 @@
 """One side of a comparison, in a process of its own so that its peak memory is its own.
 
 Reads a request per line from standard input, ``{"do": ..., ...}``, and answers in lines of JSON:
-any number of ``{"say": text}``, then ``{"done": ...}``, or ``{"refused": sentence}``, or
+any number of ``{"say": text}``, then ``{"done": ...}``, or ``{"turn": true}`` (it goes on after the
+next line, whatever that says), or ``{"refused": sentence}``, or
 ``{"fault": traceback}``.
 """
 
@@ -29,8 +30,9 @@ RATE, MOMENTUM, DECAY = 0.01, 0.9, 1e-4
 class Worker:
     """What a side can be asked to do; every method takes and returns JSON types."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], wait: Callable[[], None] = lambda: None) -> None:
         self.say = say
+        self.wait = wait
 
     def build(self, side: dict[str, Any], seed: int, sizes: list[int]) -> dict[str, Any]:
         """Build the network and count it on square images of these sizes."""
@@ -138,14 +140,15 @@ class Worker:
         return {"loss": float(loss)}
 
     def train(self, overrides: list[str]) -> dict[str, Any]:
-        """Train by the quickstart's recipe with some keys changed; see `train_for`."""
+        """Train by the quickstart's recipe with some keys changed, waiting behind every round."""
         from ..config import load_config
         from ..training.budgeted import train_for
         from ..training.datasets import load_parts
 
         config = load_config("quickstart", tuple(overrides))
         parts = load_parts(config, notify=self.say)
-        return train_for(self._single_output(), config, parts, write=self.say)
+        self.wait()
+        return train_for(self._single_output(), config, parts, self.say, self.wait)
 
     def _batch(self, index: int) -> tuple[Any, Any]:
         import paddle
@@ -231,8 +234,14 @@ def main() -> None:
 
     runtime.import_paddle()
     warnings.filterwarnings("ignore", message="When training, we now always track")
-    worker = Worker(lambda line: answer(say=line))
-    for line in sys.stdin:
+
+    def wait() -> None:
+        answer(turn=True)
+        if not sys.stdin.readline():
+            raise EOFError("nobody is left to say when to go on")
+
+    worker = Worker(lambda line: answer(say=line), wait)
+    for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         try:
             answer(done=getattr(worker, request.pop("do"))(**request))

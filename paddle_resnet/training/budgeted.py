@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable, Optional
 
 import paddle
@@ -9,7 +10,6 @@ from paddle import nn
 from paddle.callbacks import Callback
 
 from ..config import Config
-from .callbacks.console import Console
 from .callbacks.schedule import ScheduleLearningRate
 from .classifier import ImageClassifier
 from .datasets import Parts
@@ -24,7 +24,11 @@ ROUND_SECONDS = 15
 
 
 def train_for(
-    network: nn.Layer, config: Config, parts: Parts, write: Callable[[str], None] = print
+    network: nn.Layer,
+    config: Config,
+    parts: Parts,
+    write: Callable[[str], None] = print,
+    wait: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train a network by a recipe for ``config.train.budget`` seconds, then test it once.
 
@@ -36,6 +40,8 @@ def train_for(
         config: the recipe; its ``model`` and ``run`` are not used, and nothing is validated.
         parts: the data.
         write: called with each line of progress.
+        wait: called at the end of every round; the time that it takes is not counted. Two networks
+            can so take turns, that a burst of other load on the machine hits both alike.
 
     Returns:
         dict: ``seconds``, ``steps``, ``epochs``, ``images_per_second`` of the training;
@@ -45,7 +51,8 @@ def train_for(
     Raises:
         TrainingError: the loss became NaN or infinite.
     """
-    pace = BudgetPace(config.train.budget)
+    clock = _Stopwatch()
+    pace = BudgetPace(config.train.budget, clock=clock)
     # A round has at least one step: where steps are slow, many rounds would overrun the budget.
     pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
     stream = TrainingStream(parts.train, pace)
@@ -57,14 +64,9 @@ def train_for(
     )
     schedule = config.schedule
     shape = make_schedule(schedule.name, schedule.warmup, schedule.final)
-    record = _Record(pace, stream)
-    callbacks = [
-        pace,
-        ScheduleLearningRate(config.optimizer.lr, shape, pace),
-        Console(pace, verbose=1, write=write, terminal=False),
-        record,
-    ]
-    model.fit(stream, epochs=pace.rounds, pace=pace, callbacks=callbacks)
+    record = _Record(pace, stream, write, lambda: clock.stand_still(wait))
+    callbacks = [pace, ScheduleLearningRate(config.optimizer.lr, shape, pace), record]
+    model.fit(stream, epochs=pace.rounds, pace=pace, callbacks=callbacks, verbose=0)
     return {
         "seconds": pace.train_seconds,
         "steps": pace.steps,
@@ -75,22 +77,50 @@ def train_for(
     }
 
 
-class _Record(Callback):
-    """Keeps the figures of each round."""
+class _Stopwatch:
+    """A clock in seconds that can be held."""
 
-    def __init__(self, pace: BudgetPace, stream: TrainingStream) -> None:
+    def __init__(self) -> None:
+        self._held = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() - self._held
+
+    def stand_still(self, during: Callable[[], None]) -> None:
+        """Call something that takes no time by this clock."""
+        began = time.monotonic()
+        during()
+        self._held += time.monotonic() - began
+
+
+class _Record(Callback):
+    """Keeps and tells the figures of each round, then waits."""
+
+    def __init__(
+        self,
+        pace: BudgetPace,
+        stream: TrainingStream,
+        write: Callable[[str], None],
+        wait: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.pace = pace
         self.stream = stream
+        self.write = write
+        self.wait = wait
         self.rows: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Keep a row."""
-        self.rows.append(
-            {
-                "seconds": self.pace.train_seconds,
-                "epochs": self.stream.epochs,
-                "loss": float(logs["loss"][0]),
-                "acc_top1": float(logs["acc"]),
-            }
+        row = {
+            "seconds": self.pace.train_seconds,
+            "epochs": self.stream.epochs,
+            "loss": float(logs["loss"][0]),
+            "acc_top1": float(logs["acc"]),
+        }
+        self.rows.append(row)
+        self.write(
+            f"round {epoch + 1} of {self.pace.rounds}: loss {row['loss']:.4f}, "
+            f"accuracy {row['acc_top1']:.2%}, {self.pace.images_per_second:,.1f} images/s"
         )
+        self.wait()

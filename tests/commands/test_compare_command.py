@@ -47,7 +47,9 @@ def test_a_plain_network_beside_a_residual_one(trained, tmp_path, capsys):
         assert told["test"]["images"] == 500
     assert f"{parameters:,}" in captured.out
     assert "test accuracy" in captured.out
-    assert "plain20.safetensors for 1 s" in captured.err
+    assert "training in turns, 1 s each" in captured.err
+    rounds = [line for line in captured.err.splitlines() if "round 1 of 1: loss" in line]
+    assert ["plain20" in line for line in rounds] == [True, False]
     assert "<h1" in page.read_text()
 
 
