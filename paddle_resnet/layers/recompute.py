@@ -15,9 +15,11 @@ def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
 
     What happens in between is computed a second time in the backward pass (Chen et al. 2016,
     arXiv:1604.06174): a training step of ResNet-1202 with 16 images peaks at 2.06 GiB plainly and
-    at 0.70 GiB with 25 blocks to a segment, 128 images at 2.64 GiB. Outputs, gradients, random numbers and running statistics are those of the
-    plain call. Nothing is recomputed where no gradient flows through ``x``: Paddle would cut the
-    gradients of the layers' own weights there.
+    at 0.70 GiB with 25 blocks to a segment (128 images: 2.64 GiB).
+
+    Outputs, gradients, random numbers and running statistics are those of the plain call. Nothing
+    is recomputed where no gradient flows through ``x``: Paddle would cut the gradients of the
+    layers' own weights there.
     """
     if not (checkpoint and paddle.in_dynamic_mode() and not x.stop_gradient):
         return _call(layers, x)
