@@ -38,7 +38,7 @@ def measure(
     import paddle
     from paddle.vision import transforms
 
-    from paddle_resnet.data import Cifar10
+    from ..data import Cifar10
 
     pipeline = transforms.Compose(
         [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from paddle_resnet.data.cifar10 import CLASSES, Cifar10Data, Fetched, fetch, load_cifar10
-from paddle_resnet.data.loader import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
-from paddle_resnet.data.split import train_validation_split
+from .cifar10 import CLASSES, Cifar10Data, Fetched, fetch, load_cifar10
+from .loader import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
+from .split import train_validation_split
 
 __all__ = [
     "CIFAR10_MEAN",
@@ -23,7 +23,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # `Cifar10` is a paddle.io.Dataset; everything else here works without importing Paddle.
     if name == "Cifar10":
-        from paddle_resnet.data.dataset import Cifar10
+        from .dataset import Cifar10
 
         return Cifar10
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

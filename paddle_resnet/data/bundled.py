@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paddle_resnet.data.fingerprint import Arrays, Fingerprint, verify
-from paddle_resnet.errors import DataError
-from paddle_resnet.files import atomic_write, atomic_write_text
+from ..errors import DataError
+from ..files import atomic_write, atomic_write_text
+from .fingerprint import Arrays, Fingerprint, verify
 
 FOLDER = Path(__file__).parent / "sample"
 PER_CLASS = {"train": 200, "test": 50}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_resnet.data.fingerprint import Arrays
-from paddle_resnet.errors import DataError
-from paddle_resnet.files import atomic_write
+from ..errors import DataError
+from ..files import atomic_write
+from .fingerprint import Arrays
 
 NAME = "cifar10.npy"
 MAGIC = b"\x93NUMPY"

@@ -10,13 +10,13 @@ from typing import Optional
 
 import numpy as np
 
-from paddle_resnet.data import bundled, cache_file, formats
-from paddle_resnet.data.fingerprint import CIFAR10, Arrays, verify
-from paddle_resnet.data.sources.disk import from_ai_studio, from_paddle_cache
-from paddle_resnet.data.sources.npm import from_npm
-from paddle_resnet.data.sources.paddle_download import from_paddle_download
-from paddle_resnet.errors import DataError
-from paddle_resnet.files import PathLike
+from ..errors import DataError
+from ..files import PathLike
+from . import bundled, cache_file, formats
+from .fingerprint import CIFAR10, Arrays, verify
+from .sources.disk import from_ai_studio, from_paddle_cache
+from .sources.npm import from_npm
+from .sources.paddle_download import from_paddle_download
 
 CLASSES = (
     "airplane",

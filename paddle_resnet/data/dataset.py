@@ -9,9 +9,9 @@ import numpy as np
 import paddle
 from PIL import Image
 
-from paddle_resnet.data.cifar10 import load_cifar10
-from paddle_resnet.errors import DataError, nearest
-from paddle_resnet.files import PathLike
+from ..errors import DataError, nearest
+from ..files import PathLike
+from .cifar10 import load_cifar10
 
 MODES = ("train", "test")
 BACKENDS = ("pil", "cv2")

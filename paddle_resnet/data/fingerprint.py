@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paddle_resnet.errors import DataError
+from ..errors import DataError
 
 
 class Arrays(NamedTuple):

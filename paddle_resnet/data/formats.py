@@ -11,9 +11,9 @@ from typing import IO, Optional
 
 import numpy as np
 
-from paddle_resnet.data import cache_file, pickled, pngs
-from paddle_resnet.data.fingerprint import Arrays
-from paddle_resnet.errors import DataError
+from ..errors import DataError
+from . import cache_file, pickled, pngs
+from .fingerprint import Arrays
 
 BATCHES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 PNG_FILES = [f"{batch}.png" for batch in BATCHES] + ["train_lables.json", "test_lables.json"]

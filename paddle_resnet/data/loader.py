@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from paddle_resnet.errors import DataError
+from ..errors import DataError
 
 # Over all pixels of the 50,000 training images. The often copied deviation 0.2023 is the average
 # of the deviations within single images, which is smaller.

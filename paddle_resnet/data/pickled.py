@@ -1,68 +1,26 @@
-"""Read CIFAR-10's pickled batches without running anything that a pickle may ask for."""
+"""Read CIFAR's pickled batches as data: nothing that a pickle may ask for is run."""
 
 from __future__ import annotations
 
 import io
-import pickle
+from typing import Any
 
 import numpy as np
 
-from paddle_resnet.errors import DataError
+from ..errors import DataError
+from ..pickled_arrays import Array, array_names
+from ..safe_pickle import PickleError, read
 
 
-class _Dtype:
-    """Stands in for ``numpy.dtype``: remembers the name, ignores the rest."""
-
-    def __init__(self, name: object, *_: object) -> None:
-        self.name = name
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-class _Array:
-    """Stands in for ``numpy.ndarray``: remembers what a real one would be built from."""
-
-    def __init__(self, *_: object) -> None:
-        self.state: tuple = ()
-
-    def __setstate__(self, state: tuple) -> None:
-        self.state = state
-
-    def to_numpy(self) -> np.ndarray:
-        _, shape, dtype, fortran_order, raw = self.state
-        if dtype.name not in (b"u1", "u1"):
-            raise ValueError(f"dtype {dtype.name!r}")
-        return np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran_order else "C")
-
-
-# All that a pickled uint8 array names, mapped to stand-ins: not even numpy's own code runs before
-# the result has been looked at. numpy 2 moved `numpy.core` to `numpy._core`. Classes only, since
-# a pickle may set attributes of what it gets, and these two turn that down.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> object:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise DataError(
-                f"it asks to run {module}.{name}, which no CIFAR-10 batch needs; "
-                "nothing was run. Do not trust this file."
-            ) from None
-
-
-def read_batch(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Decode one official batch, such as ``data_batch_1``, from its bytes.
+def read_batch(
+    content: bytes, classes: int = 10, labels: str = "labels"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode one official batch, such as CIFAR-10's ``data_batch_1``, from its bytes.
 
     Args:
-        content: A pickled dict with ``data`` (uint8 [N, 3072]) and ``labels`` (N ints, 0 to 9).
+        content: A pickled dict with ``data`` (uint8 [N, 3072]) and labels (N ints from 0).
+        classes: Labels are below this. Default: 10.
+        labels: The labels' key; in CIFAR-100 ``fine_labels``. Default: ``labels``.
 
     Returns:
         Images, uint8 [N, 3, 32, 32], and labels, uint8 [N].
@@ -70,21 +28,56 @@ def read_batch(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: The bytes are truncated, not a batch, or name anything but a uint8 array.
     """
+    batch = read_dict(content)
+    data, numbers = _entry(batch, "data"), _entry(batch, labels)
+    # `type`, not isinstance: True is no label.
+    if type(numbers) is not list or not all(
+        type(number) is int and 0 <= number < classes for number in numbers
+    ):
+        raise DataError(f"it is not a whole CIFAR batch: '{labels}' is no list of labels.")
     try:
-        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-        # Keys are bytes in the official Python 2 pickles, text in those that Python 3 rewrote.
-        data, labels = (
-            batch[name.encode()] if name.encode() in batch else batch[name]
-            for name in ("data", "labels")
-        )
-        images = data.to_numpy().reshape(len(labels), 3, 32, 32)
-        if not all(type(label) is int and 0 <= label <= 9 for label in labels):
-            raise ValueError("labels")
-        return images, np.array(labels, np.uint8)
-    except DataError:
-        raise
-    # A damaged pickle can raise nearly anything, from EOFError to MemoryError.
-    except Exception as error:
+        pixels = data.to_numpy() if isinstance(data, Array) else None
+    except PickleError as error:
+        raise DataError(f"it is not a whole CIFAR batch: {error}.") from None
+    if pixels is None or pixels.dtype != np.uint8 or pixels.shape != (len(numbers), 3072):
         raise DataError(
-            f"it is not a whole CIFAR-10 batch ({type(error).__name__}: {error})."
-        ) from error
+            f"it is not a whole CIFAR batch: 'data' is not uint8 [{len(numbers)}, 3072]."
+        )
+    images = np.ascontiguousarray(pixels).reshape(-1, 3, 32, 32)
+    return images, np.array(numbers, np.uint8)
+
+
+def read_names(content: bytes, key: str) -> list[str]:
+    """Decode a list of names, such as ``fine_label_names`` of CIFAR-100's ``meta``.
+
+    Raises:
+        DataError: The bytes hold no such list.
+    """
+    names = _entry(read_dict(content), key)
+    if type(names) is not list or not all(type(name) in (str, bytes) for name in names):
+        raise DataError(f"'{key}' is no list of names.")
+    return [name if type(name) is str else name.decode("ascii", "replace") for name in names]
+
+
+def read_dict(content: bytes) -> dict[Any, Any]:
+    """Decode a pickled dict of arrays, numbers, texts and lists, unverified.
+
+    Raises:
+        DataError: The bytes are truncated, no dict, or ask for more than data.
+    """
+    try:
+        batch = read(io.BytesIO(content), array_names())
+    except PickleError as error:
+        run = "; nothing was run. Do not trust this file" if "asks for" in str(error) else ""
+        raise DataError(f"it is not a whole CIFAR batch: {error}{run}.") from None
+    if type(batch) is not dict:
+        raise DataError("it is not a whole CIFAR batch: it holds no dictionary.")
+    return batch
+
+
+def _entry(batch: dict[Any, Any], name: str) -> Any:
+    # Keys are bytes in the official Python 2 pickles, text in those that Python 3 rewrote.
+    for key in (name.encode(), name):
+        if key in batch:
+            return batch[key]
+    raise DataError(f"it is not a whole CIFAR batch: it has no '{name}'.")

@@ -8,7 +8,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from paddle_resnet.errors import DataError
+from ..errors import DataError
 
 
 def read_images(content: bytes) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_resnet.errors import DataError
+from ..errors import DataError
 
 
 def train_validation_split(

