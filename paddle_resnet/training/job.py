@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-import numpy as np
 import paddle
 from paddle import nn
 
 from ..config import Config
-from ..errors import ConfigError, TrainingError, UserError
-from ..files import atomic_write
-from ..models import create_model
-from ..weights.files import load_weights
+from ..errors import TrainingError, UserError
 from ..weights.trained import describe
+from .building import build_network, trainable_parameters
 from .callbacks.console import Console
 from .callbacks.record import Record
 from .callbacks.saver import Interrupted, Saver
 from .callbacks.schedule import ScheduleLearningRate
 from .checkpoint import load_checkpoint
 from .classifier import ImageClassifier
-from .datasets import Parts, load_parts, subset
-from .evaluation import Evaluation, evaluate
+from .conclusion import keep_predictions, model_facts, test, training_facts
+from .datasets import Parts, load_parts
+from .evaluation import Evaluation
 from .optimizers import make_optimizer
-from .pace import BudgetPace, EpochPace, Pace
+from .pace import BudgetPace
+from .planning import fit_into_budget, make_pace, measure_evaluation
 from .run_folder import Log, RunFolder
 from .schedules import make_schedule
 from .stream import TrainingStream
-from .wording import duration
-
-#: How many of the most confident mistakes a run keeps the images of.
-MISTAKES = 64
 
 
 @dataclass
@@ -78,7 +71,7 @@ def run(
         lines.append(line)
 
     parts = load_parts(config, notify)
-    network, options = _build(config, parts)
+    network, options = build_network(config, parts)
     folder = resume or RunFolder.create(config, recipe)
     log = Log(folder.log)
     for line in lines:
@@ -89,27 +82,6 @@ def run(
     finally:
         if folder.result.is_file():
             afterwards(folder)
-
-
-def _build(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any]]:
-    """Make the network, and see to it that it takes the images and knows the classes."""
-    options = {"num_classes": len(parts.classes), **config.model.options}
-    network = create_model(config.model.name, **options)
-    network.eval()
-    try:
-        with paddle.no_grad():
-            shape = list(network(paddle.zeros([1, *parts.input_shape])).shape)
-    except ValueError as error:  # Paddle's own check of shapes
-        raise ConfigError(
-            f"'model.options' make a network that cannot take images of {parts.input_shape}: "
-            f"{' '.join(str(error).split())[-200:]}"
-        ) from None
-    if shape != [1, len(parts.classes)]:
-        raise ConfigError(
-            f"'model.options' make a network with outputs {shape[1:]}, but the data has "
-            f"{len(parts.classes)} classes."
-        )
-    return network, options
 
 
 def _finished(folder: RunFolder) -> bool:
@@ -144,23 +116,10 @@ class _Job:
         #: Why a file that ends the run could not be written; empty where all could.
         self.unwritten = ""
         self.optimizer = make_optimizer(config.optimizer, network)
-        self.pace = self._pace()
+        self.pace = make_pace(config, parts)
         self.stream = TrainingStream(parts.train, self.pace)
         self.saver = Saver(
             folder, self.pace, self.stream, self.metadata, every=config.train.save_every, warn=log
-        )
-
-    def _pace(self) -> Pace:
-        images = len(self.validation.images) if self.validation else 0
-        test = len(self.parts.test.images)
-        if self.config.train.budget is not None:
-            return BudgetPace(self.config.train.budget, test_images=test)
-        epochs = self.config.train.epochs
-        return EpochPace(
-            epochs * len(self.parts.train),
-            validation_images=images,
-            evaluations=epochs if images else 0,
-            test_images=test,
         )
 
     def run(self, resuming: bool) -> Outcome:
@@ -173,11 +132,14 @@ class _Job:
         try:
             with self.saver.listening():
                 self.pace.begin()
-                self._plan(resuming)
+                measure_evaluation(self.config, self.network, self.parts, self.pace)
+                if isinstance(self.pace, BudgetPace):
+                    self.validation = fit_into_budget(self.pace, self.parts, resuming, self.log)
                 self._train()
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
-            self._write(lambda: self._keep_predictions(evaluation))
+            predictions, images = self.folder.predictions, self.parts.test.images
+            self._write(lambda: keep_predictions(predictions, evaluation, images))
         except Interrupted:
             self._write(lambda: self.folder.write_result(self._result("interrupted")))
             self.log(
@@ -218,50 +180,15 @@ class _Job:
     def _introduce(self, resuming: bool) -> None:
         parts, config = self.parts, self.config
         images = parts.describe(config.data.name)
-        trainable = sum(p.size for p in self.network.parameters() if not p.stop_gradient)
+        parameters = trainable_parameters(self.network)
         self.log(
-            f"{config.model.name}: {trainable:,} parameters, input {parts.input_shape}; "
+            f"{config.model.name}: {parameters:,} parameters, input {parts.input_shape}; "
             f"{config.data.name} from {parts.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
         self.log(f"run folder: {self.folder.path}")
         if resuming:
             self.log(f"going on after step {self.pace.steps}")
-
-    def _plan(self, resuming: bool) -> None:
-        """Measure evaluation, and fit a budgeted run into its time."""
-        # Batches as they will be: the time of an image depends much on their size.
-        rows = min(self.config.train.eval_batch_size, len(self.parts.test.images))
-        images = paddle.zeros([rows, *self.parts.input_shape])
-        self.network.eval()
-        seconds: list[float] = []
-        with paddle.no_grad():
-            # The first call allocates and is not typical; a short budget has no time for more.
-            while len(seconds) < 3 and (len(seconds) < 2 or self.pace.elapsed < self._patience()):
-                began = time.perf_counter()
-                self.network(images)
-                seconds.append(time.perf_counter() - began)
-        self.pace.evaluation_took(min(seconds[1:]), rows)
-        if isinstance(self.pace, BudgetPace):
-            total = len(self.validation.images) if self.validation else 0
-            if not resuming:  # a run goes on with the rounds and images that it began with
-                self.pace.plan(total)
-            if self.validation is not None and self.pace.validation_images < total:
-                self.validation = subset(self.validation, max(self.pace.validation_images, 10))
-                self.pace.validation_images = len(self.validation.images)
-                self.log(
-                    f"the budget leaves time to watch {self.pace.validation_images:,} of the "
-                    f"{total:,} validation images"
-                )
-            self.log(
-                f"budget: {duration(self.pace.budget)} in {self.pace.rounds} rounds, of which "
-                f"about {duration(self.pace.test_seconds)} for the test set"
-            )
-
-    def _patience(self) -> float:
-        """Return how many seconds measuring may take."""
-        budget = self.config.train.budget
-        return 0.02 * budget if budget is not None else 5.0
 
     # -- training --------------------------------------------------------------------------
 
@@ -316,66 +243,19 @@ class _Job:
     # -- after -----------------------------------------------------------------------------
 
     def _test(self) -> tuple[Evaluation, str]:
-        """Evaluate the selected weights on the test set, once."""
-        weights = "last"
-        if self.config.train.select == "best" and self.saver.best is not None:
-            with contextlib.suppress(UserError):  # unreadable: the last weights are at hand
-                load_weights(self.network, self.folder.best)
-                weights = "best"
-        whole = len(self.parts.test.images)
-        if isinstance(self.pace, BudgetPace):
-            # Cut before the figures are seen, by speed alone.
-            self.parts.test = subset(self.parts.test, self.pace.test_images_that_fit())
-        part = len(self.parts.test.images)
-        which = "the test set" if part == whole else f"{part:,} of the {whole:,} test images, "
-        self.log(
-            f"evaluating the {weights} weights on {which}"
-            + ("" if part == whole else "as many as the budget leaves time for")
-        )
-        evaluation = evaluate(self.network, self.parts.test)
-        figures = evaluation.summary()
-        self.log(
-            f"test accuracy {figures['acc_top1']:.2%} (top-5 {figures['acc_top5']:.2%}), "
-            f"loss {figures['loss']:.4f}, on {figures['images']:,} images; "
-            f"{duration(self.pace.elapsed)} in all"
-        )
-        return evaluation, weights
-
-    def _keep_predictions(self, evaluation: Evaluation) -> None:
-        mistakes = evaluation.mistakes(MISTAKES)
-        with atomic_write(self.folder.predictions) as file:
-            np.savez_compressed(
-                file,
-                labels=evaluation.labels,
-                probabilities=evaluation.probabilities.astype(np.float16),
-                mistakes=mistakes,
-                mistake_images=self.parts.test.images[mistakes],
-            )
+        wanted = self.config.train.select == "best" and self.saver.best is not None
+        best = self.folder.best if wanted else None
+        return test(self.network, best, self.parts, self.pace, self.log)
 
     def _result(
         self, status: str, *, reason: Optional[str] = None, test: Optional[dict[str, Any]] = None
     ) -> dict[str, Any]:
-        trainable = sum(p.size for p in self.network.parameters() if not p.stop_gradient)
-        seconds = self.pace.train_seconds
-        result: dict[str, Any] = {"status": status}
-        if reason is not None:
-            result["reason"] = reason
         return {
-            **result,
-            "model": {
-                "name": self.config.model.name,
-                "options": self.options,
-                "parameters": trainable,
-            },
+            "status": status,
+            **({"reason": reason} if reason is not None else {}),
+            "model": model_facts(self.config, self.network, self.options),
             "data": self.parts.describe(self.config.data.name),
-            "training": {
-                "seconds": round(self.pace.elapsed, 2),
-                "steps": self.pace.steps,
-                "images": self.pace.images,
-                "epochs": round(self.stream.epochs, 4),
-                "images_per_second": round(self.pace.images / seconds, 2) if seconds else 0.0,
-                "budget": self.config.train.budget,
-            },
+            "training": training_facts(self.config, self.pace, self.stream),
             "best": self.saver.best,
             "test": test,
         }

@@ -1,0 +1,107 @@
+"""What a finished training comes to: the test set, once, and the files that say so."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import numpy as np
+from paddle import nn
+
+from ..config import Config
+from ..errors import UserError
+from ..files import atomic_write
+from ..weights.files import load_weights
+from .building import trainable_parameters
+from .datasets import Parts, subset
+from .evaluation import Evaluation, evaluate
+from .pace import BudgetPace, Pace
+from .stream import TrainingStream
+from .wording import duration
+
+#: How many of the most confident mistakes a run keeps the images of.
+MISTAKES = 64
+
+
+def test(
+    network: nn.Layer,
+    best: Optional[Path],
+    parts: Parts,
+    pace: Pace,
+    log: Callable[[str], None],
+) -> tuple[Evaluation, str]:
+    """Evaluate the selected weights on the test set, once.
+
+    Args:
+        network: as the training left it.
+        best: the weights to take in their place; None takes the last ones.
+        parts: its ``test`` is cut to what a budget leaves time for.
+        pace: knows that time.
+        log: takes lines.
+
+    Returns:
+        tuple: the evaluation, and which weights it was: ``best`` or ``last``.
+    """
+    weights = "last"
+    if best is not None:
+        with contextlib.suppress(UserError):  # unreadable: the last weights are at hand
+            load_weights(network, best)
+            weights = "best"
+    whole = len(parts.test.images)
+    if isinstance(pace, BudgetPace):
+        # Cut before the figures are seen, by speed alone.
+        parts.test = subset(parts.test, pace.test_images_that_fit())
+    part = len(parts.test.images)
+    which = "the test set" if part == whole else f"{part:,} of the {whole:,} test images, "
+    log(
+        f"evaluating the {weights} weights on {which}"
+        + ("" if part == whole else "as many as the budget leaves time for")
+    )
+    evaluation = evaluate(network, parts.test)
+    figures = evaluation.summary()
+    log(
+        f"test accuracy {figures['acc_top1']:.2%} (top-5 {figures['acc_top5']:.2%}), "
+        f"loss {figures['loss']:.4f}, on {figures['images']:,} images; "
+        f"{duration(pace.elapsed)} in all"
+    )
+    return evaluation, weights
+
+
+def keep_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:
+    """Write ``predictions.npz``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    mistakes = evaluation.mistakes(MISTAKES)
+    with atomic_write(path) as file:
+        np.savez_compressed(
+            file,
+            labels=evaluation.labels,
+            probabilities=evaluation.probabilities.astype(np.float16),
+            mistakes=mistakes,
+            mistake_images=images[mistakes],
+        )
+
+
+def training_facts(config: Config, pace: Pace, stream: TrainingStream) -> dict[str, Any]:
+    """Return the entry ``training`` of result.json."""
+    seconds = pace.train_seconds
+    return {
+        "seconds": round(pace.elapsed, 2),
+        "steps": pace.steps,
+        "images": pace.images,
+        "epochs": round(stream.epochs, 4),
+        "images_per_second": round(pace.images / seconds, 2) if seconds else 0.0,
+        "budget": config.train.budget,
+    }
+
+
+def model_facts(config: Config, network: nn.Layer, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry ``model`` of result.json."""
+    return {
+        "name": config.model.name,
+        "options": options,
+        "parameters": trainable_parameters(network),
+    }
