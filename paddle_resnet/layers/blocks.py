@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional, Union
 
-import paddle
 from paddle import Tensor, nn
 
 from ..errors import ModelError
@@ -84,6 +83,8 @@ class ResidualBlock(nn.Layer):
             raise ModelError("early_relu is about the sum at the end of a post-activation block.")
         if drop_rate and not residual:
             raise ModelError("stochastic depth drops what is added to a shortcut: residual=False.")
+        if groups < 1:
+            raise ModelError(f"groups must be at least 1, got {groups}.")
         width = int(num_filters * width_per_group / 64) * groups
         if width < 1:
             raise ModelError(f"width_per_group={width_per_group} leaves the block no channels.")
@@ -153,7 +154,7 @@ class ResidualBlock(nn.Layer):
         weight = last.conv.weight if last.bn is None else getattr(last.bn, "weight", None)
         if weight is None:
             raise ModelError("zero_init_residual needs a normalisation with a weight.")
-        weight.set_value(paddle.zeros_like(weight))
+        nn.initializer.Constant(0.0)(weight)  # under LazyGuard, when it is initialised
 
 
 class BasicBlock(ResidualBlock):

@@ -17,7 +17,7 @@ class Style:
     """Activation, normalisation and layout of a network; see :class:`ConvBNLayer` for each.
 
     Raises:
-        ModelError: a ``data_format`` or ``padding`` that does not exist.
+        ModelError: a ``data_format`` or ``padding`` that does not exist, a norm that is no maker.
     """
 
     act: Activation = "relu"
@@ -28,9 +28,14 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.data_format not in ("NCHW", "NHWC"):
-            raise ModelError(f"data_format must be NCHW or NHWC, got '{self.data_format}'.")
+            raise ModelError(f"data_format must be NCHW or NHWC, got {self.data_format!r}.")
         if self.padding not in (None, "same"):
             raise ModelError(f"padding must be 'same' or None, got {self.padding!r}.")
+        if self.norm_layer is not None and not callable(self.norm_layer):
+            raise ModelError(
+                "norm_layer must make a layer from a channel count, as paddle.nn.BatchNorm2D does, "
+                f"got {self.norm_layer!r}."
+            )
 
     @property
     def channel_axis(self) -> int:

@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 
 from ..layers.activation import AddAct
 from ..layers.conv_bn import ConvBNLayer
+from .network import STATISTICS
 
 
 @dataclass
@@ -155,7 +156,7 @@ def _row(name: str, layer: nn.Layer, output: Tensor, seen: set) -> Row:
         if parameter is None or id(parameter) in seen:
             continue
         seen.add(id(parameter))
-        if key in ("_mean", "_variance"):
+        if key in STATISTICS:
             row.statistics += parameter.size
         else:
             row.parameters += parameter.size

@@ -7,7 +7,7 @@ import functools
 import inspect
 import re
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import paddle
 
@@ -47,6 +47,12 @@ class ModelInfo:
 
 
 _TABLE: dict[str, Entry] = {}
+#: What recipes and weights files may give for an option, by its annotation.
+_KINDS: dict[str, tuple[str, Any]] = {
+    "int": ("a whole number", int),
+    "float": ("a number", (int, float)),
+    "bool": ("true or false", bool),
+}
 
 
 def add(
@@ -55,8 +61,9 @@ def add(
     """Add a row to the table and return the function that builds its network."""
     _TABLE[name] = Entry(network, source, input_size, options)
 
-    def build(*args: int, **options: object) -> Network:
-        return create_model(name, **dict(zip(("num_classes",), args)), **options)
+    def build(num_classes: Optional[int] = None, **options: object) -> Network:
+        given = {} if num_classes is None else {"num_classes": num_classes}
+        return create_model(name, **given, **options)
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = (
@@ -87,13 +94,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> N
         WeightsError: Paddle publishes no weights of the network, or they cannot be had.
     """
     entry = _entry(name)
-    known = [p for p in inspect.signature(entry.network.__init__).parameters if p != "self"]
-    for option in options:
-        if option not in known:
-            raise ModelError(
-                f"{name} has no option '{option}', expected one of {', '.join(known)}."
-                + nearest(option, known)
-            )
+    _check(name, entry.network, options)
     network = entry.network(**{**entry.options, **options})
     if pretrained:
         hooks.load_pretrained(network, name)
@@ -123,6 +124,21 @@ def model_info(name: str) -> ModelInfo:
         num_classes=network.num_classes,
         source=entry.source,
     )
+
+
+def _check(name: str, network: type, options: dict[str, Any]) -> None:
+    """Refuse options that the class has not, and of another type than its signature says."""
+    kinds = {p.name: p.annotation for p in inspect.signature(network.__init__).parameters.values()}
+    del kinds["self"]
+    for option, value in options.items():
+        if option not in kinds:
+            raise ModelError(
+                f"{name} has no option '{option}', expected one of {', '.join(kinds)}."
+                + nearest(option, kinds)
+            )
+        what, types = _KINDS.get(kinds[option], ("", object))
+        if not isinstance(value, types) or (what.endswith("number") and isinstance(value, bool)):
+            raise ModelError(f"{option} must be {what}, got {value!r}.")
 
 
 def _entry(name: str) -> Entry:

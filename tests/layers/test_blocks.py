@@ -175,6 +175,7 @@ def test_every_convolution_of_the_main_path_is_a_unit(cls, extra):
         (lambda: PreActBasicBlock(8, 8, early_relu=True), "early_relu is about the sum"),
         (lambda: BasicBlock(8, 8, early_relu=True, residual=False), "early_relu is about the sum"),
         (lambda: BasicBlock(8, 8, groups=3), "from 8 to 24 channels cannot have 3 groups"),
+        (lambda: BasicBlock(8, 8, groups=0), "groups must be at least 1, got 0"),
         (lambda: BasicBlock(8, 8, width_per_group=4), "width_per_group=4 leaves the block no"),
         (lambda: BasicBlock(8, 8, drop_rate=1.0), "at least 0 and less than 1, got 1.0"),
         (lambda: Style(data_format="NWHC"), "must be NCHW or NHWC, got 'NWHC'"),

@@ -113,6 +113,16 @@ def test_zero_init_residual_makes_every_block_its_shortcut(block):
     np.testing.assert_allclose(second.numpy(), network.layer2[0].downsample(y).numpy(), atol=1e-6)
 
 
+def test_zero_init_residual_waits_for_weights_that_are_made_later():
+    with paddle.LazyGuard():
+        network = small(zero_init_residual=True)
+    for parameter in network.parameters():
+        parameter.initialize()
+    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    assert not any(state[f"layer{i}.{j}.bn2.weight"].any() for i in (1, 2, 3, 4) for j in (0, 1))
+    assert state["layer1.0.bn1.weight"].all()
+
+
 def test_keras_network_has_the_maps_of_the_lesson():
     network = create_model("resnet18_keras")
     maps = network.features(paddle.randn([1, 3, 32, 32]))

@@ -123,6 +123,31 @@ def test_options_of_a_call_win_over_those_of_the_row():
     assert network.conv1.conv.weight.shape == [16, 1, 3, 3]
 
 
+def test_builders_take_the_classes_first_and_nothing_else_by_place():
+    with paddle.LazyGuard():
+        assert paddle_resnet.resnet18(10).num_classes == 10
+        assert paddle_resnet.resnet18().num_classes == 1000
+    with pytest.raises(TypeError):
+        paddle_resnet.resnet18(10, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("resnet18", {"in_channels": "3"}, "in_channels must be a whole number, got '3'"),
+        ("resnet18", {"groups": True}, "groups must be a whole number, got True"),
+        ("resnet18", {"stochastic_depth": "x"}, "stochastic_depth must be a number, got 'x'"),
+        ("resnet18", {"residual": "no"}, "residual must be true or false, got 'no'"),
+        ("resnet18", {"norm_layer": "bn"}, "norm_layer must make a layer .* got 'bn'"),
+        ("googlenet", {"aux_heads": 1}, "aux_heads must be true or false, got 1"),
+        ("nin", {"dropout": None}, "dropout must be a number, got None"),
+    ],
+)
+def test_options_of_another_type_are_refused_in_a_sentence(name, options, words):
+    with pytest.raises(ModelError, match=words):
+        create_model(name, **options)
+
+
 def test_model_info_of_nothing():
     with pytest.raises(ModelError, match="Did you mean 'resnet1202'"):
         model_info("resnet1203")
