@@ -28,7 +28,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.9,<3.13",
-    packages=[*find_packages(include=["paddle_resnet", "paddle_resnet.*"]), "paddle_resnet.configs"],
+    packages=[*find_packages(include=["paddle_resnet*"]), "paddle_resnet.configs"],
     package_dir={"paddle_resnet.configs": "configs"},
     package_data={
         "paddle_resnet": ["py.typed"],
