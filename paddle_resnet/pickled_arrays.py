@@ -12,20 +12,33 @@ from .safe_pickle import PickleError, StandIn
 
 #: Type codes of arrays of numbers. No ``O``: objects are what makes array pickles dangerous.
 _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
-_MAX_DIMENSIONS = 8
+_MAX_DIMENSIONS, _MAX_SIZE = 8, 2**40
+
+
+def checked_sizes(sizes: Any) -> tuple[int, ...]:
+    """Return ``sizes`` as a tuple.
+
+    Raises:
+        PickleError: it is no sequence of at most 8 whole numbers from 0 to 2**40.
+    """
+    if type(sizes) not in (tuple, list) or len(sizes) > _MAX_DIMENSIONS:
+        raise PickleError("an array in it has no sound shape")
+    if not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in sizes):
+        raise PickleError("an array in it has no sound shape (sizes must be whole and from 0 up)")
+    return tuple(sizes)
 
 
 def checked_shape(shape: Any) -> tuple[int, ...]:
     """Return ``shape`` as a tuple of sizes.
 
     Raises:
-        PickleError: it is no sequence of at most 8 sizes from 0 to 2**40.
+        PickleError: as for `checked_sizes`; or it is too large, even if for a zero it is empty:
+            NumPy would refuse to make such an array.
     """
-    if type(shape) not in (tuple, list) or len(shape) > _MAX_DIMENSIONS:
-        raise PickleError("an array in it has no sound shape")
-    if not all(type(size) is int and 0 <= size <= 2**40 for size in shape):
-        raise PickleError("an array in it has no sound shape (sizes must be whole and from 0 up)")
-    return tuple(shape)
+    sizes = checked_sizes(shape)
+    if math.prod(filter(None, sizes)) > _MAX_SIZE:
+        raise PickleError("an array in it has no sound shape (it is too large)")
+    return sizes
 
 
 class _Dtype(StandIn):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Optional
 
 import numpy as np
@@ -30,6 +32,8 @@ WRAPPERS = (
 #: A table that `paddle.save` adds to every state dict; it holds no weights.
 PADDLE_TABLE = "StructuredToParameterName@@"
 _MAX_NESTING = 4
+_LONGEST_NAME = 300
+_MOST_NAMES = 5
 
 
 @dataclass
@@ -61,6 +65,11 @@ class Tensor(StandIn):
         raise NotImplementedError
 
 
+def printable(name: Any) -> bool:
+    """Return whether a name may be shown: one that could write over a terminal may not."""
+    return isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME
+
+
 def widen_bfloat16(bits: np.ndarray) -> np.ndarray:
     """Return the float32 values of bfloat16 numbers given as uint16: the upper half of the bits."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
@@ -88,7 +97,7 @@ def contents_of(thing: Any, file_format: str, entry: Optional[str] = None) -> Co
         if name == PADDLE_TABLE:
             continue
         if tensor is None or not isinstance(name, str):
-            if isinstance(name, str) and name.isprintable() and len(name) < 80:
+            if printable(name):
                 contents.ignored[name] = "no array"
             continue
         array = tensor.to_numpy()
@@ -117,26 +126,27 @@ def _state_dict(thing: Any, entry: Optional[str], notes: list[str]) -> dict[Any,
     for _ in range(_MAX_NESTING):
         if type(thing) is not dict:
             break
-        inside = {key: value for key, value in thing.items() if type(value) is dict and value}
+        inside = {
+            key: value
+            for key, value in thing.items()
+            if type(value) is dict and value and printable(key)
+        }
         if entry is not None:
             if entry not in inside:
-                choices = ", ".join(_names(inside)) or "none"
-                raise PickleError(f"it has no state dict '{entry}', only: {choices}")
+                raise PickleError(f"it has no state dict '{entry}', only: {_names(inside)}")
             thing, entry = inside[entry], None
             continue
         wrappers = [key for key in WRAPPERS if key in inside]
-        has_tensors = any(_tensor(value) is not None for value in thing.values())
-        if not wrappers and has_tensors:
+        if not wrappers and _has_tensors(thing):
             return thing
         if not wrappers:
-            # A wrapper by a name of its own, such as {"resnet": {...}, "epoch": 3}.
-            wrappers = [
-                key
-                for key, value in inside.items()
-                if any(_tensor(v) is not None for v in value.values())
-            ]
+            # A wrapper by a name of its own, such as {"resnet": {...}, "epoch": 3}. A file may
+            # hold one dict under a million names: look into each only once.
+            distinct = {id(value): value for value in inside.values()}
+            states = {key for key, value in distinct.items() if _has_tensors(value)}
+            wrappers = [key for key, value in inside.items() if id(value) in states]
             if len(wrappers) > 1:
-                choices = ", ".join(_names(wrappers))
+                choices = _names(wrappers)
                 raise PickleError(f"it has several state dicts: choose entry= one of {choices}")
         if not wrappers:
             break
@@ -147,5 +157,10 @@ def _state_dict(thing: Any, entry: Optional[str], notes: list[str]) -> dict[Any,
     raise PickleError("there is no state dict in it (a dict of names and tensors)")
 
 
-def _names(keys: Any) -> list[str]:
-    return [key for key in keys if isinstance(key, str)]
+def _has_tensors(state: dict[Any, Any]) -> bool:
+    return any(_tensor(value) is not None for value in state.values())
+
+
+def _names(keys: Collection[str]) -> str:
+    shown = ", ".join(islice(keys, _MOST_NAMES)) or "none"
+    return shown + (f" and {len(keys) - _MOST_NAMES} more" if len(keys) > _MOST_NAMES else "")

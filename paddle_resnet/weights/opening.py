@@ -13,16 +13,15 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from ..errors import WeightsError
-from ..pickled_arrays import Array, array_names
+from ..pickled_arrays import Array, array_names, checked_shape
 from ..safe_pickle import PickleError, read
-from .contents import Contents, contents_of, widen_bfloat16, widened
+from .contents import Contents, contents_of, printable, widen_bfloat16, widened
 from .torch_files import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
 METADATA_KEY = "paddle_resnet"
 #: Eight times the largest network here with its optimizer state; more is no weights file of ours.
 MAX_BYTES = 4 * 2**30
-_LONGEST = 300
 
 #: Files that people take for weights, by how they begin, and what to do about it.
 _NOT_WEIGHTS = (
@@ -59,8 +58,7 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> Content
         contents = _contents(data, entry)
         if not contents.arrays:
             raise PickleError("it holds no arrays")
-        # Names go into reports and sentences: none that could write over a terminal.
-        if not all(n.isprintable() and len(n) <= _LONGEST for n in contents.arrays):
+        if not all(map(printable, contents.arrays)):
             raise PickleError("an array in it has a name that cannot be printed")
         return contents
     except PickleError as error:
@@ -150,7 +148,7 @@ def _read_safetensors(data: bytes) -> Contents:
         contents.origin = {"pt": "torch", "pd": "paddle"}[texts["format"]]
     bfloat16 = 0
     for name, view in tensors:
-        kind, shape = view["dtype"], view["shape"]
+        kind, shape = view["dtype"], checked_shape(view["shape"])
         if kind == "BF16":
             bfloat16 += 1
             bits = np.frombuffer(view["data"], "<u2")
@@ -158,7 +156,7 @@ def _read_safetensors(data: bytes) -> Contents:
         elif kind in _DTYPES:
             array = np.frombuffer(view["data"], f"<{_DTYPES[kind]}")
             contents.arrays[name] = array.reshape(shape)
-        else:
+        elif printable(name):
             contents.ignored[name] = f"of type {kind}, which NumPy cannot hold"
     if bfloat16:
         contents.notes.append(widened(bfloat16))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -15,7 +16,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from ..pickled_arrays import array_names, checked_shape
+from ..pickled_arrays import array_names, checked_shape, checked_sizes
 from ..safe_pickle import Name, PickleError, StandIn, read
 from .contents import Contents, Tensor, contents_of, widen_bfloat16
 
@@ -78,7 +79,7 @@ class _Tensor(Tensor):
 
     def to_numpy(self) -> np.ndarray:
         flat, shape = self.storage.flat, checked_shape(self.shape)
-        strides = checked_shape(self.strides)
+        strides = checked_sizes(self.strides)
         if flat is None:
             raise PickleError("a tensor in it has a storage without bytes")
         if type(self.offset) is not int or self.offset < 0 or len(strides) != len(shape):
@@ -231,7 +232,8 @@ def _members(data: bytes) -> dict[str, memoryview]:
     view, members, free = memoryview(data), {}, 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         name, offset = info.filename, info.header_offset
-        if name.startswith(("/", "\\")) or ".." in name or ":" in name or "\\" in name:
+        # A colon alone is sound: torch names the members after the file, perhaps `ckpt_12:30.pth`.
+        if re.match(r"/|[A-Za-z]:", name) or "\\" in name or ".." in name.split("/"):
             raise PickleError("its zip archive has a member with a path that leaves the archive")
         if name in members:
             raise PickleError("its zip archive has two members of one name")

@@ -30,6 +30,7 @@ from pickle_bytes import (
     state,
     storage,
     tensor,
+    text,
     torch_legacy,
     torch_zip,
     value,
@@ -232,6 +233,16 @@ def bombs():
         "integers chosen to collide in a dict": whole(
             b"}(" + b"".join(value(i * (2**61 - 1)) + b"N" for i in range(1, 20_000)) + b"u"
         ),
+        "one dict of 200,000 numbers under 200,000 names": whole(
+            b"}("
+            + b"".join(text(f"k{i}") + b"N" for i in range(200_000))
+            + b"uq\x000}("
+            + b"".join(text(f"n{i}") + b"h\x00" for i in range(200_000))
+            + b"u"
+        ),
+        "arrays whose content is an array whose content ...": whole(
+            b"}" + text("w") + _nested_arrays(50_000) + b"s"
+        ),
         "list that contains itself": whole(b"]q\x00h\x00a"),
         "dict that contains itself, as its state dict": whole(
             b"}q\x00" + value("state_dict") + b"h\x00s"
@@ -246,10 +257,39 @@ def bombs():
     }
 
 
+def _nested_arrays(depth):
+    """An array whose data is an array, and so on."""
+    start = name("numpy.core.multiarray", "_reconstruct") + b"q\x010"
+    begin = b"h\x01)R(K\x01(K\x02tN\x89"
+    return start + begin * depth + b"N" + b"tb" * depth
+
+
 def bad_names():
     """{what it tries: content}: sound arrays under names made for a terminal."""
+    escape = "\x1b[2J"
+    f8 = f'{{"{escape}":{{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}}}'
     return {
-        "name that clears the screen": whole(state(**{"\x1b[2Jw": array()})),
+        "name that clears the screen": whole(state(**{f"{escape}w": array()})),
+        "state dict under a name that clears the screen": whole(
+            b"}" + value(escape) + state(w=array()) + b"s"
+        ),
+        "choice of names that clear the screen": whole(
+            b"}("
+            + b"".join(value(n) + state(w=array()) for n in (f"{escape}1", f"{escape}2"))
+            + b"u"
+        ),
+        "choice of 20,000 names": whole(
+            state(w=array())
+            + b"q\x000}("
+            + b"".join(text(f"n{i}") + b"h\x00" for i in range(20_000))
+            + b"u"
+        ),
+        "name half of a surrogate pair": whole(state(**{"\ud800w": array()})),
+        "text that reads from right to left": torch_zip(state(**{"\u202etxt.w": tensor()})),
+        "name that clears the screen, of an unknown type": safetensors(
+            f8.replace("\x1b", "\\u001b"), b"1"
+        ),
+        "module and attribute that clear the screen": whole(name(f"{escape}os", f"{escape}system")),
         "name of a million letters": torch_zip(state(**{"w" * 10**6: tensor()})),
     }
 
@@ -260,6 +300,7 @@ def lying_arrays():
         "shape larger than the data": array((1000, 1000)),
         "shape of 10**12 x 10**12": array((10**12, 10**12)),
         "shape with a zero and 2**60": array((0, 2**60), data=b""),
+        "shape with a zero and three times 2**40": array((0, 2**40, 2**40, 2**40), data=b""),
         "negative shape": array((-2, -2)),
         "shape of booleans": array((True, True), data=FOUR[:4]),
         "shape of floats": array((2.0, 2.0)),
@@ -310,6 +351,10 @@ def lying_tensors():
             good,
         ),
         "sizes that overflow 64 bits": (tensor(size=(2**39,) * 8, stride=(0,) * 8), good),
+        "sizes with a zero and three times 2**40": (
+            tensor(size=(0, 2**40, 2**40, 2**40), stride=(1,) * 4),
+            good,
+        ),
         "negative sizes": (tensor(size=(-2, -2)), good),
         "more strides than sizes": (tensor(stride=(2, 1, 1)), good),
         "size that is text": (tensor(size="22"), good),
@@ -380,6 +425,12 @@ def zips():
         "TorchScript": torch_zip(members=[("constants.pkl", b"x"), ("code/__torch__.py", b"x")]),
         "NumPy archive": torch_zip(extra=[("a.npy", b"x")]).replace(b"data.pkl", b"data.pkx"),
         "only the four letters of a zip": b"PK\3\4",
+        "zip64 directory of 2**62 entries": sound[: sound.rindex(b"PK\5\6")]
+        + struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 2**62, 2**62, 2**62, directory)
+        + struct.pack("<4sIQI", b"PK\6\7", 0, sound.rindex(b"PK\5\6"), 1)
+        + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, *[2**16 - 1] * 2, *[2**32 - 1] * 2, 0),
+        "pickle that is another file's, behind a second directory": sound
+        + torch_zip(name("os", "system")),
         "zip of another zip's end": sound[sound.rindex(b"PK\5\6") :],
     }
 
@@ -420,6 +471,10 @@ def safetensors_files():
         "shape larger than the data": one(shape="[1000,1000]"),
         "shape that overflows": one(shape="[4294967296,4294967296,4294967296]"),
         "negative shape": one(shape="[-2,-2]"),
+        "shape with a zero and 2**62": one(
+            shape="[0,4611686018427387904]", offsets="[0,0]"
+        ).replace(FOUR, b""),
+        "shape of 40 dimensions": one(shape=str([1] * 39 + [4])),
         "unknown dtype": one(dtype="PICKLE"),
         "tensors that overlap": one(
             extra=',"v":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}'

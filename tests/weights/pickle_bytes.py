@@ -16,6 +16,12 @@ def value(thing):
     return pickle.dumps(thing, 2)[2:-1]
 
 
+def text(string):
+    """The one opcode that pushes text, and no memo of it."""
+    data = string.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
 def name(module, attribute):
     """GLOBAL."""
     return f"c{module}\n{attribute}\n".encode()
