@@ -177,6 +177,13 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
     Raises:
         WeightsError: names or shapes differ; ``source`` says in the sentence whose they are.
     """
+    check_weights(network, arrays, source)
+    for name, tensor in network.state_dict().items():
+        tensor.set_value(arrays[name])
+
+
+def check_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str) -> None:
+    """Raise the error of `assign_weights` where names or shapes differ, and copy nothing."""
     own = network.state_dict()
     problems = [f"'{name}' is missing" for name in own if name not in arrays]
     problems += [f"'{name}' {unknown(name, own)}" for name in arrays if name not in own]
@@ -187,5 +194,3 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
     ]
     if problems:
         raise made_for_another(source, problems)
-    for name, tensor in own.items():
-        tensor.set_value(arrays[name])

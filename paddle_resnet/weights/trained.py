@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Callable, Union
 
+import paddle
 from paddle import nn
 
-from ..errors import WeightsError
+from ..errors import UserError, WeightsError
 from ..models import create_model
-from .files import assign_weights, read_weights
+from .contents import printable
+from .files import assign_weights, check_weights, read_weights
 
-#: What a weights file must say about itself to be usable on its own.
-REQUIRED = ("model", "options", "classes", "mean", "std", "input_shape")
+#: Far beyond what these networks are fed with; a file that says more wants memory.
+_LARGEST_IMAGE = 4096
+
+
+def _numbers(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list)
+        and all(isinstance(n, (int, float)) and math.isfinite(n) for n in value)
+    )
+
+
+#: What a weights file must say about itself to be usable on its own, and how to see that it is no
+#: nonsense: the file may come from anyone.
+REQUIRED: dict[str, Callable[[Any], bool]] = {
+    "model": printable,
+    "options": lambda it: isinstance(it, dict) and all(map(printable, it)) and "name" not in it,
+    "classes": lambda it: isinstance(it, list) and all(map(printable, it)),
+    "mean": _numbers,
+    "std": _numbers,
+    "input_shape": lambda it: (
+        isinstance(it, list)
+        and len(it) == 3
+        and all(type(n) is int and 0 < n <= _LARGEST_IMAGE for n in it)
+    ),
+}
 
 
 @dataclass
@@ -81,20 +107,52 @@ def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
     Raises:
         WeightsError: no such run or file, a damaged file, or one that does not say what network
             it belongs to.
+        ModelError: it names a network or options that do not exist.
     """
     path = find_weights(source, which)
     arrays, metadata = read_weights(path)
+    facts, options = _description(path, metadata, len(arrays))
+    try:
+        with paddle.LazyGuard():  # no memory is taken before the sizes are seen to be the file's
+            check_weights(create_model(facts["model"], **options), arrays, str(path))
+    except UserError:
+        raise
+    # Sizes from anywhere can make Paddle raise nearly anything.
+    except Exception as error:
+        raise WeightsError(
+            f"'{path}' describes a network that cannot be made ({type(error).__name__})."
+        ) from error
+    network = create_model(facts["model"], **options)
+    if network.num_classes != len(facts["classes"]):
+        raise WeightsError(
+            f"'{path}' has {network.num_classes} outputs and names {len(facts['classes'])} classes."
+        )
+    assign_weights(network, arrays, str(path))
+    network.eval()
+    return Trained(network=network, path=path, **facts)
+
+
+def _description(
+    path: Path, metadata: dict[str, Any], arrays: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a file says about itself, and apart from it the network's options."""
     missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise WeightsError(
             f"'{path}' does not say what network it holds (no {', '.join(missing)} in its "
             "metadata): only files that a run wrote can be used on their own."
         )
-    network = create_model(metadata["model"], **metadata["options"])
-    assign_weights(network, arrays, str(path))
-    network.eval()
-    return Trained(
-        network=network,
-        path=path,
-        **{key: metadata[key] for key in REQUIRED if key != "options"},
-    )
+    facts = {key: metadata[key] for key in REQUIRED}
+    unsound = [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
+    options = facts.pop("options")
+    # A list says how many blocks each stage has; every block has an array at least.
+    layers = [] if unsound else options.get("layers")
+    if isinstance(layers, list) and sum(n for n in layers if type(n) is int) > arrays:
+        unsound.append("options")
+    if unsound:
+        raise WeightsError(
+            f"'{path}' does not say soundly what network it holds: its metadata have a strange "
+            f"{', '.join(unsound)}."
+        )
+    # The weights are in the file: nothing is to be downloaded.
+    return facts, {key: value for key, value in options.items() if key != "pretrained"}
