@@ -97,6 +97,12 @@ def test_the_sound_originals_load(kind, tmp_path):
     assert arrays["w"].tolist() == [[1, 2], [3, 4]]
 
 
+def test_members_named_after_a_file_with_colons_and_dots_load(tmp_path):
+    """torch calls the folder in the zip as the file was called: here ``12:30...pth``."""
+    (tmp_path / "sound").write_bytes(torch_zip().replace(b"archive/", b"12:30../"))
+    assert open_weights(tmp_path / "sound").arrays["w"].shape == (2, 2)
+
+
 @pytest.mark.parametrize("kind", SOUND)
 def test_damaged_bytes_never_raise_anything_else(kind, tmp_path):
     content, path = SOUND[kind], tmp_path / "damaged"
