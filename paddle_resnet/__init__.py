@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import hooks, runtime
 
@@ -34,141 +34,41 @@ def _load_pretrained(network: object, name: str) -> object:
 hooks.load_pretrained = _load_pretrained
 
 if TYPE_CHECKING:
-    from .data import BatchLoader, Cifar10
-    from .layers import (
-        BasicBlock,
-        BottleneckBlock,
-        ConvBNLayer,
-        SqueezeExcitation,
-        StochasticDepth,
-        adapt_first_conv,
-    )
-    from .models import (
-        GoogLeNet,
-        ModelInfo,
-        Network,
-        NetworkInNetwork,
-        ResNet,
-        count,
-        create_model,
-        googlenet,
-        list_models,
-        model_info,
-        nin,
-        plain18,
-        plain20,
-        plain32,
-        plain34,
-        plain44,
-        plain56,
-        plain110,
-        preact_resnet18,
-        preact_resnet50,
-        resnet18,
-        resnet18_keras,
-        resnet18_residual_block,
-        resnet20,
-        resnet32,
-        resnet34,
-        resnet44,
-        resnet50,
-        resnet50_d,
-        resnet56,
-        resnet101,
-        resnet110,
-        resnet152,
-        resnet1202,
-        resnext50_32x4d,
-        resnext50_64x4d,
-        resnext101_32x4d,
-        resnext101_64x4d,
-        resnext152_32x4d,
-        resnext152_64x4d,
-        seresnet50,
-        wide_resnet50_2,
-        wide_resnet101_2,
-    )
-    from .training import ImageClassifier
-    from .weights import (
-        LoadReport,
-        load_pretrained,
-        load_trained,
-        load_weights,
-        open_weights,
-        save_weights,
-    )
+    from .data import *
+    from .layers import *
+    from .models import *
+    from .training import *
+    from .weights import *
 
+#: The public names and where they live.
 _HOMES = {
-    "data": ("BatchLoader", "Cifar10"),
-    "layers": (
-        "BasicBlock",
-        "BottleneckBlock",
-        "ConvBNLayer",
-        "SqueezeExcitation",
-        "StochasticDepth",
-        "adapt_first_conv",
-    ),
-    "models": (
-        "GoogLeNet",
-        "ModelInfo",
-        "Network",
-        "NetworkInNetwork",
-        "ResNet",
-        "nin",
-        "count",
-        "create_model",
-        "googlenet",
-        "list_models",
-        "model_info",
-        "plain18",
-        "plain20",
-        "plain32",
-        "plain34",
-        "plain44",
-        "plain56",
-        "plain110",
-        "preact_resnet18",
-        "preact_resnet50",
-        "resnet18",
-        "resnet18_keras",
-        "resnet18_residual_block",
-        "resnet20",
-        "resnet32",
-        "resnet34",
-        "resnet44",
-        "resnet50",
-        "resnet50_d",
-        "resnet56",
-        "resnet101",
-        "resnet110",
-        "resnet152",
-        "resnet1202",
-        "resnext50_32x4d",
-        "resnext50_64x4d",
-        "resnext101_32x4d",
-        "resnext101_64x4d",
-        "resnext152_32x4d",
-        "resnext152_64x4d",
-        "seresnet50",
-        "wide_resnet50_2",
-        "wide_resnet101_2",
-    ),
-    "training": ("ImageClassifier",),
-    "weights": (
-        "LoadReport",
-        "load_pretrained",
-        "load_trained",
-        "load_weights",
-        "open_weights",
-        "save_weights",
-    ),
+    "data": "BatchLoader Cifar10",
+    "layers": """
+        BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
+    """,
+    "models": """
+        GoogLeNet ModelInfo Network NetworkInNetwork ResNet
+        count create_model list_models model_info
+        resnet18 resnet34 resnet50 resnet101 resnet152
+        plain18 plain34
+        resnet20 resnet32 resnet44 resnet56 resnet110 resnet1202
+        plain20 plain32 plain44 plain56 plain110
+        resnext50_32x4d resnext50_64x4d resnext101_32x4d resnext101_64x4d resnext101_32x8d
+        resnext152_32x4d resnext152_64x4d wide_resnet50_2 wide_resnet101_2
+        seresnet50 resnet50_d preact_resnet18 preact_resnet50
+        resnet18_keras resnet18_residual_block googlenet nin
+    """,
+    "training": "ImageClassifier",
+    "weights": """
+        LoadReport load_pretrained load_trained load_weights open_weights save_weights
+    """,
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = ["RUNTIME", "__version__", *sorted(_HOME_OF)]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'paddle_resnet' has no attribute '{name}'")
     runtime.import_paddle()

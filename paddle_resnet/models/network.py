@@ -65,6 +65,8 @@ class Network(nn.Layer):
 
     def add_head(self, num_features: int, dropout: float = 0.0) -> None:
         """Append pooling, dropout and the linear layer."""
+        if not 0 <= dropout < 1:
+            raise ModelError(f"dropout must be at least 0 and less than 1, got {dropout}.")
         self.num_features = num_features
         self.avgpool = nn.AdaptiveAvgPool2D(1, data_format=self.data_format)
         self.flatten = nn.Flatten()

@@ -65,7 +65,9 @@ class ResNet(Network):
             :class:`~paddle_resnet.layers.blocks.ResidualBlock`.
         stochastic_depth (float): the probability of dropping the last block; it grows linearly from
             the first on (Huang et al. 2016, arXiv:1603.09382, equation (4)). Default: 0.
-        zero_init_residual (bool): let each block start as its shortcut. Default: False.
+        dropout (float): in front of the linear layer. Default: 0.
+        zero_init_residual (bool): let each block start as its shortcut (Goyal et al. 2017,
+            arXiv:1706.02677, section 5.1). Default: False.
         recompute (bool | int), data_format (str): see :class:`Network`.
 
     Shape:
@@ -97,6 +99,7 @@ class ResNet(Network):
         output_stride: Optional[int] = None,
         se_reduction: int = 0,
         stochastic_depth: float = 0.0,
+        dropout: float = 0.0,
         early_relu: bool = False,
         residual: bool = True,
         zero_init_residual: bool = False,
@@ -152,7 +155,7 @@ class ResNet(Network):
         if pre:
             self.add_part("bn", style.norm(channels))
             self.add_part("act", AddAct(act))
-        self.add_head(channels)
+        self.add_head(channels, dropout)
         if zero_init_residual:
             if not residual:
                 raise ModelError("zero_init_residual would leave a plain network no signal at all.")

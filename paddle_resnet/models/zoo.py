@@ -47,6 +47,7 @@ def _resnext(depth: int, groups: int, width: int) -> Callable[..., Network]:
 
 resnext50_32x4d, resnext50_64x4d = _resnext(50, 32, 4), _resnext(50, 64, 4)
 resnext101_32x4d, resnext101_64x4d = _resnext(101, 32, 4), _resnext(101, 64, 4)
+resnext101_32x8d = _resnext(101, 32, 8)
 resnext152_32x4d, resnext152_64x4d = _resnext(152, 32, 4), _resnext(152, 64, 4)
 
 WIDE = "Zagoruyko and Komodakis 2016, arXiv:1605.07146, the bottlenecks of section 4"

@@ -64,6 +64,7 @@ def test_output_stride_is_another_spelling_of_replace_stride_with_dilation():
         ({"output_stride": 8, "padding": "same"}, "do not go together"),
         ({"residual": False, "zero_init_residual": True}, "no signal at all"),
         ({"stochastic_depth": 1.0}, "less than 1, got 1.0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and less than 1, got 1.0"),
         ({"block": "bottlenek"}, r"unknown block 'bottlenek'.*Did you mean 'bottleneck'"),
         ({"data_format": "HWC"}, "must be NCHW or NHWC, got 'HWC'"),
         ({"recompute": -1}, "recompute must be"),
@@ -111,6 +112,18 @@ def test_zero_init_residual_makes_every_block_its_shortcut(block):
     pre = network.layer2[0].pre_activation
     y = network.layer2[0].act1(network.layer2[0].bn1(first)) if pre else first
     np.testing.assert_allclose(second.numpy(), network.layer2[0].downsample(y).numpy(), atol=1e-6)
+
+
+def test_dropout_stands_in_front_of_the_linear_layer_in_training_only():
+    network = small(dropout=0.5)
+    seen = []
+    network.fc.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
+    maps = paddle.ones([4, 32, 2, 2])
+    network.forward_head(maps)
+    network.eval()
+    network.forward_head(maps)
+    assert set(np.unique(seen[0])) == {0.0, 2.0}
+    assert (seen[1] == 1).all()
 
 
 def test_zero_init_residual_waits_for_weights_that_are_made_later():
