@@ -59,7 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = {name: value for name, value in given.items() if value is not None}
     with paddle.LazyGuard():  # shapes are enough
         network = create_model(arguments.name, **options)
-    table = count(network, shape)
+    try:
+        table = count(network, shape)
+    except MemoryError:
+        raise ModelError(f"images of {'x'.join(map(str, shape))} are beyond the memory.") from None
     if arguments.json:
         said = {"network": arguments.name, "input": list(shape), "options": options}
         print(json.dumps({**said, **as_dict(table)}))

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from .. import runtime
-from ..errors import ModelError
+from ..errors import ModelError, nearest
 from . import _parser
 
 EXAMPLES = """\
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = list_models(arguments.pattern)
     if not names:
-        raise ModelError(f"no network matches '{arguments.pattern}'.")
+        hint = nearest(arguments.pattern, list_models())
+        raise ModelError(f"no network matches '{arguments.pattern}'.{hint}")
     if arguments.names:
         print("\n".join(names))
         return 0
@@ -42,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(model_info(name)) for name in names], indent=2))
         return 0
     width = max(map(len, [*names, "network"]))
-    print(f"{'network':<{width}}   parameters    G MACs  convs  proj.  FC  input  source")
+    print(f"{'network':<{width}}   parameters      M MACs  convs  proj.  FC  input  source")
     for name in names:
         info = model_info(name)
         # A row as soon as it is counted: all of them together take some seconds.
         print(
-            f"{name:<{width}}  {info.parameters:>11,}  {info.macs / 1e9:>8.3f}"
+            f"{name:<{width}}  {info.parameters:>11,}  {info.macs / 1e6:>10,.2f}"
             f"  {info.convolutions:>5}  {info.projections:>5}  {info.linears:>2}"
             f"  {info.input_size:>5}  {info.source}",
             flush=True,

@@ -91,6 +91,7 @@ class ResidualBlock(nn.Layer):
         out_channels = num_filters * self.expansion
         channels = [num_channels] + [width] * (len(self.kernels) - 1) + [out_channels]
         strided = self.kernels.index(3) if stride_place == "v1.5" else 0
+        dilations = first_dilation or dilation, dilation  # up to the stride, and behind it
         bare = replace(style, norm_layer=None)
         pre = self.pre_activation
         # What stands between the last BN and the sum, if anything, needs a sum of its own.
@@ -110,11 +111,7 @@ class ResidualBlock(nn.Layer):
                 stride=stride if i == strided else 1,
                 groups=groups if size > 1 else 1,
                 act=None if last and (pre or (apart and not early_relu)) else style.act,
-                dilation=1
-                if size == 1
-                else dilation
-                if i > strided
-                else first_dilation or dilation,
+                dilation=1 if size == 1 else dilations[i > strided],
                 names=(f"conv{i + 1}", f"bn{i + 2}") if pre else None,
             )
             self.add_sublayer(self._units[i], unit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
-import re
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -75,8 +74,7 @@ def add(
 
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of all networks that match a shell pattern, by family and depth."""
-    names = fnmatch.filter(_TABLE, pattern)
-    return sorted(names, key=lambda name: [t.zfill(5) for t in re.findall(r"\d+|\D+", name)])
+    return fnmatch.filter(_TABLE, pattern)
 
 
 def create_model(name: str, *, pretrained: bool = False, **options: object) -> Network:
@@ -144,7 +142,7 @@ def _check(name: str, network: type, options: dict[str, Any]) -> None:
 def _entry(name: str) -> Entry:
     if name not in _TABLE:
         raise ModelError(
-            f"unknown network '{name}', expected one of {', '.join(list_models())}."
+            f"unknown network '{name}': list_models(), or `paddle-resnet models`, names all."
             + nearest(str(name), _TABLE)
         )
     return _TABLE[name]

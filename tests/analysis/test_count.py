@@ -190,6 +190,7 @@ def test_command_prints_the_arithmetic_of_the_inception_module(capsys):
         (("resnet51",), "unknown network 'resnet51'"),
         (("resnet50", "--input", "3x0x224"), "--input is '3x0x224', expected channels, height"),
         (("resnet50", "--input", "224x224"), "as in 3x224x224"),
+        (("resnet20", "--input", "3x999999x999999"), "3x999999x999999 are beyond the memory"),
         ((), "count needs a NETWORK"),
         (("googlenet", "--stem", "cifar"), "googlenet has no option 'stem'"),
     ],
