@@ -15,11 +15,12 @@ from safetensors.numpy import load_file
 
 from ..config import load_config
 from ..data import Cifar10Data, load_cifar10
-from ..errors import UserError
+from ..errors import ConfigError, UserError
 from ..training.run_folder import environment
 from . import differences
 from .processes import Process
 from .sides import Side, resolve_both
+from .wording import counted
 
 Say = Callable[[str], None]
 SIZE = 32  # of CIFAR-10's images
@@ -49,7 +50,8 @@ def compare(
     wherever time is taken, the two take turns.
 
     Args:
-        a: a name of ``list_models()``; ``paddle.vision:NAME``; a run folder or weights file.
+        a: a name of ``list_models()``; ``paddle.vision:NAME``; a run folder or weights file;
+            ``NAME:FILE``; see :func:`~paddle_resnet.analysis.sides.resolve`.
         b: another. Default: ``paddle.vision:`` and the name of ``a``.
         stem: ``imagenet`` or ``cifar``, of both. Default: each as it is.
         num_classes: outputs, at least 10. Default: those of a weights file, else 10.
@@ -73,7 +75,12 @@ def compare(
     """
     _check(batch_size, image_size, steps, rounds, seed, train)
     if train is not None:
-        budget = load_config("quickstart", (f"train.budget={train}",)).train.budget
+        try:
+            budget = load_config("quickstart", (f"train.budget={train}",)).train.budget
+        except ConfigError:
+            raise UserError(
+                f"--train is '{train}', expected a duration such as 90s or 5m."
+            ) from None
     first, second = resolve_both(a, b, stem, num_classes)
     sides = {"a": first, "b": second}
     for side in sides.values():
@@ -168,7 +175,7 @@ class _Pair:
             process.ask("images", path=str(path), mean=leader.mean, std=leader.std, size=size)
 
     def curve(self, steps: int) -> dict[str, Any]:
-        self.say(f"{steps} training steps of each on the same batches")
+        self.say(f"{counted(steps, 'training step')} of each on the same batches")
         losses: dict[str, list[float]] = {"a": [], "b": []}
         said = time.monotonic()
         for step in range(steps):

@@ -9,6 +9,8 @@ from . import wording
 from .wording import SPACE, count, decimal, number, rate
 
 SAME = "same"
+#: With fewer, the machine's moods decide who is faster.
+FEWEST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def headline(found: dict[str, Any]) -> str:
             f"{decimal(gradients['relative'], 2)} of their length."
         ]
     ratio = found["speed"]["training"]["ratio"]
-    if ratio["min"] <= 1 <= ratio["max"]:
+    if found["setting"]["rounds"] < FEWEST_ROUNDS:
+        told.append("Too few rounds were timed to say which trains faster.")
+    elif ratio["min"] <= 1 <= ratio["max"]:
         told.append("In training, neither was faster in every round.")
     else:
         faster, slower = ("a", "b") if ratio["median"] > 1 else ("b", "a")
@@ -79,7 +83,7 @@ def setting(found: dict[str, Any]) -> list[str]:
         f"batches of {said['batch_size']} images, 3×{size}×{size}",
         said["data"]["name"] + (" (sample)" if said["data"]["is_sample"] else ""),
         f"Paddle {machine['paddle']}",
-        f"{machine['threads']} threads of {machine['cpu']}",
+        f"{wording.counted(machine['threads'], 'thread')} of {machine['cpu']}",
     ]
 
 

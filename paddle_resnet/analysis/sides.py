@@ -12,7 +12,7 @@ from paddle import nn
 from ..data import CIFAR10_MEAN, CIFAR10_STD
 from ..errors import ModelError, nearest
 from ..models import create_model, list_models, model_info
-from ..weights import load_trained, read_weights
+from ..weights import load_trained, load_weights, naming, open_weights, read_weights
 from ..weights.trained import find_weights
 
 VISION = "paddle.vision:"
@@ -36,6 +36,8 @@ class Side:
     #: Of the images, per channel, for pixels in [0, 1]; None: pixels as they are.
     mean: tuple[float, ...] | None = CIFAR10_MEAN
     std: tuple[float, ...] | None = CIFAR10_STD
+    #: A file that does not say what network it belongs to; None where it does, or without one.
+    weights: str | None = None
 
 
 def vision_models() -> list[str]:
@@ -48,8 +50,9 @@ def resolve(name: str, stem: str | None = None, num_classes: int | None = None) 
     """Find out what a name stands for.
 
     Args:
-        name: one of ``list_models()``, ``paddle.vision:`` and one of its classifiers, or the path
-            of a run folder or of a weights file that a run wrote.
+        name: one of ``list_models()``; ``paddle.vision:`` and one of its classifiers; the path of a
+            run folder or of a weights file that a run wrote; or ``NAME:FILE``, one of
+            ``list_models()`` with the weights of any file that :func:`load_weights` reads.
         stem: ``imagenet`` or ``cifar``. Default: the network's own.
         num_classes: outputs. Default: those of a weights file, else 10.
 
@@ -68,11 +71,18 @@ def resolve(name: str, stem: str | None = None, num_classes: int | None = None) 
     if name in list_models():
         size = _input_size(stem, model_info(name).input_size)
         return Side(name, "ours", name, stem, num_classes or 10, size)
+    model, _, path = name.partition(":")
+    if path and model in list_models():
+        classes = _classes_in(path, model)
+        if num_classes not in (None, classes):
+            raise ModelError(f"{num_classes} classes were asked for, but '{path}' knows {classes}.")
+        size = _input_size(stem, model_info(model).input_size)
+        return Side(name, "file", model, stem, classes, size, weights=path)
     if not Path(name).exists():
         names = [*list_models(), *(VISION + model for model in vision_models())]
         raise ModelError(
-            f"'{name}' is no network of `paddle-resnet models`, no '{VISION}NAME', and no run "
-            "folder or weights file." + nearest(name, names)
+            f"'{name}' is no network of `paddle-resnet models`, no '{VISION}NAME', no run folder "
+            "or weights file, and no NAME:FILE." + nearest(name, names)
         )
     return _trained(name, stem, num_classes)
 
@@ -130,13 +140,16 @@ def build(side: Side, seed: int = 0) -> nn.Layer:
         WeightsError: a file that cannot be used.
     """
     paddle.seed(seed)
-    if side.kind == "file":
+    if side.kind == "file" and side.weights is None:
         network = load_trained(side.name).network
         network.train()
         return network
-    if side.kind == "ours":
+    if side.kind != "vision":
         options = {} if side.stem is None else {"stem": side.stem}
-        return create_model(side.model, num_classes=side.num_classes, **options)
+        network = create_model(side.model, num_classes=side.num_classes, **options)
+        if side.weights is not None:
+            load_weights(network, side.weights)
+        return network
     network = getattr(paddle.vision.models, side.model)(num_classes=side.num_classes)
     if side.stem == "cifar":
         if not isinstance(network, paddle.vision.models.ResNet):
@@ -148,6 +161,16 @@ def build(side: Side, seed: int = 0) -> nn.Layer:
 
 def _input_size(stem: str | None, usual: int = 224) -> int:
     return 32 if stem == "cifar" else usual
+
+
+def _classes_in(path: str, model: str) -> int:
+    """Return how many classes the weights of a network know; 10 where they hold no such layer."""
+    with paddle.LazyGuard():
+        own = create_model(model).state_dict()
+    for name, array in open_weights(path).arrays.items():
+        if naming.to_own_name(name, own) == f"{naming.head_of(own)}.bias":
+            return len(array)
+    return 10
 
 
 def _trained(name: str, stem: str | None, num_classes: int | None) -> Side:

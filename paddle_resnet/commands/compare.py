@@ -19,6 +19,7 @@ EXAMPLES = """\
   paddle-resnet compare resnet50 resnext50_32x4d --image-size 64
   paddle-resnet compare paddle.vision:resnet18 paddle.vision:vgg11
   paddle-resnet compare runs/quickstart-20250101-120000 paddle.vision:resnet50
+  paddle-resnet compare resnet18:kuangliu.pth resnet18 --stem cifar
 """
 
 
@@ -28,7 +29,10 @@ def add_parser(subparsers: Any) -> None:
         subparsers, "compare", "two networks side by side in one run", EXAMPLES, run
     )
     parser.add_argument(
-        "a", metavar="A", help="a network, paddle.vision:NAME, a run folder or a weights file"
+        "a",
+        metavar="A",
+        help="a network, paddle.vision:NAME, a run folder or its weights file, or NAME:FILE, a "
+        "network with weights from any framework",
     )
     parser.add_argument("b", metavar="B", nargs="?", help="another one (default: paddle.vision:A)")
     whole = {"type": int, "metavar": "N"}

@@ -49,6 +49,26 @@ def test_names_of_ours_of_paddle_vision_and_files(trained):
     assert resolve_both("resnet18", trained)[0].stem is None
 
 
+def test_a_network_with_the_weights_of_any_file(tmp_path):
+    """As torch wrote it: other names, the linear layer turned, nothing about the network."""
+    path = tmp_path / "theirs.safetensors"
+    trained = create_model("resnet20", num_classes=12)
+    save_weights(trained, path, format="torchvision")
+    side, other = resolve_both(f"resnet20:{path}", "resnet20")
+    assert (side.kind, side.model, side.stem, side.num_classes) == ("file", "resnet20", None, 12)
+    assert other.num_classes == 12
+    network = build(side)
+    assert network.training
+    for key, tensor in trained.state_dict().items():
+        np.testing.assert_array_equal(network.state_dict()[key].numpy(), tensor.numpy())
+    with pytest.raises(ModelError, match=r"100 classes were asked for, but .* knows 12"):
+        resolve(f"resnet20:{path}", num_classes=100)
+    with pytest.raises(WeightsError, match="made for another network"):
+        build(resolve(f"resnet32:{path}"))
+    with pytest.raises(WeightsError, match=r"there is no weights file 'nowhere\.pth'"):
+        resolve("resnet20:nowhere.pth")
+
+
 def test_paddle_vision_has_classifiers_by_function():
     names = vision_models()
     assert {"resnet50", "vgg16", "mobilenet_v2", "googlenet", "shufflenet_v2_x1_0"} <= set(names)

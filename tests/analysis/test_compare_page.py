@@ -43,6 +43,8 @@ def test_headlines(found):
     for told in found["agreement"].values():
         told["max_abs"] = 0.0
     assert "compute the same, to the last bit" in headline(found)
+    found["setting"]["rounds"] = 2
+    assert "Too few rounds were timed" in headline(found)
     assert "Two different networks" in headline(make_comparison(agree=False))
 
 

@@ -60,6 +60,7 @@ def test_a_plain_network_beside_a_residual_one(trained, tmp_path, capsys):
         (("resnet50", "--stem", "cifra"), "invalid choice"),
         (("resnet50", "--html", "/nowhere/at/all/page.html"), "there is no folder for"),
         (("resnet50", "--rounds", "0"), "--rounds is 0"),
+        (("resnet50", "--train", "0s"), "--train is '0s', expected a duration such as 90s or 5m."),
     ],
 )
 def test_refuses_in_a_sentence(line, words, capsys):
