@@ -53,7 +53,7 @@ class AuxiliaryHead(nn.Layer):
 class GoogLeNet(Network):
     """Nine Inception modules with max-pools between them (arXiv:1409.4842, table 1).
 
-    State-dict names are torchvision's.
+    State-dict names are torchvision's, whose published weights expect pixels from -1 to 1.
 
     ``forward`` returns the main logits alone, in training too, so that losses and metrics of
     ``paddle.Model`` fit. With ``aux_heads`` the logits of the two auxiliary heads wait in

@@ -151,7 +151,7 @@ class Network(nn.Layer):
         return loss
 
     def freeze_backbone(self) -> None:
-        """Hold everything but the head still, running statistics included.
+        """Hold everything but the heads still, running statistics included.
 
         BN layers use their running statistics from now on and leave them as they are, also after
         ``train()``, and wherever the network sits (``paddle.DataParallel`` calls no ``train`` of

@@ -56,7 +56,7 @@ def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
     table = published()
     if name not in table:
         raise WeightsError(
-            f"Paddle publishes no weights of '{name}', only of {', '.join(table)}."
+            f"Paddle publishes no weights of '{name}' as it is here, only of {', '.join(table)}."
             + nearest(name, table)
         )
     url, md5 = table[name]

@@ -4,6 +4,7 @@ import hashlib
 import time
 
 import numpy as np
+import paddle
 import pytest
 
 from paddle_resnet import BasicBlock, ResNet, create_model, resnet18, save_weights
@@ -37,6 +38,14 @@ def test_the_table_is_paddles_own():
     table = pretrained.published()
     assert {"resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"} <= set(table)
     assert all(url.endswith(f"/{name}.pdparams") for name, (url, _) in table.items())
+
+
+def test_every_published_network_is_one_of_ours_with_the_same_arrays():
+    for name in pretrained.published():
+        with paddle.LazyGuard():  # names and shapes are enough: no weights are drawn
+            ours, theirs = create_model(name), getattr(paddle.vision.models, name)()
+        shapes = [{k: v.shape for k, v in n.state_dict().items()} for n in (ours, theirs)]
+        assert shapes[0] == shapes[1], name
 
 
 def test_loaded_once_and_kept(source, cache):
