@@ -98,28 +98,80 @@ class DataConfig:
 class OptimizerConfig:
     """How gradients become steps."""
 
-    #: momentum: stochastic gradient descent with momentum; adamw: Adam with decoupled decay.
-    name: Literal["momentum", "adamw"] = "momentum"
+    #: sgd; momentum: sgd with momentum; adam; adamw: Adam with decoupled decay; lars and lamb:
+    #: momentum and Adam with a rate for each layer, for very large batches.
+    name: Literal["sgd", "momentum", "adam", "adamw", "lars", "lamb"] = "momentum"
     #: The peak learning rate; the schedule scales it.
     lr: Annotated[_Number, Field(gt=0)] = 0.1
-    #: Of momentum alone, as nesterov is; adamw has Adam's usual moments, 0.9 and 0.999.
+    #: Of momentum and lars; nesterov of momentum alone.
     momentum: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
-    #: momentum adds it to the gradient as an L2 penalty; adamw shrinks weights by lr times it.
+    #: Of adam, adamw and lamb: how slowly the means of gradients and of their squares forget.
+    beta1: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[_Number, Field(ge=0, lt=1)] = 0.999
+    #: Of lars: a layer's step as a share of its weights' norm, at rate 1.
+    trust: Annotated[_Number, Field(gt=0)] = 0.001
+    #: sgd, momentum and adam add it to the gradient as an L2 penalty; adamw shrinks weights by lr
+    #: times it; lars and lamb count it into each layer's step.
     weight_decay: Annotated[_Number, Field(ge=0)] = 5e-4
     #: Whether the penalty also acts on biases and on the scales and shifts of norms.
     decay_norm_and_bias: bool = False
+    #: Scale all gradients so that their common norm is at most this; None leaves them alone.
+    clip_norm: Annotated[Optional[_Number], Field(gt=0)] = None
+    #: Cut every element of every gradient off at plus and minus this.
+    clip_value: Annotated[Optional[_Number], Field(gt=0)] = None
+    #: The head learns at the full rate, each block in front at this share of the next one's.
+    layer_decay: Annotated[_Number, Field(gt=0, le=1)] = 1.0
+    #: Factors of the rate by part of the network, such as ``{conv1: 0.1, layer1: 0.1}``.
+    rates: dict[str, Annotated[_Number, Field(ge=0)]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError("clip_norm and clip_value exclude each other: set one of them to null")
 
 
 @dataclass(config=_STRICT)
 class ScheduleConfig:
     """The learning rate as a function of the progress from 0 to 1."""
 
-    name: Literal["constant", "cosine", "linear"] = "cosine"
-    #: Share of the training in which the rate climbs linearly to its peak.
+    name: Literal["constant", "cosine", "linear", "polynomial", "step", "multistep", "onecycle"] = (
+        "cosine"
+    )
+    #: Share of the training in which the rate climbs to its peak, linearly (onecycle: on half a
+    #: cosine).
     warmup: Annotated[_Number, Field(ge=0, lt=1)] = 0.05
-    #: Where the rate ends, as a share of its peak (constant stays at 1).
+    #: Where it climbs from, as a share of the peak.
+    warmup_from: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    #: Where the rate ends, as a share of its peak (constant, step and multistep end where they do).
     final: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    #: Whether the rate changes with every step, or stays the same throughout an epoch (a round of
+    #: a budgeted run).
+    by: Literal["step", "epoch"] = "step"
+    #: Of step: the share of the training between two drops; None: 0.3.
+    every: Annotated[Optional[_Number], Field(gt=0, lt=1)] = None
+    #: Of multistep: shares of the training at which the rate drops; None: [0.5, 0.75].
+    milestones: Optional[list[Annotated[_Number, Field(gt=0, lt=1)]]] = None
+    #: Of step and multistep: the factor of a drop; None: 0.1.
+    gamma: Annotated[Optional[_Number], Field(gt=0, le=1)] = None
+    #: Of polynomial: the exponent; None: 2.
+    power: Annotated[Optional[_Number], Field(gt=0)] = None
+
+    def __post_init__(self) -> None:
+        for key, names in _OF_SCHEDULES.items():
+            if getattr(self, key) is not None and self.name not in names:
+                raise ValueError(
+                    f"{key} is of {' and '.join(names)} and would have no effect on {self.name}"
+                )
+        if self.milestones is not None and self.milestones != sorted(set(self.milestones)):
+            raise ValueError("milestones must climb, such as [0.5, 0.75]")
+
+
+_OF_SCHEDULES = {
+    "every": ("step",),
+    "milestones": ("multistep",),
+    "gamma": ("step", "multistep"),
+    "power": ("polynomial",),
+}
 
 
 @dataclass(config=_STRICT)
@@ -134,6 +186,8 @@ class TrainConfig:
     eval_batch_size: Annotated[_Whole, Field(ge=1)] = 250
     #: Whether to leave out a last batch that is not full: BN on a few images is noise.
     drop_last: bool = True
+    #: Batches whose gradients make one update, as one batch of all their images would.
+    accumulate: Annotated[_Whole, Field(ge=1)] = 1
     label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
     #: Decides initial weights, order of images and augmentation.
     seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0

@@ -163,14 +163,32 @@ class Network(nn.Layer):
         """Undo :meth:`freeze_backbone`. Running statistics stay what they are: not trainable."""
         self._set_backbone(trainable=True)
 
+    @property
+    def parts(self) -> list[str]:
+        """Names of the backbone's parts in their order, such as ``conv1``, ``layer1``."""
+        return list(self._parts)
+
+    def set_trainable(self, name: str, trainable: bool) -> None:
+        """Freeze one part of the backbone as :meth:`freeze_backbone` does, or unfreeze it.
+
+        Raises:
+            ModelError: the backbone has no such part.
+        """
+        if name not in self._parts:
+            raise ModelError(
+                f"no part '{name}', expected one of {', '.join(self._parts)}."
+                + nearest(name, self._parts)
+            )
+        for layer in getattr(self, name).sublayers(include_self=True):
+            if hasattr(layer, "_use_global_stats"):
+                layer._use_global_stats = None if trainable else True
+            for key, parameter in layer._parameters.items():
+                if parameter is not None and key not in STATISTICS:
+                    parameter.trainable = trainable
+
     def _set_backbone(self, trainable: bool) -> None:
         for name in self._parts:
-            for layer in getattr(self, name).sublayers(include_self=True):
-                if hasattr(layer, "_use_global_stats"):
-                    layer._use_global_stats = None if trainable else True
-                for key, parameter in layer._parameters.items():
-                    if parameter is not None and key not in STATISTICS:
-                        parameter.trainable = trainable
+            self.set_trainable(name, trainable)
 
     def param_groups(
         self,

@@ -62,11 +62,17 @@ def train_for(
         nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing),
         paddle.metric.Accuracy(),
     )
-    schedule = config.schedule
-    shape = make_schedule(schedule.name, schedule.warmup, schedule.final)
+    shape = make_schedule(config.schedule, pace.rounds)
     record = _Record(pace, stream, write, lambda: clock.stand_still(wait))
     callbacks = [pace, ScheduleLearningRate(config.optimizer.lr, shape, pace), record]
-    model.fit(stream, epochs=pace.rounds, pace=pace, callbacks=callbacks, verbose=0)
+    model.fit(
+        stream,
+        epochs=pace.rounds,
+        pace=pace,
+        callbacks=callbacks,
+        verbose=0,
+        accumulate_grad_batches=config.train.accumulate,
+    )
     return {
         "seconds": pace.train_seconds,
         "steps": pace.steps,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import paddle
 from paddle import nn
@@ -17,15 +19,22 @@ from paddle.callbacks import (
     ProgBarLogger,
 )
 from paddle.hapi.callbacks import CallbackList
-from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableDataset
+from paddle.io import Dataset
 from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..errors import DataError, TrainingError
 from ..models import create_model
 from ..weights import load_weights, read_state, save_weights
+from .accumulation import Accumulation
+from .batches import length, make_loader
 from .callbacks.console import Console
+from .callbacks.plateau import repaired
+from .callbacks.schedule import StepScheduler
+from .ema import WeightAverage
 from .history import History
 from .pace import EpochPace, Pace
+from .precision import Precision
+from .statistics import RunningStatistics
 
 
 class ImageClassifier(paddle.Model):
@@ -39,8 +48,14 @@ class ImageClassifier(paddle.Model):
     - the last epoch is always evaluated, and ``stop_training`` of an earlier ``fit`` is forgotten;
     - a learning-rate scheduler steps once per epoch unless a ``paddle.callbacks.LRScheduler`` that
       says otherwise is passed;
-    - with ``accumulate_grad_batches`` the loss is divided, so the gradient is a mean;
-    - a loss that is no number stops the training before it reaches the weights;
+    - with ``accumulate_grad_batches`` the gradient is the mean over all samples of a group, and a
+      group that ends early is divided by what it has; schedulers step once per update;
+    - a loss that is no number stops the training before it reaches the weights or the running
+      statistics;
+    - the order of a shuffled Dataset depends on ``paddle.seed``;
+    - mixed precision has a dtype, and holds for the loss and for evaluation too;
+    - optimizers with parameter groups work; a network with heads of its own for training
+      (``network.training_loss``) trains them; metrics see its main output;
     - progress is a bar on a terminal and plain lines everywhere else;
     - ``save`` and ``load`` also take ``.safetensors`` files, which hold weights alone.
 
@@ -72,6 +87,39 @@ class ImageClassifier(paddle.Model):
         super().__init__(
             create_model(network) if isinstance(network, str) else network, inputs, labels
         )
+        self._precision = Precision()
+        self._scaler = None
+        self._group = Accumulation()
+        self._average: Optional[WeightAverage] = None
+
+    def prepare(
+        self,
+        optimizer: Optional[paddle.optimizer.Optimizer] = None,
+        loss: Optional[Callable[..., paddle.Tensor]] = None,
+        metrics: Any = None,
+        amp_configs: Union[str, dict[str, Any], Precision, None] = None,
+    ) -> None:
+        """Say what to train with, as ``paddle.Model.prepare`` does.
+
+        Args:
+            optimizer, loss, metrics: as in the base class.
+            amp_configs: as in the base class, and ``dtype`` in the dict: ``float16`` (the default)
+                or ``bfloat16``; or a :class:`~paddle_resnet.training.precision.Precision`. On a CPU
+                there is no mixed precision: a warning says so, and float32 is used.
+
+        Raises:
+            TrainingError: ``amp_configs`` has an unknown key, level or dtype.
+        """
+        super().prepare(optimizer, loss, metrics)
+        self._precision = Precision.parse(amp_configs)
+        if self._precision.notice and not isinstance(amp_configs, Precision):
+            warnings.warn(self._precision.notice, stacklevel=2)
+        self._precision.decorate(self.network, optimizer)
+        # Now, so that `load` has where to put a saved one.
+        self._scaler = self._precision.make_scaler()
+        # For the base class's train_batch.
+        self._adapter._amp_level = self._precision.level if self._precision.is_mixed else "O0"
+        self._adapter._amp_custom_lists = {**self._precision.lists, "dtype": self._precision.dtype}
 
     # -- training --------------------------------------------------------------------------
 
@@ -95,6 +143,7 @@ class ImageClassifier(paddle.Model):
         *,
         first_epoch: int = 0,
         pace: Optional[Pace] = None,
+        average: Optional[WeightAverage] = None,
     ) -> History:
         """Train the network.
 
@@ -110,11 +159,14 @@ class ImageClassifier(paddle.Model):
             verbose: 0 is silent, 1 one line per epoch, 2 with progress within epochs.
             drop_last, shuffle, num_workers: of a Dataset's loader.
             callbacks: ``paddle.callbacks.Callback`` objects, called in this order.
-            accumulate_grad_batches: batches whose gradients are averaged into one update.
+            accumulate_grad_batches: batches whose gradients make one update, the mean over their
+                samples.
             num_iters: stop after this many steps.
             first_epoch: number of the first epoch, for a training that goes on. Default: 0.
             pace: measures the progress; made from ``epochs`` and the length of the loader where
                 None is given.
+            average: follows the weights, and is evaluated in their place. The network keeps its
+                own weights; ``average.apply()`` puts the average in for good.
 
         Returns:
             History: a row per epoch.
@@ -131,9 +183,9 @@ class ImageClassifier(paddle.Model):
         train_size, eval_size = (
             batch_size if isinstance(batch_size, (list, tuple)) else (batch_size, batch_size)
         )
-        loader = self._loader(train_data, train_size, shuffle, drop_last, num_workers)
-        eval_loader = self._loader(eval_data, eval_size, False, False, num_workers)
-        steps = _length(loader)
+        loader = make_loader(train_data, train_size, shuffle, drop_last, num_workers)
+        eval_loader = make_loader(eval_data, eval_size, False, False, num_workers)
+        steps = length(loader)
         if pace is None and steps:
             total = (epochs - first_epoch) * steps
             pace = EpochPace(min(total, num_iters) if num_iters else total)
@@ -143,15 +195,19 @@ class ImageClassifier(paddle.Model):
         history = History()
         self.stop_training = False
         self._iterations_left = math.inf if num_iters is None else num_iters
+        self._group = Accumulation(accumulate_grad_batches)
+        self._statistics = RunningStatistics(self.network)
+        self._average = average
         cbks.on_begin("train")
         logs: dict[str, Any] = {}
         for epoch in range(first_epoch, epochs):
             cbks.on_epoch_begin(epoch)
-            logs = self._train_epoch(loader, cbks, epoch, accumulate_grad_batches, steps)
+            logs = self._train_epoch(loader, cbks, epoch, steps)
             last = epoch + 1 == epochs or self.stop_training or self._iterations_left <= 0
             last = last or (pace is not None and pace.time_is_up)
             if eval_loader is not None and ((epoch + 1) % eval_freq == 0 or last):
-                result = self._evaluate(eval_loader, cbks)
+                with self.averaged():
+                    result = self._evaluate(eval_loader, cbks)
                 logs.update({f"val_{name}": value for name, value in result.items()})
             history.rows.append({"epoch": epoch + 1, **_plain(logs)})
             cbks.on_epoch_end(epoch, logs)
@@ -160,8 +216,17 @@ class ImageClassifier(paddle.Model):
         cbks.on_end("train", logs)
         return history
 
+    @property
+    def is_between_updates(self) -> bool:
+        """Whether no batch waits for the rest of its group: the moment to save or to step."""
+        return not self._group.pending
+
+    def averaged(self) -> AbstractContextManager:
+        """Return a context in which the network holds the weights that are evaluated and kept."""
+        return nullcontext() if self._average is None else self._average.applied()
+
     def _train_epoch(
-        self, loader: Iterable, cbks: CallbackList, epoch: int, accumulate: int, steps: Any
+        self, loader: Iterable, cbks: CallbackList, epoch: int, steps: Optional[int]
     ) -> dict[str, Any]:
         self._reset_metrics()
         mean = _Mean()
@@ -172,59 +237,63 @@ class ImageClassifier(paddle.Model):
             size = int(inputs[0].shape[0])
             cbks.on_batch_begin("train", step, dict(logs))
             self._iterations_left -= 1
-            update = (step + 1) % accumulate == 0 or step + 1 == steps or self._iterations_left <= 0
-            loss = self._train_step(inputs, labels, update, 1.0 / accumulate)
+            loss = self._train_step(inputs, labels, size)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss} in step {step + 1} of epoch {epoch + 1}: training "
                     "stopped before this step changed the weights. A smaller learning rate or a "
                     "longer warm-up helps most often."
                 )
+            if self._group.is_full or step + 1 == steps or self._iterations_left <= 0:
+                self._update()
             mean.add(loss, size)
             logs = self._logs(mean, step, size)
             cbks.on_batch_end("train", step, dict(logs))
             if self._iterations_left <= 0:
                 break
-        if step >= 0 and not update:  # a loader of unknown length ended within a group
-            self._optimizer.step()
-            self._optimizer.clear_grad()
         if step < 0:
             raise DataError("the training data yielded no batch: is it larger than one batch?")
+        if not self.is_between_updates:  # a loader of unknown length ended within a group
+            self._update()
         return logs
 
-    def _train_step(self, inputs: list, labels: list, update: bool, scale: float) -> float:
-        """Do one forward and backward pass, and the update unless gradients accumulate."""
+    def _train_step(self, inputs: list, labels: list, size: int) -> float:
+        """Do one forward and backward pass; return the loss. One that is no number goes nowhere."""
         self.network.train()
         self.mode = "train"
-        adapter = self._adapter
-        network = getattr(adapter, "ddp_model", self.network)
-        mixed = adapter._amp_level != "O0"
-        if mixed and self._scaler is None:
-            self._scaler = paddle.amp.GradScaler(**adapter._amp_configs)
-        with paddle.amp.auto_cast(
-            enable=mixed, level=adapter._amp_level if mixed else "O1", **adapter._amp_custom_lists
-        ):
+        self._statistics.keep()
+        network = getattr(self._adapter, "ddp_model", self.network)
+        with self._precision.autocast():
             outputs = _as_list(network(*inputs))
-            losses = _as_list(self._loss(*outputs, *labels))
+            losses = _as_list(self._training_loss()(*outputs, *labels))
             loss = paddle.add_n([each.mean() for each in losses])
         value = float(loss)
-        if not math.isfinite(value) and not mixed:  # a scaler skips such a step by itself
+        if not math.isfinite(value):
+            self._statistics.restore()
             return value
-        if mixed:
-            self._scaler.scale(loss * scale).backward()
-        elif scale == 1.0:
-            loss.backward()
-        else:
-            (loss * scale).backward()
-        if update:
-            if mixed:
-                self._scaler.step(self._optimizer)
-                self._scaler.update()
-            else:
-                self._optimizer.step()
-            self._optimizer.clear_grad()
+        factor = self._group.add(size)
+        loss = loss if factor == 1.0 else loss * factor
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
         self._update_metrics(outputs, labels)
         return value
+
+    def _training_loss(self) -> Callable[..., paddle.Tensor]:
+        """Return the loss with what the network adds to it, such as that of auxiliary heads."""
+        adapt = getattr(self.network, "training_loss", None)
+        return self._loss if adapt is None else adapt(self._loss)
+
+    def _update(self) -> None:
+        """Turn the gradients of the group into a step of the optimizer."""
+        self._group.finish(self.network.parameters())
+        if self._scaler is None:
+            self._optimizer.step()
+        else:
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        self._optimizer.clear_grad()
+        self.network.clear_gradients()  # those that the optimizer does not have, too
+        if self._average is not None:
+            self._average.update()
 
     # -- evaluation ------------------------------------------------------------------------
 
@@ -250,14 +319,14 @@ class ImageClassifier(paddle.Model):
         Raises:
             DataError: the data yields no batch.
         """
-        loader = self._loader(eval_data, batch_size, False, False, num_workers)
+        loader = make_loader(eval_data, batch_size, False, False, num_workers)
         cbks = self._callbacks(callbacks, None, verbose, log_freq, None, 1)
         return self._evaluate(loader, cbks, num_iters)
 
     def _evaluate(
         self, loader: Iterable, cbks: CallbackList, num_iters: Optional[int] = None
     ) -> dict[str, Any]:
-        cbks.on_begin("eval", {"steps": _length(loader), "metrics": self._metrics_name()})
+        cbks.on_begin("eval", {"steps": length(loader), "metrics": self._metrics_name()})
         self._reset_metrics()
         self.network.eval()
         self.mode = "eval"
@@ -267,12 +336,12 @@ class ImageClassifier(paddle.Model):
             inputs, labels = self._split(data)
             size = int(inputs[0].shape[0])
             cbks.on_batch_begin("eval", step, dict(logs))
-            with paddle.no_grad():
+            with paddle.no_grad(), self._precision.autocast():
                 outputs = _as_list(self.network(*inputs))
                 if self._loss is not None:
                     losses = _as_list(self._loss(*outputs, *labels))
                     mean.add(sum(float(each.mean()) for each in losses), size)
-                self._update_metrics(outputs, labels)
+            self._update_metrics(outputs, labels)
             logs = self._logs(mean, step, size)
             cbks.on_batch_end("eval", step, dict(logs))
             if num_iters is not None and step + 1 >= num_iters:
@@ -297,7 +366,8 @@ class ImageClassifier(paddle.Model):
         if verbose:
             own.insert(0, Console(verbose=verbose + 1))
         # The base class's own progress writes backspaces: silence it.
-        return super().predict(test_data, batch_size, num_workers, stack_outputs, 0, own)
+        with self._precision.autocast():
+            return super().predict(test_data, batch_size, num_workers, stack_outputs, 0, own)
 
     # -- weights ---------------------------------------------------------------------------
 
@@ -325,8 +395,7 @@ class ImageClassifier(paddle.Model):
             return
         base = Path(path).with_suffix("") if Path(path).suffix in _SUFFIXES else Path(path)
         load_weights(self.network, f"{base}.pdparams", strict=not skip_mismatch)
-        scaler = getattr(self, "_scaler", None)  # the base class makes it with the first AMP step
-        for suffix, target in ((".pdopt", self._optimizer), (".pdscaler", scaler)):
+        for suffix, target in ((".pdopt", self._optimizer), (".pdscaler", self._scaler)):
             file = Path(f"{base}{suffix}")
             if target is not None and file.is_file() and not reset_optimizer:
                 state = read_state(file)
@@ -335,22 +404,6 @@ class ImageClassifier(paddle.Model):
                 load(state)
 
     # -- helpers ---------------------------------------------------------------------------
-
-    def _loader(
-        self, data: Any, batch_size: int, shuffle: bool, drop_last: bool, workers: int
-    ) -> Optional[Iterable]:
-        if not isinstance(data, Dataset):
-            return data
-        if isinstance(data, IterableDataset):
-            return DataLoader(
-                data,
-                batch_size=batch_size,
-                drop_last=drop_last,
-                num_workers=workers,
-                return_list=True,
-            )
-        sampler = DistributedBatchSampler(data, batch_size, shuffle=shuffle, drop_last=drop_last)
-        return DataLoader(data, batch_sampler=sampler, num_workers=workers, return_list=True)
 
     def _callbacks(
         self,
@@ -363,7 +416,13 @@ class ImageClassifier(paddle.Model):
         **params: Any,
     ) -> CallbackList:
         own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-        own = [callback for callback in own if callback is not None]
+        own = [
+            StepScheduler()
+            if type(callback) is LRScheduler and callback.by_step
+            else repaired(callback)
+            for callback in own
+            if callback is not None
+        ]
         if isinstance(getattr(self._optimizer, "_learning_rate", None), Schedule) and not any(
             isinstance(callback, LRScheduler) for callback in own
         ):
@@ -394,8 +453,8 @@ class ImageClassifier(paddle.Model):
         return tensors[:count], tensors[count:]
 
     def _update_metrics(self, outputs: list, labels: list) -> None:
-        for metric in self._metrics:
-            computed = _as_list(metric.compute(*outputs, *labels))
+        for metric in self._metrics:  # of several outputs, the first is the classifier's answer
+            computed = _as_list(metric.compute(outputs[0], *labels))
             metric.update(*[each.numpy() for each in computed])
 
     def _logs(self, mean: _Mean, step: int, size: int) -> dict[str, Any]:
@@ -434,13 +493,6 @@ def _flatten(data: Any) -> Iterator[Any]:
             yield from _flatten(each)
         else:
             yield each
-
-
-def _length(loader: Any) -> Optional[int]:
-    try:
-        return len(loader)
-    except TypeError:
-        return None
 
 
 def _plain(logs: dict[str, Any]) -> dict[str, float]:

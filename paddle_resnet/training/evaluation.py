@@ -12,6 +12,12 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from ..data import BatchLoader
+from .precision import Precision
+
+
+def main_output(outputs: Any) -> paddle.Tensor:
+    """Return a classifier's answer: of several outputs, the first."""
+    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
 
 @dataclass
@@ -53,6 +59,7 @@ def evaluate(
     network: nn.Layer,
     loader: BatchLoader,
     progress: Optional[Callable[[int], None]] = None,
+    precision: Optional[Precision] = None,
 ) -> Evaluation:
     """Run a network in eval mode over all batches of a loader.
 
@@ -60,6 +67,7 @@ def evaluate(
         network: maps images to logits; its mode is restored afterwards.
         loader: yields ``(images float32 [B, C, H, W], labels int64 [B])``.
         progress: called with the number of images done so far.
+        precision: what to compute in. Default: float32.
     """
     was_training = network.training
     network.eval()
@@ -67,7 +75,9 @@ def evaluate(
     all_labels, all_probabilities, total = [], [], 0.0
     with paddle.no_grad():
         for images, labels in loader:
-            logits = network(paddle.to_tensor(images)).astype("float32")
+            with (precision or Precision()).autocast():
+                outputs = network(paddle.to_tensor(images))
+            logits = main_output(outputs).astype("float32")
             target = paddle.to_tensor(labels)
             total += float(F.cross_entropy(logits, target, reduction="sum"))
             all_probabilities.append(F.softmax(logits, axis=-1).numpy())

@@ -201,9 +201,7 @@ class _Job:
             paddle.metric.Accuracy(topk=(1, min(5, len(self.parts.classes)))),
         )
         rounds = self.pace.rounds if isinstance(self.pace, BudgetPace) else self.config.train.epochs
-        schedule = make_schedule(
-            config.schedule.name, config.schedule.warmup, config.schedule.final
-        )
+        schedule = make_schedule(config.schedule, rounds)
         console = Console(self.pace, log_seconds=config.run.log_every)
         console.write = self._writer(console)
         record = Record(
@@ -221,6 +219,7 @@ class _Job:
                 epochs=rounds,
                 first_epoch=self.saver.epoch,
                 pace=self.pace,
+                accumulate_grad_batches=config.train.accumulate,
                 callbacks=[
                     self.pace,
                     ScheduleLearningRate(config.optimizer.lr, schedule, self.pace),

@@ -10,6 +10,7 @@ from paddle.nn import functional as F
 
 from ..data import BatchLoader
 from ..weights import Trained
+from .evaluation import main_output
 
 
 def classify(trained: Trained, pixels: np.ndarray, top: int = 5) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def classify(trained: Trained, pixels: np.ndarray, top: int = 5) -> list[dict[st
     loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
     images, _ = next(iter(loader))
     with paddle.no_grad():
-        logits = trained.network(paddle.to_tensor(images)).astype("float32")
+        logits = main_output(trained.network(paddle.to_tensor(images))).astype("float32")
     probabilities = F.softmax(logits, axis=-1).numpy()[0]
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [

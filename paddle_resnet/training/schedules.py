@@ -7,35 +7,97 @@ knows nothing of steps, epochs or time, so one recipe serves for 200 epochs and 
 from __future__ import annotations
 
 import math
-from typing import Callable
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Callable, Optional
+
+from ..config import ScheduleConfig
 
 Schedule = Callable[[float], float]
 
-_SHAPES: dict[str, Callable[[float], float]] = {
-    "constant": lambda t: 1.0,
-    "linear": lambda t: 1.0 - t,
-    # SGDR without restarts: Loshchilov & Hutter 2016, arXiv:1608.03983, equation (5).
-    "cosine": lambda t: 0.5 * (1.0 + math.cos(math.pi * t)),
+#: Progress is a quotient of counts: what is one rounding below a milestone has reached it.
+_ROUNDING = 1e-9
+
+
+def constant(t: float) -> float:
+    """Stay at the peak."""
+    return 1.0
+
+
+def linear(t: float) -> float:
+    """Fall on a straight line from 1 to 0."""
+    return 1.0 - t
+
+
+def cosine(t: float) -> float:
+    """Fall on half a cosine: SGDR without restarts (arXiv:1608.03983, equation (5))."""
+    return 0.5 * (1.0 + math.cos(math.pi * t))
+
+
+def polynomial(power: float) -> Schedule:
+    """Return ``(1 - t) ** power`` (Liu et al. 2015, arXiv:1506.04579, section 3.4)."""
+    return lambda t: (1.0 - t) ** power
+
+
+def multistep(milestones: Sequence[float], gamma: float) -> Schedule:
+    """Return the schedule that multiplies the rate by ``gamma`` at each milestone."""
+    return lambda t: gamma ** bisect_right(milestones, t + _ROUNDING)
+
+
+def step(every: float, gamma: float) -> Schedule:
+    """Return the schedule that multiplies the rate by ``gamma`` after every such share."""
+    return lambda t: gamma ** math.floor(t / every + _ROUNDING)
+
+
+def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Schedule:
+    """Return a recipe's schedule, ``progress -> share of the peak rate``.
+
+    - ``constant``, ``step`` and ``multistep`` count progress over the whole training, the warm-up
+      being part of it, as milestones in papers do;
+    - ``linear``, ``cosine`` and ``polynomial`` fall from 1 at the end of the warm-up to ``final``
+      at the end;
+    - ``onecycle`` climbs on half a cosine during the warm-up, and falls on another one after it
+      (Smith & Topin 2017, arXiv:1708.07120, in its usual form).
+
+    Args:
+        config: the section ``schedule`` of a recipe.
+        epochs: equal parts of the training, at whose beginnings alone the rate changes where the
+            schedule is ``by: epoch``.
+    """
+    shape = _SHAPES[config.name](config)
+    falls = config.name in _FALLING
+    begin = config.warmup_from
+
+    def schedule(progress: float) -> float:
+        t = min(max(progress, 0.0), 1.0)
+        if config.by == "epoch" and epochs:
+            t = math.floor(t * epochs + _ROUNDING) / epochs
+        if t < config.warmup:
+            climbed = t / config.warmup
+            if config.name == "onecycle":
+                climbed = 1.0 - cosine(climbed)
+            # Never exactly 0: a first step without effect would be wasted.
+            return max(begin + (1.0 - begin) * climbed, 1e-3)
+        if not falls:
+            return shape(t)
+        return config.final + (1.0 - config.final) * shape(
+            (t - config.warmup) / (1 - config.warmup)
+        )
+
+    return schedule
+
+
+_FALLING = ("linear", "cosine", "polynomial", "onecycle")
+_SHAPES: dict[str, Callable[[ScheduleConfig], Schedule]] = {
+    "constant": lambda config: constant,
+    "step": lambda config: step(config.every or 0.3, _or(config.gamma, 0.1)),
+    "multistep": lambda config: multistep(config.milestones or (0.5, 0.75), _or(config.gamma, 0.1)),
+    "linear": lambda config: linear,
+    "cosine": lambda config: cosine,
+    "onecycle": lambda config: cosine,
+    "polynomial": lambda config: polynomial(_or(config.power, 2.0)),
 }
 
 
-def make_schedule(name: str, warmup: float = 0.0, final: float = 0.0) -> Schedule:
-    """Return the schedule ``progress -> share of the peak rate``.
-
-    Args:
-        name: ``constant``, ``cosine`` or ``linear``: the shape after the warm-up.
-        warmup: share of the training in which the rate climbs linearly from near 0 to the peak
-            (Goyal et al. 2017, arXiv:1706.02677, section 2.2). Default: 0.
-        final: where the shape ends, as a share of the peak. Default: 0.
-    """
-    shape = _SHAPES[name]
-
-    def schedule(progress: float) -> float:
-        progress = min(max(progress, 0.0), 1.0)
-        if progress < warmup:
-            # Never exactly 0: a first step without effect would be wasted.
-            return max(progress / warmup, 1e-3)
-        t = (progress - warmup) / (1.0 - warmup)
-        return final + (1.0 - final) * shape(t) if name != "constant" else 1.0
-
-    return schedule
+def _or(value: Optional[float], default: float) -> float:
+    return default if value is None else value

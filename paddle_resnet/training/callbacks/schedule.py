@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from paddle.callbacks import Callback
+from paddle.callbacks import Callback, LRScheduler
 
 from ..pace import Pace
 from ..schedules import Schedule
@@ -14,6 +14,7 @@ class ScheduleLearningRate(Callback):
     """Sets ``base * schedule(pace.progress)`` before each step.
 
     The rate depends on the progress alone, so there is no state to save and no step to miscount.
+    Batches of one update have one rate.
     """
 
     def __init__(self, base: float, schedule: Schedule, pace: Pace) -> None:
@@ -21,7 +22,23 @@ class ScheduleLearningRate(Callback):
         self.base = base
         self.schedule = schedule
         self.pace = pace
+        #: A further factor, which a plateau lowers.
+        self.factor = 1.0
 
     def on_train_batch_begin(self, step: int, logs: Optional[dict] = None) -> None:
         """Set the rate of this step."""
-        self.model._optimizer.set_lr(self.base * self.schedule(self.pace.progress))
+        if not self.model.is_between_updates:
+            return
+        self.model._optimizer.set_lr(self.base * self.factor * self.schedule(self.pace.progress))
+
+
+class StepScheduler(LRScheduler):
+    """Steps a Paddle scheduler once per update; the base class does it once per batch."""
+
+    def __init__(self) -> None:
+        super().__init__(by_step=True)
+
+    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
+        """Step after the last batch of a group."""
+        if self.model.is_between_updates:
+            super().on_train_batch_end(step, logs)
