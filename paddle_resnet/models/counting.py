@@ -144,8 +144,10 @@ def _rows(name: str, layer: nn.Layer, inputs: tuple, output: Tensor, seen: set) 
                 rows.append(_row(public, inner, output, seen))
     if len(inputs) > 1 and inputs[1] is not None:
         rows.append(Row(name, "add", output.shape))
-    if layer.act is not None:
-        act = layer.act if isinstance(layer.act, str) else type(layer.act).__name__.lower()
+    if isinstance(layer.act, nn.Layer):
+        rows.append(_row(name, layer.act, output, seen))  # it may have parameters, as PReLU has
+    elif layer.act is not None:
+        act = layer.act if isinstance(layer.act, str) else getattr(layer.act, "__name__", "act")
         rows.append(Row(name, act, output.shape))
     return rows
 

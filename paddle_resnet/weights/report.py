@@ -47,7 +47,7 @@ class LoadReport:
             by_reason.setdefault(reason, []).append(name)
         lines += [f"  skipped  {_some(names)}: {why}" for why, names in by_reason.items()]
         if self.missing:
-            lines.append(f"  kept     {_some(self.missing)}: not in the file")
+            lines.append(f"  kept     {_some(self.missing)}: nothing in the file fits")
         lines += [f"  note     {note}" for note in self.notes]
         return "\n".join(lines)
 

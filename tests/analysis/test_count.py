@@ -7,6 +7,7 @@ import math
 import paddle
 import pytest
 from paddle import nn
+from paddle.nn import functional as F
 
 from paddle_resnet import count, create_model, resnet50
 from paddle_resnet.analysis.count import (
@@ -117,6 +118,14 @@ def test_gates_and_zero_padding_are_shown():
     assert table.layers("gate") == 18
     assert table.layers("conv") == 19
     assert "18 in squeeze-and-excitation gates" in summary(table)
+
+
+def test_injected_activations_are_shown_and_their_parameters_counted():
+    network = create_model("resnet20", act=nn.PReLU)
+    table = count(network, (3, 32, 32))
+    assert table.total("parameters") == 269_722 + 19
+    assert table.layers("prelu") == 19
+    assert count(create_model("resnet20", act=F.hardswish), (3, 32, 32)).layers("hardswish") == 19
 
 
 def test_the_arithmetic_of_the_inception_module():
