@@ -29,21 +29,23 @@ class ResidualBlock(nn.Layer):
             projection where the shape changes.
         style (Style): activation, normalisation and layout.
         groups, width_per_group (int): of the 3x3 convolutions, whose width becomes
-            ``int(num_filters * width_per_group / 64) * groups`` (Xie et al. 2017, arXiv:1611.05431,
+            ``int(num_filters * width_per_group / 64) * groups`` (Xie et al. 2016, arXiv:1611.05431,
             and Zagoruyko and Komodakis 2016, arXiv:1605.07146). In a basic block that is the width
             between its two convolutions, and both are grouped. Default: 1 and 64.
         dilation (int): of the 3x3 convolutions behind the one with the stride. Default: 1.
         first_dilation (int, optional): of those up to it; smaller than ``dilation`` in the block
             whose stride was given up. Default: ``dilation``.
         stride_place (str): ``v1.5``, in the first 3x3 convolution as in torchvision and
-            ``paddle.vision``; or ``v1``, in the first convolution as in the paper, which in a
-            bottleneck is 1x1 and skips three quarters of the input. Default: ``v1.5``.
-        se_reduction (int): of a squeeze-and-excitation gate on F(x); 0 for none. Default: 0.
-        drop_rate (float): of stochastic depth. Default: 0.
+            ``paddle.vision`` (Goyal et al. 2017, arXiv:1706.02677, section 5.1); or ``v1``, in the
+            first convolution as in the paper, which in a bottleneck is 1x1 and skips three quarters
+            of the input. Default: ``v1.5``.
+        se_reduction (int): of a :class:`SqueezeExcitation` gate on F(x); 0 for none. Default: 0.
+        drop_rate (float): of :class:`StochasticDepth`. Default: 0.
         early_relu (bool): ``act(F(x)) + shortcut(x)``: "ReLU before addition" of He et al. 2016
             (arXiv:1603.05027), figure 4c. F can then only add and signals only grow; it is here
             to be shown against the right order. Default: False.
-        residual (bool): False leaves the sum and the shortcut out: a plain block. Default: True.
+        residual (bool): False leaves the sum and the shortcut out: a plain block (He et al. 2015,
+            arXiv:1512.03385, figure 3 middle). Default: True.
 
     Shape:
         ``[N, num_channels, H, W]`` to

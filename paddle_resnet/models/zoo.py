@@ -41,7 +41,7 @@ plain110 = _cifar(110, residual=False)
 
 
 def _resnext(depth: int, groups: int, width: int) -> Callable[..., Network]:
-    name, source = f"resnext{depth}_{groups}x{width}d", "Xie et al. 2016, arXiv:1611.05431"
+    name, source = f"resnext{depth}_{groups}x{width}d", "Xie et al. 2016, arXiv:1611.05431, table 1"
     return add(name, ResNet, source, layers=depth, groups=groups, width_per_group=width)
 
 
