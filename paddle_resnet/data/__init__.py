@@ -1,8 +1,10 @@
-"""CIFAR-10, its sources, and the batch loader."""
+"""Data sets, their sources, augmentation, and the batch loader."""
 
 from __future__ import annotations
 
+from .augment import Augment
 from .cifar10 import CLASSES, Cifar10Data, Fetched, fetch, load_cifar10
+from .image_files import ImageFiles
 from .loader import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
 from .split import train_validation_split
 
@@ -10,10 +12,12 @@ __all__ = [
     "CIFAR10_MEAN",
     "CIFAR10_STD",
     "CLASSES",
+    "Augment",
     "BatchLoader",
     "Cifar10",
     "Cifar10Data",
     "Fetched",
+    "ImageFiles",
     "fetch",
     "load_cifar10",
     "train_validation_split",

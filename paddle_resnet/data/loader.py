@@ -7,17 +7,25 @@ small images that costs far more than a small network's own computation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import DataError
+from . import chance, crops, erase, trivial
+from .ahead import ahead
+from .augment import OFF, Augment
+from .image_files import Images, random_crops, take
+from .mix import Mixed, mix
+from .trivial import trivial_augment
 
 # Over all pixels of the 50,000 training images. The often copied deviation 0.2023 is the average
 # of the deviations within single images, which is smaller.
 CIFAR10_MEAN = (0.49140, 0.48216, 0.44653)
 CIFAR10_STD = (0.24703, 0.24349, 0.26159)
+
+Batch = Union[tuple[np.ndarray, np.ndarray], Mixed]
 
 
 class BatchLoader:
@@ -28,7 +36,7 @@ class BatchLoader:
     global random state. So an interrupted epoch can go on at any batch; see `batches`.
 
     Args:
-        images: uint8 [N, C, H, W]. Kept, not copied.
+        images: uint8 [N, C, H, W]. Kept, not copied. Or `ImageFiles`, which decode themselves.
         labels: Class of each image, integers [N].
         batch_size: Images in a batch.
         shuffle: Read in another order in each epoch. Default: the order given.
@@ -39,10 +47,14 @@ class BatchLoader:
         flip: Mirror each image left to right with probability 1/2.
         mean: Mean of each of the C channels on the scale from 0 to 1. Default: none is subtracted.
         std: Standard deviation of each channel on the same scale. Default: 1.
+        augment: What else happens to the images; see `Augment`. Default: nothing.
+        workers: Threads that make batches ahead of the one in use, for images that must be
+            decoded. The batches are the same with any number. Default: 0, none is made ahead.
 
     Yields:
         numpy arrays that the caller may keep and change: images, float32 [B, C, H, W], which are
-        ``(pixel / 255 - mean) / std``, and labels, int64 [B].
+        ``(pixel / 255 - mean) / std``, and labels, int64 [B]. Where ``augment`` mixes images,
+        `Mixed`: images, labels, the labels of the images mixed in, the share of the former.
 
     Raises:
         DataError: An argument of wrong type, shape or size, or a ``batch_size`` above N together
@@ -51,7 +63,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: Images,
         labels: np.ndarray,
         batch_size: int,
         *,
@@ -62,8 +74,10 @@ class BatchLoader:
         flip: bool = False,
         mean: Optional[Sequence[float]] = None,
         std: Optional[Sequence[float]] = None,
+        augment: Augment = OFF,
+        workers: int = 0,
     ) -> None:
-        if getattr(images, "dtype", None) != np.uint8 or images.ndim != 4 or images.size == 0:
+        if getattr(images, "dtype", None) != np.uint8 or images.ndim != 4 or 0 in images.shape:
             raise DataError(f"images must be uint8 [N, C, H, W], but are {_describe(images)}.")
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
@@ -79,7 +93,15 @@ class BatchLoader:
         self.seed = _integer("seed", seed, 0)
         self.crop_padding = _integer("crop_padding", crop_padding, 0)
         self.flip = flip
+        self.augment = augment
+        self.workers = _integer("workers", workers, 0)
         self.epoch = 0
+        if self.crop_padding and augment.resized_crop:
+            raise DataError(
+                "crop_padding and augment.resized_crop are two ways to crop: choose one of them."
+            )
+        if augment.resized_crop and images.shape[2] != images.shape[3]:
+            raise DataError(f"resized_crop needs square images, but they are {images.shape[2:]}.")
         if drop_last and batch_size > len(images):
             raise DataError(
                 f"batch_size {batch_size} is larger than the data set of {len(images)} images, "
@@ -92,7 +114,7 @@ class BatchLoader:
         full, rest = divmod(len(self.images), self.batch_size)
         return full if self.drop_last or rest == 0 else full + 1
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[Batch]:
         """Iterate over the current epoch; the next call of `iter` is for the next one."""
         epoch = self.epoch
         self.epoch += 1
@@ -102,7 +124,18 @@ class BatchLoader:
         """Let the next `iter` be for ``epoch`` (0 is the first)."""
         self.epoch = _integer("epoch", epoch, 0)
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def subset(self, indices: np.ndarray) -> BatchLoader:
+        """Return a loader of some of the images, in the order given, normalised alike.
+
+        It neither shuffles nor augments: it is for evaluation.
+        """
+        part = BatchLoader(
+            take(self.images, indices), self.labels[indices], self.batch_size, workers=self.workers
+        )
+        part._scale, part._shift = self._scale, self._shift
+        return part
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Iterate over one epoch, from its batch ``start`` on.
 
         Args:
@@ -118,7 +151,15 @@ class BatchLoader:
         # A generator of its own, so that wrong arguments show here and not at the first batch.
         return self._generate(epoch, start)
 
-    def _generate(self, epoch: int, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _generate(self, epoch: int, start: int) -> Iterator[Batch]:
+        plan = self._plan(epoch)
+        indices = range(start, len(self))
+        if self.workers:
+            return ahead(lambda index: self._batch(plan, index), indices, self.workers)
+        return (self._batch(plan, index) for index in indices)
+
+    def _plan(self, epoch: int) -> _Plan:
+        """Draw all that is decided for an epoch as a whole."""
         total, padding = len(self.images), self.crop_padding
         # Raw words, since numpy promises that these never change, and promises it of nothing
         # that is built upon them, such as `Generator.permutation`.
@@ -131,36 +172,81 @@ class BatchLoader:
         rows = ((words & np.uint64(0xFFFFFFFF)) % places).astype(np.intp)
         columns = ((words >> np.uint64(32) & np.uint64(0x7FFFFFFF)) % places).astype(np.intp)
         flips = (words >> np.uint64(63)).astype(bool)
+        if self.augment.alternate_flip:
+            # Of the image, not of the place in the order: each is seen from both sides in turn.
+            sides = chance.words(self.seed, 0, chance.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
+            flips = (sides if order is None else sides[order]) != epoch % 2
+        # Reused from batch to batch, since only its inside is ever written; never yielded.
+        # Batches that are made at the same time need one each.
+        padded = self._padded() if padding and not self.workers else None
+        return _Plan(epoch, order, rows, columns, flips, padded)
 
+    def _padded(self) -> np.ndarray:
         _, channels, height, width = self.images.shape
-        counter = np.arange(min(self.batch_size, total))
-        if padding:
-            # Reused from batch to batch, since only its inside is ever written; never yielded.
-            padded = np.zeros(
-                (len(counter), channels, height + 2 * padding, width + 2 * padding), np.uint8
-            )
-            inside = padded[:, :, padding:-padding, padding:-padding]
-            windows = sliding_window_view(padded, (height, width), axis=(2, 3))
+        more = 2 * self.crop_padding
+        size = min(self.batch_size, len(self.images))
+        return np.zeros((size, channels, height + more, width + more), np.uint8)
 
-        for first in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            here = slice(first, min(first + self.batch_size, total))
-            size = here.stop - first
-            chosen = here if order is None else order[here]
+    def _batch(self, plan: _Plan, index: int) -> Batch:
+        """Make one batch. It depends on the plan and the index alone, so any thread may do it."""
+        total, padding, augment = len(self.images), self.crop_padding, self.augment
+        here = slice(index * self.batch_size, min((index + 1) * self.batch_size, total))
+        size = here.stop - here.start
+        chosen = here if plan.order is None else plan.order[here]
+
+        def words(kind: int, each: int) -> np.ndarray:
+            return chance.words(self.seed, plan.epoch, kind, here.start, size, each)
+
+        if augment.resized_crop:
+            places = chance.uniform(words(chance.CROP, crops.WORDS))
+            pixels = random_crops(self.images, chosen, places, augment.resized_crop)
+        else:
             pixels = self.images[chosen]
-            if padding:
-                inside[:size] = pixels
-                pixels = windows[counter[:size], :, rows[here], columns[here]]
-            if self.flip:
-                flipped = flips[here]
-                # Where nothing has made a copy yet, `pixels` is a view of the caller's images.
-                if order is None and not padding:
-                    pixels = pixels.copy()
-                pixels[flipped] = pixels[flipped][..., ::-1]
-            images = pixels.astype(np.float32)
-            images *= self._scale
-            if self._shift is not None:
-                images += self._shift
-            yield images, self.labels[chosen].copy()
+        if padding:
+            _, _, height, width = self.images.shape
+            padded = self._padded() if plan.padded is None else plan.padded
+            padded[:size, :, padding:-padding, padding:-padding] = pixels
+            windows = sliding_window_view(padded, (height, width), axis=(2, 3))
+            pixels = windows[np.arange(size), :, plan.rows[here], plan.columns[here]]
+        if self.flip:
+            flipped = plan.flips[here]
+            # Where nothing has made a copy yet, `pixels` is a view of the caller's images.
+            if plan.order is None and not padding and pixels.base is not None:
+                pixels = pixels.copy()
+            pixels[flipped] = pixels[flipped][..., ::-1]
+        if augment.trivial:
+            pixels = trivial_augment(pixels, words(chance.POLICY, trivial.WORDS))
+        images = pixels.astype(np.float32)
+        images *= self._scale
+        if self._shift is not None:
+            images += self._shift
+        if augment.erase:
+            erase.erase(images, words(chance.ERASE, erase.ERASE_WORDS), augment.erase)
+        if augment.cutout:
+            erase.cutout(images, words(chance.CUTOUT, erase.CUTOUT_WORDS), augment.cutout)
+        labels = self.labels[chosen].copy()
+        if not augment.mixes:
+            return images, labels
+        return mix(
+            images,
+            labels,
+            mixup=augment.mixup,
+            cutmix=augment.cutmix,
+            seed=self.seed,
+            epoch=plan.epoch,
+            batch=index,
+        )
+
+
+class _Plan(NamedTuple):
+    """What is decided for an epoch as a whole."""
+
+    epoch: int
+    order: Optional[np.ndarray]
+    rows: np.ndarray
+    columns: np.ndarray
+    flips: np.ndarray
+    padded: Optional[np.ndarray]
 
 
 def _affine(

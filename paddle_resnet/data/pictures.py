@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Optional, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
+from .crops import centre_box, cut
 
 #: What a folder is searched for.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+#: A picture of more is not decoded: as RGB it would fill 270 MB. Pillow warns from there on.
+MAX_PIXELS = 89_000_000
 
 
 def find_images(paths: Iterable[str]) -> list[Path]:
@@ -37,37 +41,69 @@ def find_images(paths: Iterable[str]) -> list[Path]:
     return found
 
 
-def read_image(path: Path, shape: Sequence[int]) -> np.ndarray:
-    """Read an image, turned upright, scaled to cover the wanted size, and cut out of its middle.
+def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarray:
+    """Read an image, turned upright, and scale a square out of its middle to the wanted size.
 
     Transparent parts become white, as on a page. Of an animation, the first picture is taken.
 
     Args:
         path: any file that Pillow reads.
         shape: ``[C, H, W]`` wanted; C is 1 (grey) or 3 (RGB).
+        share: of the middle part in the shorter side. Default: 1, as much as fits.
 
     Returns:
         uint8 ``[C, H, W]``.
 
     Raises:
-        DataError: the file is no image, is damaged, or is so large that it may be a trap.
+        DataError: see `open_image`.
     """
     channels, height, width = shape
+    image = open_image(path, channels)
+    if height == width:
+        return cut(image, centre_box(*image.size, share), height)
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Image.Image:
+    """Decode an image whole, turned upright, in 8-bit grey or RGB.
+
+    Args:
+        path: any file that Pillow reads; its name's suffix does not matter.
+        channels: 1 (grey) or 3 (RGB).
+        least: where given, a JPEG may be decoded at a half, a quarter or an eighth of its size, as
+            long as both sides keep at least this many pixels. That is much faster.
+
+    Raises:
+        DataError: the file is no image, is damaged, or is so large that it may be a trap.
+    """
     try:
         with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"'{shown(path)}' claims {image.width} x {image.height} pixels, "
+                    f"more than {MAX_PIXELS // 10**6} million: too many to be decoded."
+                )
+            if least is not None:
+                image.draft("L" if channels == 1 else "RGB", (least, least))
             image = ImageOps.exif_transpose(image)
-            image = _flatten(image).convert("L" if channels == 1 else "RGB")
-            if image.size != (width, height):
-                image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, dtype=np.uint8)
+            return _flatten(image).convert("L" if channels == 1 else "RGB")
+    except DataError:
+        raise
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise DataError(f"'{path}' is no image that can be read.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        reason = (
-            getattr(error, "strerror", None) or str(error).splitlines()[0] if str(error) else ""
-        )
-        raise DataError(f"'{path}' cannot be read as an image: {reason or 'damaged'}.") from None
-    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+        raise DataError(f"'{shown(path)}' is no image that can be read.") from None
+    # A damaged file can raise nearly anything, from struct.error to MemoryError.
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
+        raise DataError(f"'{shown(path)}' cannot be read as an image: {reason}.") from None
+
+
+def shown(path: Union[str, Path]) -> str:
+    """Return a path as it can be printed, whatever bytes its name is made of."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

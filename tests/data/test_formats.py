@@ -173,7 +173,9 @@ def test_a_malicious_batch_names_itself_and_runs_nothing(tmp_path, batches):
             return os.system, (f"touch {tmp_path / 'trace'}",)
 
     members = {**batches, "data_batch_2": pickle.dumps(Malicious())}
-    with pytest.raises(DataError, match=r"data_batch_2 in .* was refused: .*asks for .*nothing was run"):
+    with pytest.raises(
+        DataError, match=r"data_batch_2 in .* was refused: .*asks for .*nothing was run"
+    ):
         formats.read(pack(tmp_path / "cifar.tar", members, "w"))
     assert not (tmp_path / "trace").exists()
 

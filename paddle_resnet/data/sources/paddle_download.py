@@ -30,23 +30,34 @@ def download(url: str, notify: Callable[[str], None], timeout: float = TIMEOUT) 
     Raises:
         DataError: No answer or no data within ``timeout`` seconds, or not a CIFAR-10 archive.
     """
+    with tempfile.TemporaryDirectory(prefix="paddle_resnet_") as folder:
+        archive = Path(folder) / "cifar-10-python.tar.gz"
+        return formats.read(fetch_archive(url, archive, "CIFAR-10", notify, timeout))
+
+
+def fetch_archive(
+    url: str, into: Path, what: str, notify: Callable[[str], None], timeout: float = TIMEOUT
+) -> Path:
+    """Download an archive, telling the progress every few seconds, and return where it is.
+
+    Raises:
+        DataError: No answer or no data within ``timeout`` seconds.
+    """
     told = 0.0
 
     def tell(done: int, expected: int) -> None:
         nonlocal told
         if not told:
-            notify(f"Downloading CIFAR-10 from {url}")
+            notify(f"Downloading {what} from {url}")
         elif time.monotonic() - told > 3:
             notify(f"  {done / 1e6:.0f} of {expected / 1e6:.0f} MB")
         else:
             return
         told = time.monotonic()
 
-    with tempfile.TemporaryDirectory(prefix="paddle_resnet_") as folder:
-        archive = Path(folder) / "cifar-10-python.tar.gz"
-        try:
-            with archive.open("wb") as file:
-                fetch(url, file, SIZE_LIMIT, timeout, tell)
-        except OSError as error:
-            raise DataError(f"{url} could not be downloaded ({error}).") from error
-        return formats.read(archive)
+    try:
+        with into.open("wb") as file:
+            fetch(url, file, SIZE_LIMIT, timeout, tell)
+    except OSError as error:
+        raise DataError(f"{url} could not be downloaded ({error}).") from error
+    return into
