@@ -56,8 +56,15 @@ def _one_folder(value: Optional[str]) -> Optional[str]:
     return value
 
 
+def _alpha(value: float) -> float:
+    if value != 0 and not 0.05 <= value <= 4:
+        raise ValueError("expected 0, or from 0.05 to 4")
+    return value
+
+
 _Number = Annotated[float, BeforeValidator(_no_bool)]
 _Whole = Annotated[int, BeforeValidator(_no_bool)]
+_Amount = Union[_Whole, _Number]
 _Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 
 
@@ -69,21 +76,29 @@ class ModelConfig:
     name: str = "resnet50"
     #: Options of the network, such as ``stem: cifar``; num_classes comes from the data.
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    #: Weights to start from: a run folder, a weights file of any framework, or ``published`` for
+    #: the ImageNet weights that Paddle publishes. A run or file of ours brings its network,
+    #: options, image size and normalisation along; other classes get a new head.
+    pretrained: Optional[str] = None
 
 
 @dataclass(config=_STRICT)
 class DataConfig:
     """The images."""
 
-    name: Literal["cifar10"] = "cifar10"
-    #: An archive or folder to read; None looks in the caches and then downloads.
+    #: folder: images in a folder per class, or in lists; ``root`` says where.
+    name: Literal["cifar10", "cifar100", "folder"] = "cifar10"
+    #: An archive, folder or list to read; None looks in the caches and then downloads CIFAR.
     root: Optional[str] = None
     #: Whether anything may be fetched.
     download: bool = True
     #: Whether the 2,500 images inside the package may stand in for data that cannot be had.
     sample: bool = True
-    #: Training images held out, class-balanced, for validation.
-    validation: Annotated[_Whole, Field(ge=0)] = 5000
+    #: Training images held out, each class by its share, for validation: a number, or below 1 a
+    #: share. None: 5,000 of CIFAR, a tenth of a folder that has no part for it.
+    validation: Annotated[Optional[_Amount], Field(ge=0)] = None
+    #: Images of a folder held out for the test, where it has no part for it; as ``validation``.
+    test: Annotated[_Amount, Field(gt=0)] = 0.1
     #: Use the first this many training images of a fixed shuffle; None uses all.
     limit: Annotated[Optional[_Whole], Field(ge=1)] = None
     #: Subtract the training set's mean and divide by its standard deviation, per channel.
@@ -92,6 +107,48 @@ class DataConfig:
     crop_padding: Annotated[_Whole, Field(ge=0, le=32)] = 4
     #: Augmentation: mirror half of the images.
     flip: bool = True
+    #: Side of the square images that a folder's are scaled to; None takes that of the pretrained
+    #: network, else 224.
+    image_size: Annotated[Optional[_Whole], Field(ge=8, le=1024)] = None
+    #: Share of a folder's image that evaluation looks at, in the middle, along the shorter side.
+    centre: Annotated[_Number, Field(gt=0, le=1)] = 0.875
+    #: Mean and standard deviation per channel, of pixels in [0, 1]; None takes the data set's own,
+    #: for a folder the pretrained network's or ImageNet's.
+    mean: Optional[list[_Number]] = None
+    std: Optional[list[_Number]] = None
+    #: What to do about damaged images of a folder: leave them out, with a notice, or stop.
+    damaged: Literal["skip", "stop"] = "skip"
+    #: Threads that prepare batches ahead; None is 2 for folders and 0 for images in memory.
+    workers: Annotated[Optional[_Whole], Field(ge=0, le=64)] = None
+    #: MB of decoded images of a folder to keep in memory. Changes the speed, never the result.
+    memory: Annotated[_Whole, Field(ge=0)] = 512
+
+
+@dataclass(config=_STRICT)
+class AugmentConfig:
+    """What happens to training images beside ``data.crop_padding`` and ``data.flip``."""
+
+    #: Smallest share of an image that a random crop may have, such as 0.35; the crop is scaled to
+    #: the full size. 0 is off. Takes the place of ``data.crop_padding``.
+    resized_crop: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    #: Show each image from its two sides in turn, not by chance, where ``data.flip`` is on.
+    alternate_flip: bool = False
+    #: TrivialAugment: one random operation of random strength on each image.
+    trivial: bool = False
+    #: Probability that a random rectangle is set to the mean colour.
+    erase: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    #: Side in pixels of a square that is set to the mean colour in each image; 0 is off.
+    cutout: Annotated[_Whole, Field(ge=0)] = 0
+    #: Alpha of mixup, such as 0.2, and of cutmix, such as 1: each batch is of one kind. 0 is off.
+    mixup: Annotated[_Number, AfterValidator(_alpha)] = 0.0
+    cutmix: Annotated[_Number, AfterValidator(_alpha)] = 0.0
+    #: Size of the images at the beginning, as a share of the full one; it grows with the progress
+    #: and is full from ``size_until`` on. 1 is off.
+    size_from: Annotated[_Number, Field(ge=0.25, le=1)] = 1.0
+    size_until: Annotated[_Number, Field(gt=0, le=1)] = 0.8
+    #: Views of an image whose answers the final test averages: the image and its mirror image,
+    #: five places, or five places and their mirror images.
+    test_time: Literal["none", "flip", "crops", "crops_flip"] = "none"
 
 
 @dataclass(config=_STRICT)
@@ -217,6 +274,7 @@ class Config:
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)

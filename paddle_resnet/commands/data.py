@@ -1,39 +1,88 @@
-"""`paddle-resnet data`: fetch a data set ahead of time."""
+"""`paddle-resnet data`: fetch a data set ahead of time, or look at one's own."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
 from . import _parser
 
 EXAMPLES = """\
   paddle-resnet data cifar10
-  paddle-resnet data cifar10 --from ~/Downloads/cifar-10-python.tar.gz
+  paddle-resnet data cifar100 --from ~/Downloads/cifar-100-python.tar.gz
+  paddle-resnet data folder my_photos          counts per class, damaged files, copies
+  paddle-resnet data folder photos.csv --json
 """
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = _parser.make(subparsers, "data", "fetch a data set ahead of time", EXAMPLES, run)
-    parser.add_argument("name", choices=("cifar10",), help="the data set")
+    parser = _parser.make(
+        subparsers, "data", "fetch a data set ahead of time, or look at one's own", EXAMPLES, run
+    )
+    parser.add_argument("name", choices=("cifar10", "cifar100", "folder"), help="the data set")
+    parser.add_argument("path", nargs="?", help="of a folder: the folder, or a list of images")
     parser.add_argument(
-        "--from", dest="root", metavar="PATH", help="take it from this archive or folder"
+        "--from", dest="root", metavar="PATH", help="take CIFAR from this archive or folder"
     )
     parser.add_argument("--no-download", action="store_true", help="do not use the network")
+    parser.add_argument("--json", action="store_true", help="of a folder: print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch, verify and say where it is."""
+    """Fetch and verify, or look; damaged images give exit code 2."""
+    from ..errors import UserError
+
+    if arguments.name == "folder":
+        if not arguments.path:
+            raise UserError("name the folder or the list: paddle-resnet data folder my_photos")
+        return _folder(arguments)
+    if arguments.path:
+        raise UserError(
+            f"{arguments.name} takes no '{arguments.path}'; did you mean --from {arguments.path}?"
+        )
+    return _cifar10(arguments) if arguments.name == "cifar10" else _cifar100(arguments)
+
+
+def _cifar10(arguments: argparse.Namespace) -> int:
     from ..data import fetch
 
     fetched = fetch(arguments.root, download=not arguments.no_download)
+    _tell("CIFAR-10", fetched)
+    for name, digest in fetched.sha256.items():
+        print(f"  {name}: sha256 {digest}")
+    return 0
+
+
+def _cifar100(arguments: argparse.Namespace) -> int:
+    from ..data.cifar100 import fetch_cifar100
+
+    fetched = fetch_cifar100(arguments.root, download=not arguments.no_download)
+    _tell("CIFAR-100", fetched)
+    for name, digest in fetched.md5.items():
+        print(f"  {name}: md5 {digest}")
+    return 0
+
+
+def _tell(name: str, fetched: Any) -> None:
     verb = "written to" if fetched.written else "is already in"
-    print(f"CIFAR-10 from {fetched.source}: verified, {verb} {fetched.path}")
+    print(f"{name} from {fetched.source}: verified, {verb} {fetched.path}")
     print(
         f"{fetched.images['train']:,} training and {fetched.images['test']:,} test images, "
         f"{fetched.size / 1e6:,.0f} MB"
     )
-    for name, digest in fetched.sha256.items():
-        print(f"  {name}: sha256 {digest}")
-    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> int:
+    import sys
+
+    from ..data.checked import find_damaged
+    from ..data.folder_report import describe, lines
+    from ..data.opening import open_listing
+
+    listing = open_listing(arguments.path)
+    damaged = find_damaged(listing, notify=lambda line: print(line, file=sys.stderr))
+    report = describe(listing, damaged)
+    print(json.dumps(report, indent=2) if arguments.json else "\n".join(lines(report)))
+    return 2 if damaged else 0

@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 from .. import runtime
-from ..errors import DataError
 from . import _parser
 
 EXAMPLES = """\
   paddle-resnet evaluate runs/quickstart-20250101-120000
   paddle-resnet evaluate best.safetensors --split test --json
   paddle-resnet evaluate RUN --weights last --data ~/cifar-10-python.tar.gz
+  paddle-resnet evaluate RUN --data other_photos --tta flip
 """
 
 
@@ -29,8 +29,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--split", choices=("test", "train"), default="test", help="images (default: test)"
     )
-    parser.add_argument("--data", metavar="PATH", help="an archive or folder that holds CIFAR-10")
+    parser.add_argument(
+        "--data", metavar="PATH", help="other images: an archive of CIFAR, a folder, a list"
+    )
     parser.add_argument("--batch-size", type=int, default=250, metavar="N", help="default: 250")
+    parser.add_argument(
+        "--tta",
+        choices=("none", "flip", "crops", "crops_flip"),
+        default="none",
+        help="average the answers to several views of each image (default: none)",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -39,34 +47,33 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.import_paddle()
     import sys
 
-    from ..data import BatchLoader, load_cifar10
     from ..training.evaluation import evaluate
+    from ..training.labelled import labelled_loader
+    from ..training.run_folder import RunFolder
     from ..weights import load_trained
 
     trained = load_trained(arguments.source, arguments.weights)
-    data = load_cifar10(arguments.data, notify=lambda line: print(line, file=sys.stderr))
-    images, labels = (
-        (data.test_images, data.test_labels)
-        if arguments.split == "test"
-        else (data.train_images, data.train_labels)
+    run_folder = RunFolder(arguments.source)
+    loader, is_sample = labelled_loader(
+        trained,
+        arguments.split,
+        arguments.batch_size,
+        config=run_folder.read_config() if run_folder.config.is_file() else None,
+        root=arguments.data,
+        notify=lambda line: print(line, file=sys.stderr),
     )
-    if list(trained.classes) != list(data.classes):
-        raise DataError(
-            f"'{arguments.source}' knows the classes {', '.join(trained.classes)}: it was not "
-            "trained on CIFAR-10."
-        )
-    loader = BatchLoader(images, labels, arguments.batch_size, mean=trained.mean, std=trained.std)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,
         "split": arguments.split,
-        "is_sample": data.is_sample,
-        **evaluate(trained.network, loader).summary(),
+        "is_sample": is_sample,
+        "tta": arguments.tta,
+        **evaluate(trained.network, loader, kind=arguments.tta).summary(),
     }
     if arguments.json:
         print(json.dumps(figures, indent=2))
     else:
-        sample = " (of the bundled sample)" if data.is_sample else ""
+        sample = " (of the bundled sample)" if is_sample else ""
         print(
             f"{trained.model} on {figures['images']:,} {arguments.split} images{sample}: "
             f"accuracy {figures['acc_top1']:.2%}, top-5 {figures['acc_top5']:.2%}, "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Optional
 
-import paddle
 from paddle import nn
 from paddle.callbacks import Callback
 
@@ -14,6 +13,8 @@ from .callbacks.schedule import ScheduleLearningRate
 from .classifier import ImageClassifier
 from .datasets import Parts
 from .evaluation import evaluate
+from .growing import growth
+from .mixing import MixedAccuracy, MixedCrossEntropy
 from .optimizers import make_optimizer
 from .pace import BudgetPace
 from .schedules import make_schedule
@@ -55,12 +56,12 @@ def train_for(
     pace = BudgetPace(config.train.budget, clock=clock)
     # A round has at least one step: where steps are slow, many rounds would overrun the budget.
     pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
-    stream = TrainingStream(parts.train, pace)
+    stream = TrainingStream(parts.train, pace, growth(config, pace))
     model = ImageClassifier(network)
     model.prepare(
         make_optimizer(config.optimizer, network),
-        nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing),
-        paddle.metric.Accuracy(),
+        MixedCrossEntropy(config.train.label_smoothing),
+        MixedAccuracy(),
     )
     shape = make_schedule(config.schedule, pace.rounds)
     record = _Record(pace, stream, write, lambda: clock.stand_still(wait))

@@ -18,6 +18,7 @@ from .datasets import Parts, subset
 from .evaluation import Evaluation, evaluate
 from .pace import BudgetPace, Pace
 from .stream import TrainingStream
+from .views import VIEWS
 from .wording import duration
 
 #: How many of the most confident mistakes a run keeps the images of.
@@ -30,6 +31,7 @@ def test(
     parts: Parts,
     pace: Pace,
     log: Callable[[str], None],
+    kind: str,
 ) -> tuple[Evaluation, str]:
     """Evaluate the selected weights on the test set, once.
 
@@ -39,6 +41,7 @@ def test(
         parts: its ``test`` is cut to what a budget leaves time for.
         pace: knows that time.
         log: takes lines.
+        kind: whose answers are averaged, see :func:`~paddle_resnet.training.views.views`.
 
     Returns:
         tuple: the evaluation, and which weights it was: ``best`` or ``last``.
@@ -51,14 +54,15 @@ def test(
     whole = len(parts.test.images)
     if isinstance(pace, BudgetPace):
         # Cut before the figures are seen, by speed alone.
-        parts.test = subset(parts.test, pace.test_images_that_fit())
+        parts.test = subset(parts.test, pace.test_images_that_fit() // VIEWS[kind])
     part = len(parts.test.images)
     which = "the test set" if part == whole else f"{part:,} of the {whole:,} test images, "
     log(
         f"evaluating the {weights} weights on {which}"
         + ("" if part == whole else "as many as the budget leaves time for")
+        + ("" if kind == "none" else f", {VIEWS[kind]} views of each ({kind})")
     )
-    evaluation = evaluate(network, parts.test)
+    evaluation = evaluate(network, parts.test, kind=kind)
     figures = evaluation.summary()
     log(
         f"test accuracy {figures['acc_top1']:.2%} (top-5 {figures['acc_top5']:.2%}), "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -11,12 +11,18 @@ from ..config import Config
 from ..data import (
     CIFAR10_MEAN,
     CIFAR10_STD,
+    Augment,
     BatchLoader,
-    Cifar10Data,
     load_cifar10,
     train_validation_split,
 )
+from ..data.cifar100 import load_cifar100
+from ..data.image_files import Images, Memory, take
+from ..data.statistics import mean_and_std
 from ..errors import DataError
+from .image_folders import image_files, normalisation, sound_parts
+
+Labelled = tuple[Images, np.ndarray]
 
 
 @dataclass
@@ -31,6 +37,8 @@ class Parts:
     std: Optional[list[float]]
     source: str
     is_sample: bool
+    #: Share of an image that evaluation looks at, see ``data.centre``; images in memory: all.
+    centre: float = 1.0
 
     @property
     def input_shape(self) -> list[int]:
@@ -56,22 +64,98 @@ def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
     Raises:
         DataError: no source has the data, or the sizes that the recipe asks for do not fit.
     """
+    return {"cifar10": _cifar10, "cifar100": _cifar100, "folder": _folder}[config.data.name](
+        config, notify
+    )
+
+
+def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
+    _refuse_folder_keys(config)
     data = load_cifar10(
         config.data.root, config.data.download, allow_sample=config.data.sample, notify=notify
     )
-    mean = list(CIFAR10_MEAN) if config.data.normalize else None
-    std = list(CIFAR10_STD) if config.data.normalize else None
-    train, validation = _split(data, config)
-    batch = config.train.batch_size
-    if batch > len(train):
+    train, validation = _hold_out(
+        (data.train_images, data.train_labels), config, scale=25 if data.is_sample else 1
+    )
+    return _parts(
+        config,
+        train,
+        validation,
+        (data.test_images, data.test_labels),
+        statistics=(list(CIFAR10_MEAN), list(CIFAR10_STD)),
+        classes=list(data.classes),
+        source=data.source,
+        is_sample=data.is_sample,
+    )
+
+
+def _cifar100(config: Config, notify: Callable[[str], None]) -> Parts:
+    _refuse_folder_keys(config)
+    data = load_cifar100(config.data.root, config.data.download, notify=notify)
+    train, validation = _hold_out((data.train_images, data.train_labels), config)
+    return _parts(
+        config,
+        train,
+        validation,
+        (data.test_images, data.test_labels),
+        statistics=mean_and_std(data.train_images),
+        classes=list(data.classes),
+        source=data.source,
+        is_sample=False,
+    )
+
+
+def _folder(config: Config, notify: Callable[[str], None]) -> Parts:
+    listing = sound_parts(config, notify)
+    memory = Memory(config.data.memory * 2**20)
+    train, validation, test = (
+        (image_files(part, config, memory), part.labels) if part else None
+        for part in map(listing.parts.get, ("train", "validation", "test"))
+    )
+    return _parts(
+        config,
+        _limited(train, config),
+        validation,
+        test,
+        statistics=normalisation(config),
+        classes=listing.classes,
+        source=f"the given {listing.root.resolve().name}",
+        is_sample=False,
+        workers=2,
+        centre=config.data.centre,
+    )
+
+
+def _parts(
+    config: Config,
+    train: Labelled,
+    validation: Optional[Labelled],
+    test: Labelled,
+    *,
+    statistics: tuple[Optional[list[float]], Optional[list[float]]],
+    workers: int = 0,
+    **facts: Any,
+) -> Parts:
+    """Put loaders around images and labels."""
+    mean, std = (
+        (config.data.mean or statistics[0], config.data.std or statistics[1])
+        if config.data.normalize
+        else (None, None)
+    )
+    batch, images = config.train.batch_size, len(train[0])
+    if batch > images:
         raise DataError(
-            f"train.batch_size is {batch}, but there are only {len(train)} training images."
+            f"train.batch_size is {batch}, but there are only {images} training images."
         )
-    eval_batch = config.train.eval_batch_size
+    workers = workers if config.data.workers is None else config.data.workers
+
+    def for_evaluation(images: Images, labels: np.ndarray) -> BatchLoader:
+        size = config.train.eval_batch_size
+        return BatchLoader(images, labels, size, mean=mean, std=std, workers=workers)
+
     return Parts(
         train=BatchLoader(
-            data.train_images[train],
-            data.train_labels[train],
+            *train,
             batch,
             shuffle=True,
             drop_last=config.train.drop_last,
@@ -80,23 +164,21 @@ def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
             flip=config.data.flip,
             mean=mean,
             std=std,
+            augment=augment(config),
+            workers=workers,
         ),
-        validation=BatchLoader(
-            data.train_images[validation],
-            data.train_labels[validation],
-            eval_batch,
-            mean=mean,
-            std=std,
-        )
-        if len(validation)
-        else None,
-        test=BatchLoader(data.test_images, data.test_labels, eval_batch, mean=mean, std=std),
-        classes=list(data.classes),
+        validation=for_evaluation(*validation) if validation is not None else None,
+        test=for_evaluation(*test),
         mean=mean,
         std=std,
-        source=data.source,
-        is_sample=data.is_sample,
+        **facts,
     )
+
+
+def augment(config: Config) -> Augment:
+    """Return the recipe's augmentation, as the loader knows it."""
+    given = asdict(config.augment)
+    return Augment(**{name: given[name] for name in Augment.__dataclass_fields__})
 
 
 def subset(loader: BatchLoader, images: int) -> BatchLoader:
@@ -104,22 +186,41 @@ def subset(loader: BatchLoader, images: int) -> BatchLoader:
     if images >= len(loader.images):
         return loader
     _, chosen = train_validation_split(loader.labels, max(images, min(10, len(loader.images) - 1)))
-    smaller = BatchLoader(loader.images[chosen], loader.labels[chosen], loader.batch_size)
-    smaller._scale, smaller._shift = loader._scale, loader._shift
-    return smaller
+    return loader.subset(chosen)
 
 
-def _split(data: Cifar10Data, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Return the indices of the training and the validation images."""
+def _hold_out(
+    images: Labelled, config: Config, scale: int = 1
+) -> tuple[Labelled, Optional[Labelled]]:
+    """Split the training images of CIFAR, or of a sample of 1/scale of them, and limit the rest."""
     validation = config.data.validation
-    if data.is_sample:  # the sample is 1/25 of the set, so is its validation part
-        validation = max(validation // 25, 10) if validation else 0
-    if validation:
-        train, held_out = train_validation_split(data.train_labels, validation)
-    else:
-        train, held_out = np.arange(len(data.train_labels)), np.arange(0)
-    if config.data.limit is not None and config.data.limit < len(train):
-        # The held-out part of a second split: class-balanced too.
-        _, chosen = train_validation_split(data.train_labels[train], config.data.limit, seed=1)
-        train = train[chosen]
-    return train, held_out
+    validation = 5000 if validation is None else validation
+    if 0 < validation < 1:
+        validation = round(validation * len(images[1]))
+    elif scale > 1:
+        validation = max(validation // scale, 10) if validation else 0
+    if not validation:
+        return _limited(images, config), None
+    train, held_out = train_validation_split(images[1], int(validation))
+    return _limited(_chosen(images, train), config), _chosen(images, held_out)
+
+
+def _limited(images: Labelled, config: Config) -> Labelled:
+    if config.data.limit is None or config.data.limit >= len(images[1]):
+        return images
+    # The held-out part of a second split: class-balanced too.
+    _, chosen = train_validation_split(images[1], config.data.limit, seed=1)
+    return _chosen(images, chosen)
+
+
+def _chosen(images: Labelled, indices: np.ndarray) -> Labelled:
+    return take(images[0], indices), images[1][indices]
+
+
+def _refuse_folder_keys(config: Config) -> None:
+    """Say that a key has no effect, where one might believe that it has."""
+    if config.data.image_size not in (None, 32):
+        raise DataError(
+            f"data.image_size={config.data.image_size} is for data.name=folder: the images of "
+            f"{config.data.name} have 32 x 32 pixels."
+        )

@@ -13,6 +13,7 @@ from paddle.nn import functional as F
 
 from ..data import BatchLoader
 from .precision import Precision
+from .views import views
 
 
 def main_output(outputs: Any) -> paddle.Tensor:
@@ -55,11 +56,34 @@ class Evaluation:
         }
 
 
+def _logits(
+    network: nn.Layer, images: np.ndarray, precision: Optional[Precision] = None
+) -> paddle.Tensor:
+    with (precision or Precision()).autocast():
+        outputs = network(paddle.to_tensor(images))
+    return main_output(outputs).astype("float32")
+
+
+def mean_probabilities(
+    network: nn.Layer, images: np.ndarray, kind: str, precision: Optional[Precision] = None
+) -> np.ndarray:
+    """Return the class probabilities of images, averaged over their views: float32 [B, classes].
+
+    Call it in eval mode and without gradients.
+    """
+    answers = [
+        F.softmax(_logits(network, view, precision), axis=-1).numpy()
+        for view in views(images, kind)
+    ]
+    return np.mean(answers, axis=0, dtype=np.float32)
+
+
 def evaluate(
     network: nn.Layer,
     loader: BatchLoader,
     progress: Optional[Callable[[int], None]] = None,
     precision: Optional[Precision] = None,
+    kind: str = "none",
 ) -> Evaluation:
     """Run a network in eval mode over all batches of a loader.
 
@@ -68,6 +92,8 @@ def evaluate(
         loader: yields ``(images float32 [B, C, H, W], labels int64 [B])``.
         progress: called with the number of images done so far.
         precision: what to compute in. Default: float32.
+        kind: the views of each image whose probabilities are averaged, see
+            :func:`~paddle_resnet.training.views.views`. Default: ``none``, the image alone.
     """
     was_training = network.training
     network.eval()
@@ -75,12 +101,16 @@ def evaluate(
     all_labels, all_probabilities, total = [], [], 0.0
     with paddle.no_grad():
         for images, labels in loader:
-            with (precision or Precision()).autocast():
-                outputs = network(paddle.to_tensor(images))
-            logits = main_output(outputs).astype("float32")
-            target = paddle.to_tensor(labels)
-            total += float(F.cross_entropy(logits, target, reduction="sum"))
-            all_probabilities.append(F.softmax(logits, axis=-1).numpy())
+            if kind == "none":
+                logits = _logits(network, images, precision)
+                target = paddle.to_tensor(labels)
+                total += float(F.cross_entropy(logits, target, reduction="sum"))
+                all_probabilities.append(F.softmax(logits, axis=-1).numpy())
+            else:
+                mean = mean_probabilities(network, images, kind, precision)
+                likely = np.maximum(mean[np.arange(len(labels)), labels], 1e-30)
+                total -= float(np.log(likely, dtype=np.float64).sum())
+                all_probabilities.append(mean)
             all_labels.append(labels)
             if progress is not None:
                 progress(sum(map(len, all_labels)))

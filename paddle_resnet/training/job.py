@@ -22,11 +22,14 @@ from .classifier import ImageClassifier
 from .conclusion import keep_predictions, model_facts, test, training_facts
 from .datasets import Parts, load_parts
 from .evaluation import Evaluation
+from .growing import growth
+from .mixing import MixedAccuracy, MixedCrossEntropy
 from .optimizers import make_optimizer
 from .pace import BudgetPace
 from .planning import fit_into_budget, make_pace, measure_evaluation
 from .run_folder import Log, RunFolder
 from .schedules import make_schedule
+from .start import load_start, resolve
 from .stream import TrainingStream
 
 
@@ -70,8 +73,12 @@ def run(
         print(line, flush=True)
         lines.append(line)
 
+    if resume is None:
+        config = resolve(config, notify)
     parts = load_parts(config, notify)
     network, options = build_network(config, parts)
+    if resume is None:
+        load_start(network, config, parts, notify)
     folder = resume or RunFolder.create(config, recipe)
     log = Log(folder.log)
     for line in lines:
@@ -110,14 +117,20 @@ class _Job:
         self.log = log
         self.options = options
         self.metadata = describe(
-            config.model.name, options, parts.classes, parts.mean, parts.std, parts.input_shape
+            config.model.name,
+            options,
+            parts.classes,
+            parts.mean,
+            parts.std,
+            parts.input_shape,
+            parts.centre,
         )
         self.validation = parts.validation
         #: Why a file that ends the run could not be written; empty where all could.
         self.unwritten = ""
         self.optimizer = make_optimizer(config.optimizer, network)
         self.pace = make_pace(config, parts)
-        self.stream = TrainingStream(parts.train, self.pace)
+        self.stream = TrainingStream(parts.train, self.pace, growth(config, self.pace))
         self.saver = Saver(
             folder, self.pace, self.stream, self.metadata, every=config.train.save_every, warn=log
         )
@@ -197,8 +210,8 @@ class _Job:
         model = ImageClassifier(self.network)
         model.prepare(
             self.optimizer,
-            nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing),
-            paddle.metric.Accuracy(topk=(1, min(5, len(self.parts.classes)))),
+            MixedCrossEntropy(config.train.label_smoothing),
+            MixedAccuracy(topk=(1, min(5, len(self.parts.classes)))),
         )
         rounds = self.pace.rounds if isinstance(self.pace, BudgetPace) else self.config.train.epochs
         schedule = make_schedule(config.schedule, rounds)
@@ -244,7 +257,8 @@ class _Job:
     def _test(self) -> tuple[Evaluation, str]:
         wanted = self.config.train.select == "best" and self.saver.best is not None
         best = self.folder.best if wanted else None
-        return test(self.network, best, self.parts, self.pace, self.log)
+        kind = self.config.augment.test_time
+        return test(self.network, best, self.parts, self.pace, self.log, kind)
 
     def _result(
         self, status: str, *, reason: Optional[str] = None, test: Optional[dict[str, Any]] = None

@@ -12,13 +12,15 @@ from ..config import Config
 from ..data import BatchLoader
 from .datasets import Parts, subset
 from .pace import BudgetPace, EpochPace, Pace
+from .views import VIEWS
 from .wording import duration
 
 
 def make_pace(config: Config, parts: Parts) -> Pace:
     """Return the pace of a recipe: of its budget where it has one, else of its epochs."""
     images = len(parts.validation.images) if parts.validation else 0
-    test = len(parts.test.images)
+    # A view more takes as long as an image more.
+    test = len(parts.test.images) * VIEWS[config.augment.test_time]
     if config.train.budget is not None:
         return BudgetPace(config.train.budget, test_images=test)
     epochs = config.train.epochs

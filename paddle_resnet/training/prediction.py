@@ -6,20 +6,23 @@ from typing import Any
 
 import numpy as np
 import paddle
-from paddle.nn import functional as F
 
 from ..data import BatchLoader
 from ..weights import Trained
-from .evaluation import main_output
+from .evaluation import mean_probabilities
 
 
-def classify(trained: Trained, pixels: np.ndarray, top: int = 5) -> list[dict[str, Any]]:
+def classify(
+    trained: Trained, pixels: np.ndarray, top: int = 5, kind: str = "none"
+) -> list[dict[str, Any]]:
     """Return the most probable classes of an image, the most probable first.
 
     Args:
         trained: the network and how it is fed.
         pixels: uint8 ``[C, H, W]`` of ``trained.input_shape``.
         top: how many answers; at most one per class.
+        kind: the views whose answers are averaged, see
+            :func:`~paddle_resnet.training.views.views`. Default: ``none``, the image alone.
 
     Returns:
         list: ``{"class": name, "probability": float}``.
@@ -28,8 +31,7 @@ def classify(trained: Trained, pixels: np.ndarray, top: int = 5) -> list[dict[st
     loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
     images, _ = next(iter(loader))
     with paddle.no_grad():
-        logits = main_output(trained.network(paddle.to_tensor(images))).astype("float32")
-    probabilities = F.softmax(logits, axis=-1).numpy()[0]
+        probabilities = mean_probabilities(trained.network, images, kind)[0]
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [
         {"class": trained.classes[index], "probability": float(probabilities[index])}

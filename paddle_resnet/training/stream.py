@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Callable
 
 from ..data import BatchLoader
 from .pace import Pace
@@ -14,11 +15,18 @@ class TrainingStream:
     Args:
         loader (BatchLoader): the training images.
         pace (Pace): may end a round early, or have it run on into the next epoch.
+        change (callable): takes each batch and returns what to train on. Default: the same.
     """
 
-    def __init__(self, loader: BatchLoader, pace: Pace) -> None:
+    def __init__(
+        self,
+        loader: BatchLoader,
+        pace: Pace,
+        change: Callable[[tuple], tuple] = lambda batch: batch,
+    ) -> None:
         self.loader = loader
         self.pace = pace
+        self.change = change
         self.epoch = 0
         self.batch = 0
 
@@ -32,7 +40,7 @@ class TrainingStream:
             for batch in self.loader.batches(self.epoch, start=self.batch):
                 # Counted before it is handed out: whoever saves the position does so after it.
                 self.batch += 1
-                yield batch
+                yield self.change(batch)
                 if self.pace.round_is_over():
                     return
             self.epoch, self.batch = self.epoch + 1, 0

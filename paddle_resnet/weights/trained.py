@@ -26,6 +26,10 @@ def _numbers(value: Any) -> bool:
     )
 
 
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= 1
+
+
 #: What a weights file must say about itself to be usable on its own, and how to see that it is no
 #: nonsense: the file may come from anyone.
 REQUIRED: dict[str, Callable[[Any], bool]] = {
@@ -56,6 +60,8 @@ class Trained:
     input_shape: list[int]
     #: Where the weights came from.
     path: Path
+    #: Share of an image's shorter side that it looks at, in the middle.
+    centre: float = 1.0
 
 
 def describe(
@@ -65,6 +71,7 @@ def describe(
     mean: Union[list[float], None],
     std: Union[list[float], None],
     input_shape: list[int],
+    centre: float = 1.0,
 ) -> dict[str, Any]:
     """Return the metadata that makes a weights file usable by :func:`load_trained`."""
     return {
@@ -74,6 +81,7 @@ def describe(
         "mean": mean,
         "std": std,
         "input_shape": input_shape,
+        "centre": centre,
     }
 
 
@@ -132,6 +140,20 @@ def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
     return Trained(network=network, path=path, **facts)
 
 
+def describe_file(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
+    """Return what a weights file says about itself, and apart from it its network's options.
+
+    Returns:
+        tuple: ``model``, ``classes``, ``mean``, ``std``, ``input_shape`` and ``centre``, or None
+        where the file is not one that a run wrote; and the options.
+
+    Raises:
+        WeightsError: it cannot be read, or what it says is nonsense.
+    """
+    arrays, metadata = read_weights(path)
+    return _description(path, metadata, len(arrays)) if "model" in metadata else (None, {})
+
+
 def _description(
     path: Path, metadata: dict[str, Any], arrays: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,7 +165,9 @@ def _description(
             "metadata): only files that a run wrote can be used on their own."
         )
     facts = {key: metadata[key] for key in REQUIRED}
-    unsound = [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
+    facts["centre"] = metadata.get("centre", 1.0)
+    unsound = [] if _is_share(facts["centre"]) else ["centre"]
+    unsound += [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
     options = facts.pop("options")
     # A list says how many blocks each stage has; every block has an array at least.
     layers = [] if unsound else options.get("layers")

@@ -165,3 +165,26 @@ def test_doctor(capsys):
 
 def test_report_of_no_run(tmp_path, capsys):
     refused(capsys, "report", str(tmp_path))
+
+
+def test_data_folder_looks_at_photos(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "cache"))
+    for name, count in (("cat", 4), ("dog", 2)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(count):
+            path = tmp_path / "photos" / name / f"{number}.png"
+            Image.new("RGB", (8, 8), (count, number, 0)).save(path)
+    line = ["data", "folder", str(tmp_path / "photos")]
+    assert main(line) == 0
+    out = capsys.readouterr().out
+    assert "6 images of 2 classes" in out
+    assert "imbalance: 'cat' has 4 training images, 'dog' 2: 2.0 times as many." in out
+    (tmp_path / "photos" / "dog" / "0.png").write_bytes(b"")
+    assert main([*line, "--json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert report["images"] == {"train": [4, 2]}
+    assert "0.png' is no image" in report["damaged"][0]
+    assert main(["data", "folder"]) == 2
+    assert "name the folder" in capsys.readouterr().err
+    assert main(["data", "cifar10", "somewhere"]) == 2
+    assert "did you mean --from somewhere?" in capsys.readouterr().err
