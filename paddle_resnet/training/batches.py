@@ -19,7 +19,7 @@ class SeededBatchSampler(DistributedBatchSampler):
 
     def __init__(self, dataset: Dataset, batch_size: int, shuffle: bool, drop_last: bool) -> None:
         super().__init__(dataset, batch_size, shuffle=shuffle, drop_last=drop_last)
-        self.seed = int(paddle.randint(0, 2**31 - 1, [1])) if shuffle else 0
+        self.seed = int(paddle.randint(0, 2**31 - 1, [1]).item()) if shuffle else 0
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.arange(len(self.dataset))

@@ -296,3 +296,137 @@ def test_mixed_precision_settings_are_accepted(tiny, batches, level):
         amp_configs=level,
     )
     assert np.isfinite(model.fit(batches[:1], epochs=1, verbose=0)["loss"][0])
+
+
+@pytest.fixture
+def googlenet():
+    paddle.seed(0)
+    from paddle_resnet.models import create_model
+
+    return create_model("googlenet", num_classes=10, aux_heads=True, dropout=0.0)
+
+
+def test_auxiliary_heads_learn(googlenet, batches):
+    before = {name: tensor.numpy() for name, tensor in googlenet.named_parameters()}
+    model = prepared(googlenet)
+    history = model.fit([(batches[0][0][:4], batches[0][1][:4])], epochs=1, verbose=0)
+    still = [
+        name
+        for name, tensor in googlenet.named_parameters()
+        if name.startswith("aux") and np.array_equal(tensor.numpy(), before[name])
+    ]
+    assert not still
+    # The heads' losses are in what is trained on: about (1 + 0.3 + 0.3) log(10).
+    assert history["loss"][0] > 1.3 * np.log(10)
+    assert history["acc_top1"][0] <= 1  # of the main head, and not an error
+
+
+def test_a_loss_that_asks_for_the_auxiliary_heads_counts_them_once(googlenet, batches):
+    images, labels = (paddle.to_tensor(each[:4]) for each in batches[0])
+    model = prepared(googlenet)
+    googlenet.train()
+    for layer in googlenet.sublayers():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    values = []
+    for loss in (nn.CrossEntropyLoss(), googlenet.training_loss(nn.CrossEntropyLoss())):
+        model._loss = loss
+        values.append(float(model._training_loss()(googlenet(images), labels)))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_a_nan_loss_leaves_the_running_statistics_alone(tiny, batches):
+    class Diverging(nn.Layer):
+        def forward(self, logits, labels):
+            return nn.functional.cross_entropy(logits, labels) * float("nan")
+
+    model = prepared(tiny)
+    model.fit(batches[:1], epochs=1, verbose=0)
+    before = {name: tensor.numpy() for name, tensor in tiny.state_dict().items()}
+    model._loss = Diverging()
+    with pytest.raises(TrainingError, match="stopped before"):
+        model.fit(batches[1:], epochs=1, verbose=0)
+    for name, tensor in tiny.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name], name)
+
+
+def test_callbacks_of_users_are_called_as_the_base_class_calls_them(tiny, batches):
+    """Names, order and parameters; but an epoch's end comes after its evaluation."""
+
+    def calls_of(base):
+        calls = []
+
+        class Note(paddle.callbacks.Callback):
+            def __getattribute__(self, name):
+                if name.startswith("on_"):
+                    return lambda *args: calls.append((name, *args[:-1]))
+                return super().__getattribute__(name)
+
+        note = Note()
+        model = prepared(tiny) if base is ImageClassifier else paddle.Model(tiny)
+        if base is paddle.Model:
+            optimizer = paddle.optimizer.SGD(0.01, tiny.parameters())
+            model.prepare(optimizer, nn.CrossEntropyLoss(), paddle.metric.Accuracy(topk=(1, 5)))
+        model.fit(batches[:1], batches[:1], epochs=1, verbose=0, callbacks=[note])
+        return calls, note.params, note.model is model
+
+    ours, base = calls_of(ImageClassifier), calls_of(paddle.Model)
+    assert sorted(ours[0]) == sorted(base[0])
+    assert [name for name in ours[0] if "epoch" not in name[0]] == [
+        name for name in base[0] if "epoch" not in name[0]
+    ]
+    assert set(base[1]) <= set(ours[1])
+    assert ours[2]
+    assert ours[1]["metrics"] == base[1]["metrics"] == ["loss", "acc_top1", "acc_top5"]
+
+
+def test_callbacks_of_paddle_work(tiny, batches, tmp_path):
+    callbacks = [
+        paddle.callbacks.VisualDL(str(tmp_path / "vdl")),
+        paddle.callbacks.ModelCheckpoint(1, str(tmp_path / "saved")),
+        paddle.callbacks.EarlyStopping(patience=5, verbose=0),
+        paddle.callbacks.LRScheduler(by_step=True),
+    ]
+    prepared(tiny).fit(
+        batches, batches, epochs=2, verbose=0, callbacks=callbacks, save_dir=str(tmp_path / "best")
+    )
+    assert (tmp_path / "saved" / "final.pdparams").is_file()
+    assert (tmp_path / "best" / "best_model.pdparams").is_file()
+    assert any((tmp_path / "vdl").iterdir())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_sample_of_a_shuffled_dataset_is_seen_once_in_an_epoch(workers):
+    class Numbers(paddle.io.Dataset):
+        def __len__(self):
+            return 45
+
+        def __getitem__(self, index):
+            return np.full([1], index, np.float32), np.int64(index % 10)
+
+    def flat(lists):
+        return [each for some in lists for each in some]
+
+    seen = []
+
+    class See(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(1, 10)
+
+        def forward(self, x):
+            seen.append(x[:, 0].numpy().astype(int).tolist())
+            return self.fc(x)
+
+    model = prepared(See())
+    paddle.seed(3)
+    model.fit(Numbers(), epochs=2, batch_size=10, verbose=0, num_workers=workers)
+    assert [len(batch) for batch in seen] == [10, 10, 10, 10, 5] * 2
+    first, second = flat(seen[:5]), flat(seen[5:])
+    assert sorted(first) == sorted(second) == list(range(45))
+    assert first != second
+    seen.clear()
+    paddle.seed(3)
+    model.fit(Numbers(), epochs=1, batch_size=10, verbose=0, drop_last=True)
+    assert [len(batch) for batch in seen] == [10] * 4
+    assert flat(seen) == first[:40]
