@@ -156,7 +156,13 @@ class Network(nn.Layer):
         BN layers use their running statistics from now on and leave them as they are, also after
         ``train()``, and wherever the network sits (``paddle.DataParallel`` calls no ``train`` of
         its parts).
+
+        Raises:
+            ModelError: there is a SyncBatchNorm, which Paddle lets use batch statistics only.
         """
+        for name, layer in self.named_sublayers():
+            if isinstance(layer, nn.SyncBatchNorm):
+                raise ModelError(f"'{name}' is a SyncBatchNorm and would go on moving when frozen.")
         self._set_backbone(trainable=False)
 
     def unfreeze_backbone(self) -> None:
