@@ -160,9 +160,6 @@ class Network(nn.Layer):
         Raises:
             ModelError: there is a SyncBatchNorm, which Paddle lets use batch statistics only.
         """
-        for name, layer in self.named_sublayers():
-            if isinstance(layer, nn.SyncBatchNorm):
-                raise ModelError(f"'{name}' is a SyncBatchNorm and would go on moving when frozen.")
         self._set_backbone(trainable=False)
 
     def unfreeze_backbone(self) -> None:
@@ -178,14 +175,17 @@ class Network(nn.Layer):
         """Freeze one part of the backbone as :meth:`freeze_backbone` does, or unfreeze it.
 
         Raises:
-            ModelError: the backbone has no such part.
+            ModelError: the backbone has no such part, or a SyncBatchNorm is in it.
         """
         if name not in self._parts:
             raise ModelError(
                 f"no part '{name}', expected one of {', '.join(self._parts)}."
                 + nearest(name, self._parts)
             )
-        for layer in getattr(self, name).sublayers(include_self=True):
+        layers = getattr(self, name).sublayers(include_self=True)
+        if not trainable and any(isinstance(layer, nn.SyncBatchNorm) for layer in layers):
+            raise ModelError(f"'{name}' has a SyncBatchNorm, which would go on moving when frozen.")
+        for layer in layers:
             if hasattr(layer, "_use_global_stats"):
                 layer._use_global_stats = None if trainable else True
             for key, parameter in layer._parameters.items():
