@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..files import atomic_write_text
 from .ahead import ahead
 from .cache_file import cache_path
-from .listing import Listing
+from .listing import Listing, counted
 from .pictures import open_image
 
 #: Seconds between two lines of progress.
@@ -70,7 +70,7 @@ def without_damaged(
     shown_ones = " ".join(sentences[:most_shown]) + (f" And {more:,} more." if more > 0 else "")
     if not skip:
         raise DataError(
-            f"{len(damaged):,} of {len(listing):,} images are damaged: {shown_ones} "
+            f"{counted(len(damaged), 'damaged image')} among {len(listing):,}: {shown_ones} "
             "(data.damaged=skip leaves them out.)"
         )
     parts = {}
@@ -82,7 +82,7 @@ def without_damaged(
         raise DataError(
             f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
         )
-    notes = [*listing.notes, f"{len(damaged):,} damaged images are left out: {shown_ones}"]
+    notes = [*listing.notes, f"left out: {counted(len(damaged), 'damaged image')}. {shown_ones}"]
     return Listing(
         listing.root, listing.classes, {name: p for name, p in parts.items() if len(p)}, notes
     )

@@ -56,10 +56,13 @@ def lines(report: dict[str, Any], most: int = 30) -> list[str]:
         result.append(f"  and {len(classes) - most} more classes (all of them with --json)")
     train = parts["train"]
     few, many = int(np.argmin(train)), int(np.argmax(train))
-    result.append(
-        f"imbalance: '{classes[many]}' has {train[many]:,} training images, '{classes[few]}' "
-        f"{train[few]:,}: {report['imbalance']:.1f} times as many."
-    )
+    if train[few] == train[many]:
+        result.append(f"balance: each class has {train[few]:,} training images.")
+    else:
+        result.append(
+            f"imbalance: '{classes[many]}' has {train[many]:,} training images, '{classes[few]}' "
+            f"{train[few]:,}: {report['imbalance']:.1f} times as many."
+        )
     result += [f"note: {note}" for note in report["notes"]]
     result.append(f"damaged: {len(report['damaged']) or 'none'}")
     result += [f"  {sentence}" for sentence in report["damaged"]]

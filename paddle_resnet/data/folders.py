@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DataError
-from .listing import PARTS, Listing, build
+from .listing import PARTS, Listing, build, counted
 from .pictures import SUFFIXES, shown
 
 #: What systems and tools leave behind in folders.
@@ -68,10 +68,16 @@ def read_folder(root: Path) -> Listing:
         if empty and part == "train":
             notes.append(f"no images in {where}/: {', '.join(empty[:5])}; left out as a class.")
         if ignored:
-            notes.append(f"{ignored:,} files in {where}/ have no image's suffix: left out.")
+            notes.append(
+                f"left out of {where}/: {counted(ignored, 'file')} without an image's suffix."
+            )
         if not entries[part]:
             loose = [e for e in _entries(folder) if Path(e.name).suffix.lower() in SUFFIXES]
-            what = f"{len(loose):,} images, but in no class's folder" if loose else "no images"
+            what = (
+                f"{counted(len(loose), 'image')}, but in no class's folder"
+                if loose
+                else "no images"
+            )
             if part == "train":
                 raise DataError(
                     f"'{shown(folder)}' holds {what}: expected a folder per class, such as "

@@ -90,6 +90,11 @@ def build(root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: lis
     return Listing(root, [shown(name) for name in names], parts, notes)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 image`` or ``2 images``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def _natural(files: Sequence[tuple[Path, str]]):
     """Sort numbers by value, names as Python and other readers of folders do."""
     numeric = all(name.isascii() and name.isdigit() for _, name in files)

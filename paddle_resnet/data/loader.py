@@ -100,6 +100,8 @@ class BatchLoader:
             raise DataError(
                 "crop_padding and augment.resized_crop are two ways to crop: choose one of them."
             )
+        if augment.alternate_flip and not flip:
+            raise DataError("alternate_flip says how to flip: it has no effect without flip.")
         if augment.resized_crop and images.shape[2] != images.shape[3]:
             raise DataError(f"resized_crop needs square images, but they are {images.shape[2:]}.")
         if drop_last and batch_size > len(images):

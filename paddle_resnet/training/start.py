@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Callable
 
 from paddle import nn
 
 from ..config import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, WeightsError
 from ..weights.files import load_weights
 from ..weights.naming import is_head
 from ..weights.pretrained import fetch_pretrained
@@ -77,7 +78,7 @@ def load_start(
     given = config.model.pretrained
     if given is None:
         return
-    path = fetch_pretrained(config.model.name) if given == PUBLISHED else find_weights(given)
+    path = _fetch(config.model.name) if given == PUBLISHED else find_weights(given)
     facts, _ = describe_file(path)
     same_classes = facts is not None and facts["classes"] == parts.classes
     fresh = {}
@@ -98,3 +99,13 @@ def load_start(
     )
     where = f"the published {config.model.name}" if given == PUBLISHED else f"'{given}'"
     notify(f"starting from {where}: {loaded} of {total} arrays, {head}.")
+
+
+def _fetch(name: str) -> Path:
+    try:
+        return fetch_pretrained(name)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error} Or start from other weights, with -o model.pretrained=PATH (a run folder or "
+            "a weights file), or from none, with -o model.pretrained=null."
+        ) from error

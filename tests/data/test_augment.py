@@ -163,6 +163,13 @@ def test_two_ways_to_crop_are_refused(sample):
         loader(sample, Augment(resized_crop=0.3), crop_padding=4)
 
 
+def test_switches_without_effect_are_refused(sample):
+    with pytest.raises(DataError, match="alternate_flip says how to flip"):
+        loader(sample, Augment(alternate_flip=True), flip=False)
+    with pytest.raises(DataError, match="resized_crop needs square images"):
+        BatchLoader(np.zeros((4, 3, 8, 9), np.uint8), [0] * 4, 2, augment=Augment(resized_crop=0.3))
+
+
 # -- erasing ---------------------------------------------------------------------------------
 
 

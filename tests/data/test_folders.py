@@ -82,7 +82,7 @@ def test_a_test_part_without_labels_is_not_used_and_told(tmp_path):
     picture(tmp_path / "test" / "1.jpg")
     listing = open_listing(tmp_path)
     assert set(listing.parts) == {"train", "validation"}
-    assert listing.notes == ["test/ holds 1 images, but in no class's folder: it is not used."]
+    assert listing.notes == ["test/ holds 1 image, but in no class's folder: it is not used."]
 
 
 def test_images_in_folders_within_a_class_and_behind_links_count(tmp_path):
@@ -110,7 +110,7 @@ def test_what_systems_leave_behind_is_no_class_and_no_image(tmp_path):
     (tmp_path / "readme.md").write_text("hello")
     listing = open_listing(tmp_path)
     assert len(listing) == 6
-    assert listing.notes == [f"1 files in {tmp_path.name}/ have no image's suffix: left out."]
+    assert listing.notes == [f"left out of {tmp_path.name}/: 1 file without an image's suffix."]
 
 
 def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
@@ -144,7 +144,7 @@ def test_a_class_that_is_missing_in_validation_is_told(tmp_path):
     ("make", "message"),
     [
         (lambda root: None, "holds no images: expected a folder per class"),
-        (lambda root: picture(root / "a.jpg"), "holds 1 images, but in no class's folder"),
+        (lambda root: picture(root / "a.jpg"), "holds 1 image, but in no class's folder"),
         (lambda root: photos(root, ("cat",)), "has only one class, 'cat'"),
         (lambda root: photos(root, parts=("val",)), "has 'val', but no folder 'train' beside it"),
         (
@@ -341,9 +341,9 @@ def test_damaged_images_are_found_listed_and_left_out(tmp_path):
         assert "\n" not in sentence
     kept = without_damaged(listing, damaged, skip=True)
     assert len(kept) == 7
-    assert f"{len(bad)} damaged images are left out" in kept.notes[-1]
+    assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
     assert "And 2 more." in kept.notes[-1]
-    with pytest.raises(DataError, match=r"7 of 14 images are damaged: .*data\.damaged=skip"):
+    with pytest.raises(DataError, match=r"7 damaged images among 14: .*data\.damaged=skip"):
         without_damaged(listing, damaged, skip=False)
 
 
@@ -399,6 +399,7 @@ def test_the_report_counts_and_finds_copies(tmp_path):
     assert {("train", "cat"), ("train", "dog")} in groups
     assert len(groups) == 7
     text = "\n".join(lines(report))
+    assert "balance: each class has 3" in "\n".join(lines({**report, "images": {"train": [3, 3]}}))
     assert "imbalance: 'cat' has 5 training images, 'dog' 4: 1.2 times as many." in text
     assert "7 groups of files with equal content, 6 of them across parts" in text
     assert "1 of them with different classes" in text

@@ -82,7 +82,7 @@ def test_one_command_fine_tunes_a_run_on_a_folder(tuned, earlier):
     log = tuned.log.read_text()
     assert "Notice: the pretrained network is resnet18, so that is what is trained" in log
     assert "a new head for 3 classes starts afresh" in log
-    assert "Notice: 1 damaged images are left out: '" in log
+    assert "Notice: left out: 1 damaged image. '" in log
     assert "held out of the training images: 6 for the test, 5 for validation" in log
 
 
@@ -171,13 +171,18 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.damaged=stop"], "1 of 61 images are damaged: .*damaged.jpg"),
+        (["data.damaged=stop"], r"1 damaged image among 61: .*damaged\.jpg"),
         (["data.test=0.999"], "data.test=0.999 .*a share such as 0.1|without training images"),
         (["data.validation=5000"], r"data.validation=5000 cannot be held out of 54 images"),
         (["data.root=null"], "data.name=folder needs data.root"),
         (["data.root=/nowhere"], "there is no folder or list '/nowhere'"),
         (["train.batch_size=64"], "train.batch_size is 64, but there are only 49"),
         (["data.crop_padding=4"], "two ways to crop"),
+        (["augment.mixup=0.01"], "'augment.mixup' is 0.01 .*expected 0, or from 0.05 to 4"),
+        (["augment.cutmx=1"], "Did you mean 'cutmix'"),
+        (["augment.test_time=crop"], "expected none or flip or crops or crops_flip"),
+        (["data.flip=false", "augment.alternate_flip=true"], "no effect without flip"),
+        (["data.mean=[0.5]"], "mean must be 3 numbers"),
         (["model.pretrained=/nowhere"], "there is no run folder or weights file"),
         (
             ["data.name=cifar10", "data.root=sample", "data.image_size=64"],
@@ -195,6 +200,22 @@ def test_recipes_that_do_not_fit_the_photos_are_told(tmp_path, photos, capsys, o
     said = capsys.readouterr().err.strip()
     assert re.search(message, said), said
     assert len(said.splitlines()) == 1
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_where_published_weights_cannot_be_had_the_other_ways_are_named(
+    tmp_path, photos, capsys, monkeypatch
+):
+    from paddle_resnet.weights import pretrained
+
+    # An address at which there is nothing, on this machine.
+    nothing = {"resnet50": ("http://127.0.0.1:9/resnet50.pdparams", "0" * 32)}
+    monkeypatch.setattr(pretrained, "published", lambda: nothing)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(finetune(tmp_path, photos)) == 2
+    said = capsys.readouterr().err
+    assert "could not be downloaded" in said
+    assert "-o model.pretrained=PATH" in said
     assert not (tmp_path / "tuned").exists()
 
 
