@@ -103,13 +103,15 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Walk through a folder in order; a link that leads back up is not walked for ever."""
-    waiting, seen = [folder], {os.path.realpath(folder)}
+    """Walk through a folder in order; links that lead back up, to other classes, are left out."""
+    top = os.path.realpath(folder)
+    waiting, seen = [folder], {top}
     while waiting:
         for entry in _entries(waiting.pop(0)):
             if entry.is_dir():
                 real = os.path.realpath(entry.path)
-                if real not in seen:
+                above = top.startswith(os.path.join(real, ""))
+                if real not in seen and not above:
                     seen.add(real)
                     waiting.append(Path(entry.path))
             elif entry.is_file():

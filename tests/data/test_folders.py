@@ -92,6 +92,7 @@ def test_images_in_folders_within_a_class_and_behind_links_count(tmp_path):
     (tmp_path / "set" / "dog" / "z.png").symlink_to(tmp_path / "elsewhere" / "y.png")
     (tmp_path / "set" / "emu").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "cat" / "more" / "loop").symlink_to(tmp_path / "set" / "cat")
+    (tmp_path / "set" / "cat" / "up").symlink_to(tmp_path / "set")
     (tmp_path / "set" / "dog" / "dead.png").symlink_to(tmp_path / "nowhere.png")
     listing = open_listing(tmp_path / "set")
     assert listing.classes == ["cat", "dog", "emu"]

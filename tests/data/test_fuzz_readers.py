@@ -5,6 +5,7 @@ import pickle
 import random
 import time
 import tracemalloc
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -46,6 +47,18 @@ def mutations(content, count, seed=0):
                 begin = chance.randrange(len(data) + 1)
                 data[at:at] = data[begin : begin + length]
         yield bytes(data)
+
+
+def resealed(png):
+    """Make the checksums of a PNG's chunks right again, so that what is inside gets looked at."""
+    data, at = bytearray(png), 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if end + 4 > len(data):
+            break
+        data[end : end + 4] = zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(data)
 
 
 def run(read, contents):
@@ -131,6 +144,14 @@ def readers(tmp_path):
         "list, CSV": (listed.encode(), through_a_file(tmp_path / "f.csv", open_listing)),
         "list, text": (lines.encode(), through_a_file(tmp_path / "f.txt", open_listing)),
         "PNG": (png.getvalue(), through_a_file(tmp_path / "f.png", picture)),
+        "PNG, resealed": (
+            png.getvalue(),
+            lambda content: through_a_file(tmp_path / "g.png", picture)(resealed(content)),
+        ),
+        "PNG batch, resealed": (
+            png.getvalue(),
+            lambda content: pngs.read_images(resealed(content)),
+        ),
         "JPEG": (jpeg.getvalue(), through_a_file(tmp_path / "f.jpg", picture)),
         "GIF": (gif.getvalue(), through_a_file(tmp_path / "f.gif", picture)),
         "TIFF": (tiff.getvalue(), through_a_file(tmp_path / "f.tif", picture)),
@@ -140,6 +161,7 @@ def readers(tmp_path):
 NAMES = (
     "CIFAR-10 batch", "CIFAR-10 archive", "CIFAR-10 tar", "PNG batch", "JSON labels",
     "CIFAR-100 batch", "CIFAR-100 meta", "list, CSV", "list, text", "PNG", "JPEG", "GIF", "TIFF",
+    "PNG, resealed", "PNG batch, resealed",
 )  # fmt: skip
 
 
@@ -168,3 +190,59 @@ def test_the_sound_contents_are_read(tmp_path):
     for name, (content, read) in table.items():
         if name != "CIFAR-10 tar":
             assert read(content) is not None
+
+
+WORDS = ("train", "val", "valid", "test", "cat", "dog", "10", "9", ".git", "__MACOSX", "犬", "a b")
+
+
+def grow(folder, chance, depth=0):
+    """Make a random tree of folders, images, other files and links."""
+    for _ in range(chance.choice((0, 1, 2, 3, 5))):
+        path = folder / chance.choice(WORDS)
+        kind = chance.randrange(8)
+        if path.exists() or path.is_symlink():
+            continue
+        if kind < 4 and depth < 3:
+            path.mkdir()
+            grow(path, chance, depth + 1)
+        elif kind == 4:
+            path.symlink_to(chance.choice((folder, folder.parent, folder / "nowhere", "..")))
+        else:
+            path.with_suffix(chance.choice((".jpg", ".PNG", ".txt", ".csv", ""))).write_bytes(b"x")
+
+
+def check_trees(tmp_path, count, seed):
+    outcomes = Counter()
+    for number in range(count):
+        root = tmp_path / f"trees-{seed}" / str(number) / "root"
+        root.mkdir(parents=True)
+        grow(root, random.Random(f"{seed}-{number}"))
+        said = ""
+        try:
+            listing = open_listing(root)
+        except DataError as error:
+            said = str(error)
+        outcomes["told" if said else "read"] += 1
+        assert "\n" not in said
+        if not said:
+            assert len(set(listing.classes)) == len(listing.classes) >= 2
+            for part in listing.parts.values():
+                assert len(part.paths) == len(part.labels) > 0
+                for path, label in zip(part.paths, part.labels):
+                    assert path.is_file()
+                    inside = path.relative_to(root).parts
+                    assert listing.classes[label] in inside[:2]
+    return outcomes
+
+
+def test_folders_of_any_shape_are_read_or_told(tmp_path):
+    outcomes = check_trees(tmp_path, 300, seed=0)
+    assert outcomes["read"] > 10
+    assert outcomes["told"] > 100
+
+
+@pytest.mark.slow
+def test_thousands_of_folders_are_read_or_told(tmp_path, capsys):
+    outcomes = check_trees(tmp_path, 5000, seed=1)
+    with capsys.disabled():
+        print(f"\nfolders: 5,000 trees, {outcomes['told']:,} told, {outcomes['read']:,} read")
