@@ -35,6 +35,7 @@ setup(
         "paddle_resnet.configs": ["*.yaml"],
         "paddle_resnet.data": ["sample/*"],
         "paddle_resnet.analysis": ["templates/*"],
+        "paddle_resnet.kernels": ["*.cc", "*.h"],
     },
     install_requires=REQUIRES,
     extras_require={

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+import sys
+from typing import Any, Callable
 
 from .. import runtime
 from ..errors import UserError
 from . import _parser
 
 EXAMPLES = """\
+  paddle-resnet benchmark train            training steps: ours, Paddle as installed, PyTorch
+  paddle-resnet benchmark train --model resnet20 --batch-size 128 --torch-python ~/torch/bin/python
+  paddle-resnet benchmark infer --model resnet18 --stem imagenet --image-size 224
+  paddle-resnet benchmark step             the CPU operator against plain Paddle, in one process
+  paddle-resnet benchmark step --profile   where the time of a step goes, layer by layer
   paddle-resnet benchmark loader           our batches against paddle.io.DataLoader's, one core
   paddle-resnet benchmark runtime          a training step with and without this package imported
-  paddle-resnet benchmark runtime --stem imagenet --batch-size 64 --rounds 9 --json
 """
 
 
@@ -22,41 +27,95 @@ def add_parser(subparsers: Any) -> None:
     parser = _parser.make(
         subparsers, "benchmark", "measure speed against Paddle as installed", EXAMPLES, run
     )
-    parser.add_argument("what", choices=("loader", "runtime"))
+    parser.add_argument("what", choices=("train", "infer", "step", "loader", "runtime"))
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns (default: 5)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="default: 128, runtime: 32")
-    parser.add_argument("--stem", choices=("cifar", "imagenet"), default="cifar", help="of runtime")
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="default: train, infer 64; loader 128; else 32"
+    )
+    parser.add_argument(
+        "--stem", choices=("cifar", "imagenet"), default="cifar", help="not of loader"
+    )
+    parser.add_argument("--model", default="resnet50", help="of train, infer, step")
+    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="default: 32")
+    parser.add_argument("--profile", action="store_true", help="of step: time per layer")
+    parser.add_argument("--compile", action="store_true", help="also PyTorch under torch.compile")
+    parser.add_argument("--torch-python", metavar="FILE", help="a Python that has PyTorch")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
-    if arguments.rounds < 1:
-        raise UserError(f"--rounds is {arguments.rounds}, expected 1 or more.")
-    options = {"rounds": arguments.rounds}
-    if arguments.batch_size is not None:
-        if arguments.batch_size < 1:
-            raise UserError(f"--batch-size is {arguments.batch_size}, expected 1 or more.")
-        options["batch_size"] = arguments.batch_size
+    for name in ("rounds", "batch_size", "image_size"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {value}, expected 1 or more.")
+    if arguments.profile and arguments.what != "step":
+        raise UserError(f"--profile belongs to `benchmark step`, not to {arguments.what}.")
     runtime.import_paddle()
-    if arguments.what == "loader":
-        from ..analysis.loader_speed import measure
-
-        sides = {"ours": "BatchLoader", "paddle": "paddle.io.DataLoader"}
-        figures = measure(**options)
-    else:
-        from ..analysis.runtime_speed import measure
-
-        sides = {"ours": "package imported first", "stock": "Paddle as installed"}
-        figures = measure(stem=arguments.stem, **options)
+    figures, text = _MEASURES[arguments.what](arguments)
     figures["cpu"] = runtime.cpu_model()
-    if arguments.json:
-        print(json.dumps(figures, indent=2))
-        return 0
-    for key, name in sides.items():
-        print(f"{name:<24} {figures[key]:>12,.1f} images/s")
-    print(
-        f"ratio {figures['ratio']:.2f} (median of {figures['rounds']}; "
-        f"{figures['ratio_min']:.2f} to {figures['ratio_max']:.2f}), {figures['cpu']}"
-    )
+    print(json.dumps(figures, indent=2) if arguments.json else text(figures))
     return 0
+
+
+def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in ("rounds", "batch_size", *names)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
+    from ..analysis import framework_speed
+
+    figures = framework_speed.measure(
+        arguments.what,
+        compiled=arguments.compile,
+        torch_python=arguments.torch_python,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+        **_options(arguments, "model", "stem", "image_size"),
+    )
+    return figures, framework_speed.text
+
+
+def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
+    from ..analysis import step_profile, step_speed
+
+    options = _options(arguments, "model", "stem", "image_size")
+    if arguments.profile:
+        return step_profile.measure(**options), step_profile.text
+    return step_speed.measure(**options), _two_sides(
+        ours="with the CPU operator", paddle="plain Paddle, all cores"
+    )
+
+
+def _loader(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
+    from ..analysis.loader_speed import measure
+
+    sides = _two_sides(ours="BatchLoader", paddle="paddle.io.DataLoader")
+    return measure(**_options(arguments)), sides
+
+
+def _runtime(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
+    from ..analysis.runtime_speed import measure
+
+    sides = _two_sides(ours="package imported first", stock="Paddle as installed")
+    return measure(**_options(arguments, "stem")), sides
+
+
+_MEASURES = {
+    "train": _frameworks,
+    "infer": _frameworks,
+    "step": _step,
+    "loader": _loader,
+    "runtime": _runtime,
+}
+
+
+def _two_sides(**sides: str) -> Callable[[dict[str, Any]], str]:
+    def text(figures: dict[str, Any]) -> str:
+        lines = [f"{name:<24} {figures[key]:>12,.1f} images/s" for key, name in sides.items()]
+        return "\n".join(lines) + (
+            f"\nratio {figures['ratio']:.2f} (median of {figures['rounds']}; "
+            f"{figures['ratio_min']:.2f} to {figures['ratio_max']:.2f}), {figures['cpu']}"
+        )
+
+    return text

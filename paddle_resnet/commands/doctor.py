@@ -80,12 +80,20 @@ def examine() -> tuple[dict[str, str], list[str]]:
 
         facts["Paddle"] = paddle.__version__
         facts["device"] = paddle.device.get_device()
+        facts["CPU operator"] = _operator()
         if facts["device"] == "cpu" and _version("paddlepaddle-gpu"):
             advice.append("A GPU build of Paddle is installed, but it finds no GPU.")
     except ImportError as error:
         advice.append(str(error))
     facts["CIFAR-10"] = _cifar10(advice)
     return facts, advice
+
+
+def _operator() -> str:
+    from .. import kernels
+    from ..kernels import build
+
+    return f"{build.state()}; PADDLE_RESNET_KERNELS={kernels.mode()}"
 
 
 def _cifar10(advice: list[str]) -> str:

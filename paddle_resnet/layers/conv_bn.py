@@ -10,6 +10,7 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
+from ..kernels.unit import conv_bn
 from .activation import Activation, add_act, make_activation
 
 NormLayer = Callable[..., nn.Layer]
@@ -103,6 +104,9 @@ class ConvBNLayer(nn.Layer):
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
         """Return ``act(bn(conv(x)) + residual)``."""
+        fused = conv_bn(self.conv, self.bn, self.act, x, residual)
+        if fused is not None:
+            return fused
         y = self.conv(x)
         return add_act(y if self.bn is None else self.bn(y), residual, self.act)
 

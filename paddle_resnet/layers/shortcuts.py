@@ -35,9 +35,9 @@ class ZeroPad(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[N, C + extra_channels, ceil(H / stride), ceil(W / stride)]``."""
-        s = self.stride
-        if s > 1:
-            x = x[:, :, ::s, ::s] if self.data_format == "NCHW" else x[:, ::s, ::s]
+        if self.stride > 1:
+            # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
+            x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)
         return F.pad(x, self.pad)
 
 

@@ -11,6 +11,7 @@ from paddle import nn
 
 from ..config import Config
 from ..errors import TrainingError, UserError
+from ..kernels.usage import describe as describe_kernels
 from ..weights.trained import describe
 from .building import build_network, trainable_parameters
 from .callbacks.console import Console
@@ -199,6 +200,7 @@ class _Job:
             f"{config.data.name} from {parts.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
+        self.log(describe_kernels(self.network, parts.input_shape))
         self.log(f"run folder: {self.folder.path}")
         if resuming:
             self.log(f"going on after step {self.pace.steps}")

@@ -1,0 +1,49 @@
+"""An optional operator that computes conv + BN (+ residual) (+ ReLU) faster on x86 CPUs.
+
+It is never needed: where it is off, cannot be built or does not know a layer, plain Paddle computes
+the same. ``PADDLE_RESNET_KERNELS`` says when to use it:
+
+- ``auto`` (the default): where it can be built and knows the layer; one line says so if it cannot;
+- ``off``: never;
+- ``require``: as ``auto``, but an error where it cannot be built.
+
+It is built on first use, in about 20 seconds, and kept in the package's cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from ..errors import UserError, nearest
+
+MODES = ("auto", "off", "require")
+_chosen: str | None = None
+
+
+def mode() -> str:
+    """Return ``auto``, ``off`` or ``require``.
+
+    Raises:
+        UserError: ``PADDLE_RESNET_KERNELS`` is none of them.
+    """
+    wanted = _chosen or os.environ.get("PADDLE_RESNET_KERNELS", "").strip().lower() or "auto"
+    if wanted not in MODES:
+        raise UserError(
+            f"PADDLE_RESNET_KERNELS is '{wanted}', expected one of {', '.join(MODES)}."
+            + nearest(wanted, MODES)
+        )
+    return wanted
+
+
+@contextlib.contextmanager
+def use(wanted: str) -> Iterator[None]:
+    """Choose a mode for the block, whatever the environment says."""
+    global _chosen
+    before, _chosen = _chosen, wanted
+    try:
+        mode()
+        yield
+    finally:
+        _chosen = before

@@ -1,0 +1,56 @@
+#include "profile.h"
+
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+bool profiling = false;
+
+namespace {
+
+struct Row {
+  ConvShape shape;
+  int64_t calls = 0;
+  double seconds = 0;
+};
+using Key = std::pair<Part, decltype(ConvShape().key())>;
+
+auto& rows = *new std::map<Key, Row>;
+auto& mutex = *new std::mutex;
+
+}  // namespace
+
+void AddToProfile(Part part, const ConvShape& shape, double seconds) {
+  std::lock_guard<std::mutex> lock(mutex);
+  Row& row = rows.try_emplace({part, shape.key()}, Row{shape}).first->second;
+  row.calls += 1;
+  row.seconds += seconds;
+}
+
+// Switches profiling on, with no rows, or off.
+extern "C" void paddle_resnet_profile(int on) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (on) rows.clear();
+  profiling = on;
+}
+
+// Returns a line per part and shape: "part calls seconds n c h w o kh kw oh ow stride pad dilation
+// groups". The text stays until the next call.
+extern "C" const char* paddle_resnet_profile_rows() {
+  static auto& text = *new std::string;
+  std::lock_guard<std::mutex> lock(mutex);
+  text.clear();
+  for (const auto& [key, row] : rows) {
+    const ConvShape& s = row.shape;
+    char line[256];
+    std::snprintf(line, sizeof(line),
+                  "%d %ld %.9f %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld\n",
+                  static_cast<int>(key.first), long(row.calls), row.seconds, long(s.n), long(s.c),
+                  long(s.h), long(s.w), long(s.o), long(s.kh), long(s.kw), long(s.oh), long(s.ow),
+                  long(s.stride), long(s.pad), long(s.dilation), long(s.groups));
+    text += line;
+  }
+  return text.c_str();
+}

@@ -1,0 +1,65 @@
+"""What the operator's parts took: rows of calls and seconds by part and shape."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import build
+
+#: forward: the convolution; data, weights: its gradients; norm: BN, sum and ReLU, both ways.
+PARTS = ("forward", "data", "weights", "norm")
+_PARTS = (*PARTS, "norm")  # as the operator numbers them: the norm's two ways apart
+
+#: Passes over a map of the output's size: statistics, normalisation / sums, gradient of the input.
+_PASSES = {3: 1 + 2, 4: 2 + 3}
+
+
+@dataclass
+class Row:
+    """One part of all units of one shape."""
+
+    part: str
+    calls: int
+    seconds: float
+    #: Operations (of a convolution: two per multiply-add) or bytes (of the norm) of one call.
+    work: float
+    #: ``64->64 3x3 /1 at 32x32``: channels, kernel, stride, size of the input.
+    text: str
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Row]]:
+    """Record what the operator does in the block; the list is filled when it ends.
+
+    Raises:
+        Unavailable: the operator cannot be built, and ``PADDLE_RESNET_KERNELS`` is ``require``.
+    """
+    library = build.library()
+    rows: list[Row] = []
+    if library is None:
+        yield rows
+        return
+    library.paddle_resnet_profile(1)
+    try:
+        yield rows
+    finally:
+        library.paddle_resnet_profile(0)
+        lines = library.paddle_resnet_profile_rows().decode().splitlines()
+        rows.extend(_row(line) for line in lines)
+
+
+def _row(line: str) -> Row:
+    part, calls, seconds, *shape = line.split()
+    n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups = map(int, shape)
+    outputs = n * oh * ow * o
+    flop = 2.0 * outputs * kh * kw * c // groups
+    details = f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1)
+    return Row(
+        part=_PARTS[int(part)],
+        calls=int(calls),
+        seconds=float(seconds),
+        work=4.0 * outputs * _PASSES[int(part)] if int(part) in _PASSES else flop,
+        text=f"{c}->{o} {kh}x{kw} /{stride}{details} at {h}x{w}",
+    )

@@ -1,0 +1,155 @@
+"""One unit, conv + BN (+ residual) (+ ReLU), by the operator where it can."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from typing import Any, Optional
+
+import paddle
+from paddle import Tensor, nn
+from paddle.base import core
+from paddle.base.framework import _dygraph_tracer
+
+from . import build, mode
+
+#: Why units fell back to plain Paddle, and how often each reason was met.
+fallbacks: Counter[str] = Counter()
+#: How often the operator computed a unit.
+computed = 0
+
+_TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+@paddle.jit.not_to_static  # an exported graph holds plain operators
+def conv_bn(
+    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
+) -> Optional[Tensor]:
+    """Return ``act(bn(conv(x)) + residual)``, or None where plain Paddle has to compute it.
+
+    The operator works in [N, H, W, C]. Between units an NCHW tensor is a mere view of such memory,
+    as in other frameworks' "channels last": going from one to the other moves no data, and
+    whatever else looks at the tensor sees ordinary NCHW.
+
+    Raises:
+        Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
+    """
+    if mode() == "off" or not paddle.in_dynamic_mode():
+        return None
+    reason = _why_not(conv, bn, act, x, residual)
+    if reason:
+        fallbacks[reason] += 1
+        return None
+    if build.library() is None:
+        return None
+    global computed
+    computed += 1
+    nchw = conv._data_format == "NCHW"
+    maps = [x] if residual is None else [x, residual]
+    if nchw:
+        maps = [_channels_last(tensor) for tensor in maps]
+    inputs = [maps[0], conv.weight, bn.weight, bn.bias, bn._mean, bn._variance, *maps[1:]]
+    # The very test of paddle.nn.functional.batch_norm.
+    given = bn._use_global_stats
+    y = core.eager._run_custom_op(
+        "paddle_resnet_conv_bn" if residual is None else "paddle_resnet_conv_bn_add",
+        *inputs,
+        conv._stride[0],
+        _padding(conv),
+        conv._dilation[0],
+        conv._groups,
+        float(bn._epsilon),
+        float(bn._momentum),
+        bn.training if given is None else not given,  # statistics of the batch?
+        act is not None,
+        # Whether a backward pass can follow, and what it will be asked for.
+        paddle.is_grad_enabled() and not all(tensor.stop_gradient for tensor in inputs),
+        not x.stop_gradient,
+        not conv.weight.stop_gradient,
+    )[0]
+    return y.transpose(_TO_NCHW) if nchw else y
+
+
+def _why_not(
+    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
+) -> str:
+    """Return why the operator does not know this layer, or an empty string."""
+    if type(conv) is not nn.Conv2D or type(bn) is not nn.BatchNorm2D:
+        return "not a Conv2D followed by a BatchNorm2D"
+    if conv.bias is not None or bn.weight is None or bn.bias is None:
+        return "a convolution with bias, or a norm without weights"
+    if act not in (None, "relu"):
+        return "an activation other than ReLU"
+    if any(_watched(layer) for layer in (conv, bn)):
+        return "hooks on the convolution or the norm"
+    square = len(set(conv._stride)) == len(set(conv._dilation)) == 1
+    if not square or conv._padding_mode != "zeros" or _padding(conv) is None:
+        return "an unusual padding or stride"
+    if _dygraph_tracer()._amp_level != core.AmpLevel.O0:
+        return "automatic mixed precision"
+    axis = conv._data_format.index("C")
+    tensors = [x, conv.weight, bn.weight, bn.bias, bn._mean, bn._variance]
+    for tensor in tensors if residual is None else [*tensors, residual]:
+        if tensor.dtype != paddle.float32 or not tensor.place.is_cpu_place():
+            return "not float32 on a CPU"
+    shape = x.shape
+    if len(shape) != 4 or shape[axis] != conv._in_channels or 0 in shape:
+        return "an unusual shape"  # plain Paddle's message is about the layer, not about us
+    sides = [n for i, n in enumerate(shape) if i not in (0, axis)]
+    out = [_output_size(conv, n, i) for i, n in enumerate(sides)]
+    # One value per channel has no variance: Paddle's BN then gives back what it was given.
+    if min(out) < 1 or shape[0] * out[0] * out[1] < 2:
+        return "an unusual shape"
+    out.insert(axis - 1, conv._out_channels)
+    if residual is not None and residual.shape != [shape[0], *out]:
+        return "an unusual shape"
+    return ""
+
+
+def _watched(layer: nn.Layer) -> bool:
+    """Return whether someone looks into the layer, who would see nothing if it were skipped."""
+    hooks = layer._forward_pre_hooks or layer._forward_post_hooks
+    return bool(hooks) or "forward" in vars(layer)
+
+
+def _padding(conv: nn.Layer) -> Optional[int]:
+    """Return the zeros on each side, or None where the sides differ."""
+    padding = conv._updated_padding
+    sides = set(padding) if isinstance(padding, (list, tuple)) else {padding}
+    (first, *others) = sides
+    return None if others or not isinstance(first, int) else first
+
+
+def _output_size(conv: nn.Layer, size: int, axis: int) -> int:
+    window = conv._dilation[axis] * (conv._kernel_size[axis] - 1) + 1
+    return (size + 2 * _padding(conv) - window) // conv._stride[axis] + 1
+
+
+#: Views of tensors that are alive, by id: ``(weak reference, view, backward passes so far)``.
+_views: dict[int, tuple[Any, Tensor, int]] = {}
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """Return an NHWC view of an NCHW tensor, the same one to each unit that reads the tensor.
+
+    A block's input goes into its first convolution and past it. If both read one view, their
+    gradients meet at the view and are added up there, in one piece of memory; with a view each they
+    would meet at ``x``, and Paddle would first copy both into NCHW.
+
+    Once a gradient was computed the old view may have lost its place in the graph: it is used no
+    more.
+    """
+    passes = build.library().paddle_resnet_backward_passes()
+    wants_gradient = paddle.is_grad_enabled() and not x.stop_gradient
+    reference, view, when = _views.get(id(x), (None, None, 0))
+    if (
+        reference is None
+        or reference() is not x
+        or when != (passes, x.inplace_version)
+        or view.stop_gradient == wants_gradient
+    ):
+        view = x.transpose(_TO_NHWC)
+        key = id(x)
+        reference = weakref.ref(x, lambda _: _views.pop(key, None))
+        _views[key] = reference, view, (passes, x.inplace_version)
+    return view

@@ -1,0 +1,326 @@
+"""The operator computes what plain Paddle computes: outputs, statistics and every gradient."""
+
+import copy
+import os
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from paddle_resnet import ConvBNLayer, create_model, kernels
+from paddle_resnet.kernels import unit as fused
+
+#: (kernel, stride, groups, dilation, padding): what the networks of the registry use, and more.
+CONVOLUTIONS = [
+    (1, 1, 1, 1, None),
+    (1, 2, 1, 1, None),
+    (3, 1, 1, 1, None),
+    (3, 2, 1, 1, None),
+    (3, 1, 8, 1, None),
+    (3, 2, 8, 1, None),
+    (3, 1, 1, 2, None),
+    (3, 2, 1, 2, None),
+    (3, 1, 1, 1, 0),
+    (5, 1, 1, 1, None),
+    (7, 2, 1, 1, None),
+]
+#: (batch, channels in, out, height, width)
+SHAPES = [(2, 16, 32, 8, 8), (3, 24, 40, 9, 7), (1, 8, 16, 5, 5)]
+
+
+def make(convolution, shape, act=None):
+    size, stride, groups, dilation, padding = convolution
+    paddle.seed(1)
+    unit = ConvBNLayer(
+        shape[1], shape[2], size, stride, groups, act, dilation=dilation, padding=padding
+    )
+    unit.bn.weight.set_value(paddle.rand([shape[2]]) + 0.5)
+    unit.bn.bias.set_value(paddle.randn([shape[2]]))
+    unit.bn._mean.set_value(paddle.randn([shape[2]]))
+    unit.bn._variance.set_value(paddle.rand([shape[2]]) + 0.5)
+    return unit
+
+
+def run(mode, unit, x, residual=None):
+    """Return outputs, statistics and gradients by name, in ``mode``."""
+    unit = copy.deepcopy(unit)
+    x, residual = (
+        None if t is None else paddle.to_tensor(t, stop_gradient=False) for t in (x, residual)
+    )
+    before = sum(fused.fallbacks.values())
+    with kernels.use(mode):
+        y = unit(x, residual)
+        paddle.seed(3)
+        (y * paddle.randn(y.shape)).sum().backward()
+    assert sum(fused.fallbacks.values()) == before, fused.fallbacks
+    found = {
+        "y": y,
+        "mean": unit.bn._mean,
+        "variance": unit.bn._variance,
+        "x": x.grad,
+        "weight": unit.conv.weight.grad,
+        "gamma": unit.bn.weight.grad,
+        "beta": unit.bn.bias.grad,
+    }
+    if residual is not None:
+        found["residual"] = residual.grad
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+def assert_close(ours, plain, tolerance=1e-4):
+    for name, expected in plain.items():
+        error = np.abs(ours[name] - expected).max() / (np.abs(expected).max() + 1e-6)
+        assert error < tolerance, f"{name}: {error:.1e}"
+
+
+def inputs(unit, shape, residual):
+    batch, channels, _, height, width = shape
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([batch, channels, height, width], dtype="float32")
+    out = unit.conv(paddle.to_tensor(x)).shape
+    return x, rng.standard_normal(out, dtype="float32") if residual else None
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("act", "residual"), [("relu", False), ("relu", True), (None, False)])
+@pytest.mark.parametrize("training", [True, False])
+def test_agrees_with_paddle(convolution, shape, act, residual, training):
+    unit = make(convolution, shape, act)
+    unit.train() if training else unit.eval()
+    x, shortcut = inputs(unit, shape, residual)
+    assert_close(run("require", unit, x, shortcut), run("off", unit, x, shortcut))
+
+
+def test_repeats_are_bit_identical():
+    unit = make(CONVOLUTIONS[2], (4, 32, 64, 16, 16), "relu")
+    x, shortcut = inputs(unit, (4, 32, 64, 16, 16), True)
+    first, second = (run("require", unit, x, shortcut) for _ in range(2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("training", [True, False])
+def test_nan_and_infinity_pass_through(value, training):
+    unit = make(CONVOLUTIONS[0], SHAPES[0], "relu")
+    unit.train() if training else unit.eval()
+    x, _ = inputs(unit, SHAPES[0], False)
+    x[0, 3, 2, 2] = value
+    with paddle.no_grad(), kernels.use("off"):
+        plain = copy.deepcopy(unit)(paddle.to_tensor(x)).numpy()
+    with paddle.no_grad(), kernels.use("require"):
+        ours = copy.deepcopy(unit)(paddle.to_tensor(x)).numpy()
+    np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(plain))
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
+
+
+def test_a_large_mean_costs_no_more_precision_than_in_plain_paddle():
+    unit = make(CONVOLUTIONS[0], SHAPES[0])
+    x, _ = inputs(unit, SHAPES[0], False)
+    x += 1000
+    truth = run("off", copy.deepcopy(unit).to(dtype="float64"), x.astype("float64"))
+    ours, plain = run("require", unit, x), run("off", unit, x)
+    for name, exact in truth.items():
+        error, usual = (np.abs(found[name] - exact).max() for found in (ours, plain))
+        assert error <= 1.5 * usual + 1e-6 * np.abs(exact).max(), name
+
+
+def test_inference_without_gradients_agrees():
+    unit = make(CONVOLUTIONS[2], SHAPES[1], "relu")
+    x, shortcut = inputs(unit, SHAPES[1], True)
+    ys = []
+    for mode in ("off", "require"):
+        with kernels.use(mode), paddle.no_grad():
+            ys.append(copy.deepcopy(unit)(paddle.to_tensor(x), paddle.to_tensor(shortcut)).numpy())
+    np.testing.assert_allclose(*ys, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [["conv.weight"], ["bn.weight"], ["bn.bias"], ["x"], ["residual"], ["bn.weight", "bn.bias"]],
+    ids="+".join,
+)
+def test_frozen_parts_get_no_gradient_and_the_others_the_same(frozen):
+    # Against plain Paddle with nothing frozen: its own BN with one of weight and bias frozen gives
+    # the other one no gradient either.
+    plain = make(CONVOLUTIONS[2], SHAPES[0], "relu")
+    x, shortcut = inputs(plain, SHAPES[0], True)
+    results = []
+    for mode, still in (("off", ()), ("require", frozen)):
+        ours = copy.deepcopy(plain)
+        tensors = {"x": paddle.to_tensor(x), "residual": paddle.to_tensor(shortcut)}
+        tensors.update({"conv.weight": ours.conv.weight})
+        tensors.update({"bn.weight": ours.bn.weight, "bn.bias": ours.bn.bias})
+        for name, tensor in tensors.items():
+            tensor.stop_gradient = name in still
+        with kernels.use(mode):
+            (ours(tensors["x"], tensors["residual"]) ** 2).sum().backward()
+        results.append({n: t.grad.numpy() for n, t in tensors.items() if t.grad is not None})
+    assert not results[1].keys() & set(frozen)
+    assert_close(results[1], {n: g for n, g in results[0].items() if n not in frozen})
+
+
+def test_frozen_statistics_stay():
+    unit = make(CONVOLUTIONS[2], SHAPES[0], "relu")
+    unit.bn._use_global_stats = True
+    x, _ = inputs(unit, SHAPES[0], False)
+    assert_close(run("require", unit, x), run("off", unit, x))
+    np.testing.assert_array_equal(run("require", unit, x)["mean"], unit.bn._mean.numpy())
+
+
+def network():
+    paddle.seed(5)
+    return create_model("resnet20", widths=(8, 16, 24), layers=(2, 1, 1))
+
+
+def gradients(mode, passes=1, **options):
+    net = network()
+    net.recompute = options.get("recompute", False)
+    paddle.seed(6)
+    x = paddle.randn([4, 3, 12, 12])
+    with kernels.use(mode):
+        for _ in range(passes):
+            net(x).square().sum().backward()
+    return {n: p.grad.numpy() for n, p in net.named_parameters() if p.grad is not None}, net
+
+
+def test_a_network_has_the_same_gradients_once_and_accumulated():
+    for passes in (1, 2):
+        ours, net = gradients("require", passes)
+        plain, reference = gradients("off", passes)
+        assert_close(ours, plain, 1e-3)
+        for (name, a), b in zip(net.state_dict().items(), reference.state_dict().values()):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_recompute_gives_the_same_gradients():
+    assert_close(gradients("require", recompute=True)[0], gradients("require")[0], 1e-5)
+
+
+def test_gradients_of_maps_inside_a_network():
+    found = []
+    for mode in ("off", "require"):
+        net = network()
+        maps = []
+        hook = net.layer2.register_forward_post_hook(lambda layer, i, o, maps=maps: maps.append(o))
+        paddle.seed(6)
+        with kernels.use(mode):
+            score = net(paddle.randn([2, 3, 12, 12]))[:, 1].sum()
+            (gradient,) = paddle.grad(score, maps[0])
+        hook.remove()
+        found.append({"gradient": gradient.numpy(), "map": maps[0].numpy()})
+    assert_close(found[1], found[0], 1e-3)
+
+
+def test_one_tensor_into_two_heads_one_after_the_other():
+    unit = make(CONVOLUTIONS[0], SHAPES[0], "relu")
+    head = make(CONVOLUTIONS[0], (2, 32, 8, 8, 8), "relu")
+    x, _ = inputs(unit, SHAPES[0], False)
+    with kernels.use("require"):
+        middle = unit(paddle.to_tensor(x))
+        first = [paddle.grad(head(middle).sum(), middle)[0].numpy() for _ in range(2)]
+    np.testing.assert_array_equal(*first)
+
+
+def test_writing_into_a_tensor_is_seen():
+    unit = make(CONVOLUTIONS[0], SHAPES[0])
+    x, _ = inputs(unit, SHAPES[0], False)
+    x = paddle.to_tensor(x)
+    unit.eval()
+    with kernels.use("require"):
+        unit(x)
+        x[:] = 1.0
+        ours = unit(x)
+    with kernels.use("off"):
+        np.testing.assert_allclose(ours.numpy(), unit(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_channels_last_networks_agree():
+    paddle.seed(7)
+    x = np.random.default_rng(0).standard_normal([2, 3, 16, 16], dtype="float32")
+    found = []
+    for mode, layout in (("off", "NCHW"), ("require", "NHWC")):
+        paddle.seed(5)
+        net = create_model("resnet18", widths=(8, 8, 16, 16), stem="cifar", data_format=layout)
+        images = paddle.to_tensor(x if layout == "NCHW" else x.transpose(0, 2, 3, 1).copy())
+        with kernels.use(mode):
+            found.append(net(images).numpy())
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_many_shapes_do_not_pile_up():
+    unit = make(CONVOLUTIONS[0], (1, 8, 8, 4, 4))
+    unit.eval()
+    with kernels.use("require"), paddle.no_grad():
+        for height in range(2, 40):
+            for width in range(2, 32):
+                unit(paddle.ones([1, 8, height, width]))
+        x = paddle.ones([1, 8, 2, 2])
+        ours = unit(x)
+    np.testing.assert_allclose(ours.numpy(), unit(x).numpy(), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_nothing_leaks_over_ten_thousand_steps():
+    unit = make(CONVOLUTIONS[2], (2, 16, 16, 8, 8), "relu")
+    x = paddle.randn([2, 16, 8, 8])
+    x.stop_gradient = False
+
+    def steps(count):
+        for _ in range(count):
+            unit(unit(x), x).sum().backward()
+            unit.clear_gradients()
+            x.clear_gradient()
+
+    with kernels.use("require"):
+        steps(500)  # caches and pools reach their sizes
+        before = resident()
+        steps(10_000)
+    assert resident() - before < 2**20
+
+
+def resident():
+    """Return the process's resident memory in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"act": "gelu"}, {"bias": True}, {"norm_layer": None}, {"norm_layer": nn.InstanceNorm2D}],
+    ids=str,
+)
+def test_what_it_does_not_know_falls_back_and_is_counted(options):
+    paddle.seed(0)
+    unit = ConvBNLayer(4, 8, 3, **options)
+    x = paddle.randn([2, 4, 6, 6])
+    fused.fallbacks.clear()
+    with kernels.use("require"):
+        ours = unit(x)
+    assert sum(fused.fallbacks.values()) == 1
+    np.testing.assert_array_equal(ours.numpy(), unit(x).numpy())
+
+
+def test_hooks_on_the_inner_layers_are_called():
+    unit, seen = make(CONVOLUTIONS[0], SHAPES[0]), []
+    unit.conv.register_forward_post_hook(lambda layer, i, o: seen.append(o.shape))
+    with kernels.use("require"):
+        unit(paddle.randn([2, 16, 8, 8]))
+    assert seen == [[2, 32, 8, 8]]
+
+
+def test_exported_networks_hold_plain_operators(tmp_path):
+    net = network()
+    net.eval()
+    spec = [paddle.static.InputSpec([None, 3, 12, 12], "float32")]
+    with kernels.use("require"):
+        paddle.jit.save(net, str(tmp_path / "net"), spec)
+        x = paddle.randn([2, 3, 12, 12])
+        ours = net(x)
+    for file in tmp_path.iterdir():
+        assert b"paddle_resnet_conv_bn" not in file.read_bytes()
+    loaded = paddle.jit.load(str(tmp_path / "net"))
+    np.testing.assert_allclose(loaded(x).numpy(), ours.numpy(), rtol=1e-3, atol=1e-4)
