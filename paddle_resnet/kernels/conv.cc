@@ -9,6 +9,8 @@
 //   where keeping them would need to know when an optimizer, an EMA or a user has changed them.
 #include "conv.h"
 
+#include <omp.h>
+
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -251,7 +253,8 @@ class Conv {
 
 void Run(Kind kind, const ConvShape& s, const float* x, const float* weight, const float* y,
          const Epilogue& after = {}) {
-  using Key = std::pair<decltype(s.key()), Kind>;
+  // A primitive is made for a number of threads.
+  using Key = std::tuple<decltype(s.key()), Kind, int>;
   struct Entry {
     std::unique_ptr<Conv> conv;
     uint64_t last_used;
@@ -261,7 +264,7 @@ void Run(Kind kind, const ConvShape& s, const float* x, const float* weight, con
   static uint64_t clock = 0;
 
   std::lock_guard<std::mutex> lock(mutex);  // buffers and handles are shared
-  const Key key{s.key(), kind};
+  const Key key{s.key(), kind, omp_get_max_threads()};
   auto found = cache.find(key);
   if (found == cache.end()) {
     if (cache.size() >= kMaxPrimitives) {

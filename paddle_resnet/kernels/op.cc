@@ -123,8 +123,8 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
   Tensor dx = Empty(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(need_weight ? weight.shape() : std::vector<int64_t>{1});
   if (need_x || need_weight) {
-    static Scratch* scratch = new Scratch;
-    float* dconv = scratch->Get(map.rows * channels * sizeof(float));
+    static thread_local Scratch scratch;
+    float* dconv = scratch.Get(map.rows * channels * sizeof(float));
     BackwardInput(map, dy_of, mask, conv_of, norm, a.data(), b.data(), c.data(), dconv);
     timer.reset();
     if (need_weight) {
