@@ -14,6 +14,7 @@ FLOORS = {
     "files": 0,
     "hooks": 0,
     "downloads": 0,
+    "kernels": 0,
     "safe_pickle": 0,
     "pickled_arrays": 0,
     "layers": 1,
