@@ -43,6 +43,30 @@ def parse_duration(value: Any) -> Any:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
+def parse_interval(value: Any) -> Any:
+    """Turn ``"100 steps"`` into itself, and everything else as :func:`parse_duration` does.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    text = str(value).strip().lower()
+    match = re.fullmatch(r"(\d+)\s*steps?", text)
+    if match and int(match[1]) > 0:
+        return f"{int(match[1])} steps"
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        seconds = None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError("expected a duration such as 10m, or a number of steps such as 100 steps")
+    return float(seconds)
+
+
+def steps_of(interval: Union[float, str]) -> Optional[int]:
+    """Return the steps of an interval that is one of steps, None of one of seconds."""
+    return int(interval.split()[0]) if isinstance(interval, str) else None
+
+
 def _no_bool(value: Any) -> Any:
     # In Python a bool is a number: `lr: yes` would silently become 1.
     if isinstance(value, bool):
@@ -66,6 +90,7 @@ _Number = Annotated[float, BeforeValidator(_no_bool)]
 _Whole = Annotated[int, BeforeValidator(_no_bool)]
 _Amount = Union[_Whole, _Number]
 _Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+_Interval = Annotated[Union[float, str], BeforeValidator(parse_interval)]
 
 
 @dataclass(config=_STRICT)
@@ -250,8 +275,12 @@ class TrainConfig:
     seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0
     #: Weights that the test set sees: best on the validation images, or last.
     select: Literal["best", "last"] = "best"
-    #: Time between checkpoints within an epoch.
-    save_every: _Seconds = 300.0
+    #: Time between checkpoints within an epoch, or steps, such as `100 steps`.
+    save_every: _Interval = 300.0
+    #: Checkpoints that are kept; with two or more, a damaged one does no harm.
+    keep_checkpoints: Annotated[_Whole, Field(ge=1)] = 2
+    #: auto: go on with the run in the folder run.name, where there is one. never: refuse to.
+    resume: Literal["never", "auto"] = "never"
 
 
 @dataclass(config=_STRICT)
@@ -266,6 +295,8 @@ class RunConfig:
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
     log_every: _Seconds = 10.0
+    #: Whether training goes on when a file cannot be written, with a warning, or stops.
+    write_errors: Literal["warn", "stop"] = "warn"
 
 
 @dataclass(config=_STRICT)

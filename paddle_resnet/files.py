@@ -39,10 +39,75 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _sync_folder(target.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk; some systems and file systems cannot."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def with_home(path: PathLike) -> Path:
+    """Return a path with a leading ``~`` replaced, where the system knows a home folder."""
+    # Not `Path.expanduser`, which raises RuntimeError for a user whom the system does not know.
+    return Path(os.path.expanduser(path))
+
+
+def append_text(path: PathLike, text: str) -> None:
+    """Append ``text`` as UTF-8: all of it, or nothing where there is no room.
+
+    Raises:
+        OSError: No permission, no such folder, or no space left.
+    """
+    with open(path, "ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        content = text.encode("utf-8")
+        try:
+            while content:
+                content = content[file.write(content) :]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise
+
+
+def cut(path: PathLike, size: int) -> int:
+    """Shorten a file to ``size`` bytes, where it is longer; make an empty one where there is none.
+
+    Returns:
+        int: its size now, which is less than ``size`` where it was shorter.
+
+    Raises:
+        OSError: No permission, or no such folder.
+    """
+    with open(path, "ab") as file:
+        if file.tell() > size:
+            file.truncate(size)
+            os.fsync(file.fileno())
+        return min(file.tell(), size)
+
+
+def sync(path: PathLike) -> int:
+    """Bring what was appended to a file to the disk and return its size; 0 where there is none.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        with open(path, "ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
+    except FileNotFoundError:
+        return 0
 
 
 def atomic_write_bytes(path: PathLike, content: bytes) -> None:

@@ -20,6 +20,7 @@ EXAMPLES = """\
   paddle-resnet train -c my_recipe.yaml -o optimizer.lr=0.05 -o train.epochs=30
   paddle-resnet train -o model.options.stem=cifar -o train.batch_size=128
   paddle-resnet train --resume runs/quickstart-20250101-120000
+  paddle-resnet train -o run.name=mine -o train.resume=auto   begin, or go on where it stopped
 """
 
 
@@ -61,12 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.import_paddle()
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
+    from ..training.job import is_finished
     from ..training.job import run as run_job
     from ..training.run_folder import RunFolder
 
-    resume = RunFolder.open(arguments.resume) if arguments.resume else None
-    if resume is not None:
+    if arguments.resume:
+        resume = RunFolder.open(arguments.resume)
         config = resume.read_config()
+    else:
+        resume = RunFolder.find(config) if config.train.resume == "auto" else None
+        if resume is not None and is_finished(resume):
+            print(f"the run '{resume.path}' is finished: there is nothing to go on with.")
+            return 0
 
     def report(folder: RunFolder) -> None:
         if config.run.report:

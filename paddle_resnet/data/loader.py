@@ -6,6 +6,7 @@ small images that costs far more than a small network's own computation.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional, Union
 
@@ -26,6 +27,13 @@ CIFAR10_MEAN = (0.49140, 0.48216, 0.44653)
 CIFAR10_STD = (0.24703, 0.24349, 0.26159)
 
 Batch = Union[tuple[np.ndarray, np.ndarray], Mixed]
+
+_FACTS = {
+    "images": "a number of training images of",
+    "batch_size": "a batch size of",
+    "seed": "the seed",
+    "labels": "labels with the checksum",
+}
 
 
 class BatchLoader:
@@ -136,6 +144,29 @@ class BatchLoader:
         )
         part._scale, part._shift = self._scale, self._shift
         return part
+
+    def state(self) -> dict[str, int]:
+        """Return what decides which batches there are: with the epoch, it is all they depend on."""
+        return {
+            "images": len(self.images),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "labels": zlib.crc32(self.labels.tobytes()),
+        }
+
+    def load_state(self, state: dict[str, int]) -> None:
+        """See to it that the batches are those of :meth:`state`, in whatever process that was.
+
+        Raises:
+            DataError: they are not.
+        """
+        now = self.state()
+        for key, value in now.items():
+            if state[key] != value:
+                raise DataError(
+                    f"this run had {_FACTS[key]} {state[key]!r} so far, and now {value!r}: it can "
+                    "only go on with what it began with."
+                )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Iterate over one epoch, from its batch ``start`` on.

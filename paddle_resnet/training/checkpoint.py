@@ -1,107 +1,135 @@
-"""A training's whole state in one file, written in one piece.
+"""A training's whole state in one file: nested values, whose arrays are stored as safetensors.
 
-One safetensors file holds the network's and the optimizer's tensors and, as JSON in its metadata,
-the rest. One file can be replaced atomically; two could disagree after a power cut.
+One file can be replaced atomically; two could disagree after a power cut.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
-from paddle import nn
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as safetensors_bytes
 
 from ..errors import WeightsError
 from ..files import atomic_write_bytes
-from ..weights.files import assign_weights
 
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_FORMAT = "paddle_resnet checkpoint 1"
+#: What stands in the JSON where an array was.
+_REFERENCE = "$array"
+_DTYPES = {
+    **{"F64": "f8", "F32": "f4", "F16": "f2", "BOOL": "?"},
+    **{f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+}
 
 
-def save_checkpoint(
-    path: Path, network: nn.Layer, optimizer: paddle.optimizer.Optimizer, state: dict[str, Any]
-) -> None:
-    """Write everything that a later process needs to go on.
+class DamagedCheckpoint(WeightsError):
+    """A checkpoint that is not what was once written."""
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state, with a checksum over all of it.
 
     Args:
         path: the file; an older one stays until the new one is whole and on the disk.
-        network: its state dict is saved under its own names.
-        optimizer: its moments are saved under the structured names of their parameters. Paddle
-            names them by a counter of all layers ever made in the process, so that a process that
-            built another network before could not load them.
-        state: everything else (JSON types).
+        state: dicts with text keys, lists, texts, numbers, None, and NumPy arrays of numbers.
 
     Raises:
         OSError: the file cannot be written.
+        TypeError: the state holds something else.
     """
-    arrays = {_MODEL + name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    for name, tensor in _optimizer_tensors(network, optimizer).items():
-        arrays[_OPTIMIZER + name] = tensor.numpy()
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    metadata = {"state": json.dumps(state), "optimizer": type(optimizer).__name__}
-    atomic_write_bytes(path, safetensors_bytes(arrays, metadata))
+    atomic_write_bytes(path, checkpoint_bytes(state))
 
 
-def load_checkpoint(
-    path: Path, network: nn.Layer, optimizer: paddle.optimizer.Optimizer
-) -> dict[str, Any]:
-    """Put a saved state back into a network and an optimizer of the same shape.
+def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
+    """Return the content of a checkpoint file; see :func:`write_checkpoint`."""
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(_without_arrays(state, "", arrays))
+    metadata = {"format": _FORMAT, "state": text, "sha256": _checksum(arrays, text)}
+    return safetensors_bytes(arrays, metadata)
 
-    Returns:
-        dict: the ``state`` that was saved.
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the state that was written.
 
     Raises:
-        WeightsError: no such file, a damaged one, or one of another network.
+        DamagedCheckpoint: the file is no checkpoint, or not as it was written.
+        WeightsError: there is no such file, or it cannot be read.
     """
-    if not path.is_file():
-        raise WeightsError(f"there is no checkpoint '{path}' to go on from.")
     try:
-        with safe_open(str(path), framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-            state, kind = json.loads(metadata["state"]), metadata["optimizer"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        raise WeightsError(f"the checkpoint '{path}' is damaged or is no checkpoint.") from None
-    if kind != type(optimizer).__name__:
-        raise WeightsError(
-            f"the checkpoint '{path}' was made with the optimizer {kind}, and the recipe now has "
-            f"{type(optimizer).__name__}."
-        )
-    model = _section(arrays, _MODEL)
-    assign_weights(network, model, str(path))
-    names = {structured: p.name for structured, p in network.state_dict().items()}
-    moments = {}
-    for key, array in _section(arrays, _OPTIMIZER).items():
-        structured, _, suffix = key.partition("|")
-        if structured not in names:
-            raise WeightsError(f"the checkpoint '{path}' was made with another optimizer.")
-        moments[f"{names[structured]}_{suffix}"] = paddle.to_tensor(array)
-    optimizer.set_state_dict(moments)
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"there is no checkpoint '{path}' to go on from.") from None
+    except (OSError, MemoryError) as error:
+        raise WeightsError(f"the checkpoint '{path}' cannot be read: {error}.") from None
+    try:
+        return _state_of(data)
+    # What a parser of damaged text may raise. RecursionError: lists within lists within lists.
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+        reason = str(error)[:100].split("\n")[0]
+        raise DamagedCheckpoint(
+            f"the checkpoint '{path}' is damaged or is no checkpoint ({reason})."
+        ) from None
+
+
+def _state_of(data: bytes) -> dict[str, Any]:
+    tensors = deserialize(data)
+    (length,) = struct.unpack_from("<Q", data)
+    metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
+    if metadata.get("format") != _FORMAT:
+        raise ValueError(f"it does not say that it is a {_FORMAT}")
+    arrays = {
+        name: np.frombuffer(view["data"], f"<{_DTYPES[view['dtype']]}").reshape(view["shape"])
+        for name, view in tensors
+    }
+    if _checksum(arrays, metadata["state"]) != metadata["sha256"]:
+        raise ValueError("its checksum is wrong")
+    state = _with_arrays(json.loads(metadata["state"]), arrays)
+    if not isinstance(state, dict):
+        raise ValueError("it holds no state")
     return state
 
 
-def _section(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)}
+def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode("utf-8", "surrogatepass"))
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
-def _optimizer_tensors(
-    network: nn.Layer, optimizer: paddle.optimizer.Optimizer
-) -> dict[str, paddle.Tensor]:
-    """Return the optimizer's tensors under ``structured.name|moment``."""
-    state = {
-        key: value
-        for key, value in optimizer.state_dict().items()
-        if isinstance(value, paddle.Tensor)
-    }
-    named = {}
-    # Longest names first: `conv2d_1` is the beginning of `conv2d_11` too.
-    by_name = sorted(network.state_dict().items(), key=lambda item: -len(item[1].name))
-    for structured, parameter in by_name:
-        for key in [key for key in state if key.startswith(parameter.name + "_")]:
-            named[f"{structured}|{key[len(parameter.name) + 1 :]}"] = state.pop(key)
-    return named
+def _without_arrays(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Return JSON in which arrays are references, and collect the arrays by their places."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"{place} is an array of {value.dtype}, which no checkpoint can hold")
+        name = place.lstrip("/") or "array"
+        while name in arrays:
+            name += "'"
+        arrays[name] = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
+        return {_REFERENCE: name}
+    if isinstance(value, Mapping):
+        if _REFERENCE in value or not all(isinstance(key, str) for key in value):
+            raise TypeError(f"{place or 'the state'} has keys that are no texts, or {_REFERENCE}")
+        return {key: _without_arrays(v, f"{place}/{key}", arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(v, f"{place}/{i}", arrays) for i, v in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _with_arrays(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_REFERENCE}:
+            return arrays[value[_REFERENCE]]
+        return {key: _with_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(v, arrays) for v in value]
+    return value

@@ -25,15 +25,19 @@ from paddle.optimizer.lr import LRScheduler as Schedule
 from ..errors import DataError, TrainingError
 from ..models import create_model
 from ..weights import load_weights, read_state, save_weights
+from ..weights.contents import PADDLE_TABLE
 from .accumulation import Accumulation
 from .batches import length, make_loader
 from .callbacks.console import Console
 from .callbacks.plateau import repaired
 from .callbacks.schedule import StepScheduler
 from .ema import WeightAverage
+from .epoch_progress import EpochProgress, Mean
 from .history import History
+from .optimizer_state import OptimizerState
 from .pace import EpochPace, Pace
 from .precision import Precision
+from .state import restore
 from .statistics import RunningStatistics
 
 
@@ -91,6 +95,7 @@ class ImageClassifier(paddle.Model):
         self._scaler = None
         self._group = Accumulation()
         self._average: Optional[WeightAverage] = None
+        self._progress = EpochProgress()
 
     def prepare(
         self,
@@ -193,7 +198,9 @@ class ImageClassifier(paddle.Model):
             callbacks, pace, verbose, log_freq, save_dir, save_freq, epochs=epochs, steps=steps
         )
         history = History()
-        self.stop_training = False
+        if not self._progress.resumed:
+            self._progress, self.stop_training = EpochProgress(), False
+        self._progress.resumed = False
         self._iterations_left = math.inf if num_iters is None else num_iters
         self._group = Accumulation(accumulate_grad_batches)
         self._statistics = RunningStatistics(self.network)
@@ -201,6 +208,8 @@ class ImageClassifier(paddle.Model):
         cbks.on_begin("train")
         logs: dict[str, Any] = {}
         for epoch in range(first_epoch, epochs):
+            if self.stop_training:  # decided before the interruption
+                break
             cbks.on_epoch_begin(epoch)
             logs = self._train_epoch(loader, cbks, epoch, steps)
             last = epoch + 1 == epochs or self.stop_training or self._iterations_left <= 0
@@ -228,11 +237,13 @@ class ImageClassifier(paddle.Model):
     def _train_epoch(
         self, loader: Iterable, cbks: CallbackList, epoch: int, steps: Optional[int]
     ) -> dict[str, Any]:
-        self._reset_metrics()
-        mean = _Mean()
+        progress = self._progress
+        if not progress.steps:  # else the rest of an epoch that was interrupted
+            self._reset_metrics()
+        mean = progress.loss
         logs: dict[str, Any] = {}
         step = -1
-        for step, data in enumerate(loader):
+        for step, data in enumerate(loader, start=progress.steps):
             inputs, labels = self._split(data)
             size = int(inputs[0].shape[0])
             cbks.on_batch_begin("train", step, dict(logs))
@@ -247,10 +258,12 @@ class ImageClassifier(paddle.Model):
             if self._group.is_full or step + 1 == steps or self._iterations_left <= 0:
                 self._update()
             mean.add(loss, size)
+            progress.steps = step + 1
             logs = self._logs(mean, step, size)
             cbks.on_batch_end("train", step, dict(logs))
             if self._iterations_left <= 0:
                 break
+        self._progress = EpochProgress()
         if step < 0:
             raise DataError("the training data yielded no batch: is it larger than one batch?")
         if not self.is_between_updates:  # a loader of unknown length ended within a group
@@ -330,7 +343,7 @@ class ImageClassifier(paddle.Model):
         self._reset_metrics()
         self.network.eval()
         self.mode = "eval"
-        mean = _Mean()
+        mean = Mean()
         logs: dict[str, Any] = {}
         for step, data in enumerate(loader):
             inputs, labels = self._split(data)
@@ -395,13 +408,42 @@ class ImageClassifier(paddle.Model):
             return
         base = Path(path).with_suffix("") if Path(path).suffix in _SUFFIXES else Path(path)
         load_weights(self.network, f"{base}.pdparams", strict=not skip_mismatch)
-        for suffix, target in ((".pdopt", self._optimizer), (".pdscaler", self._scaler)):
-            file = Path(f"{base}{suffix}")
-            if target is not None and file.is_file() and not reset_optimizer:
-                state = read_state(file)
-                state.pop("StructuredToParameterName@@", None)
-                load = getattr(target, "set_state_dict", None) or target.load_state_dict
-                load(state)
+        if reset_optimizer:
+            return
+        file = Path(f"{base}.pdopt")
+        if self._optimizer is not None and file.is_file():
+            names = read_state(f"{base}.pdparams").get(PADDLE_TABLE)
+            names = names if isinstance(names, dict) else None
+            restore(
+                {"optimizer": _PaddleState(self.network, self._optimizer, names)},
+                {"optimizer": read_state(file)},
+                str(file),
+            )
+        file = Path(f"{base}.pdscaler")
+        if self._scaler is not None and file.is_file():
+            restore({"scaler": _Scaler(self._scaler)}, {"scaler": read_state(file)}, str(file))
+
+    # -- going on --------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return what a later process needs beside network and optimizer to go on with ``fit``.
+
+        Within an epoch that is what its means are made of, so that the epoch's row is about all
+        of it. Arrays are NumPy's, all else JSON types.
+        """
+        return {
+            **self._progress.state(self._metrics),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
+            "stop_training": bool(getattr(self, "stop_training", False)),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Let the next ``fit`` go on from :meth:`state`; ``prepare`` must have been called."""
+        self._progress = EpochProgress()
+        self._progress.load_state(state, self._metrics)
+        self.stop_training = bool(state["stop_training"])
+        if self._scaler is not None and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
 
     # -- helpers ---------------------------------------------------------------------------
 
@@ -457,7 +499,7 @@ class ImageClassifier(paddle.Model):
             computed = _as_list(metric.compute(outputs[0], *labels))
             metric.update(*[each.numpy() for each in computed])
 
-    def _logs(self, mean: _Mean, step: int, size: int) -> dict[str, Any]:
+    def _logs(self, mean: Mean, step: int, size: int) -> dict[str, Any]:
         logs: dict[str, Any] = {"loss": [mean.value]} if mean.count else {}
         for metric in self._metrics:
             logs.update(zip(_as_list(metric.name()), _as_list(metric.accumulate())))
@@ -467,20 +509,26 @@ class ImageClassifier(paddle.Model):
 _SUFFIXES = (".pdparams", ".pdopt", ".pdscaler")
 
 
-class _Mean:
-    """A mean over samples of figures that are means over batches."""
+class _PaddleState:
+    """An optimizer, set from the content of a ``.pdopt`` file."""
 
-    def __init__(self) -> None:
-        self.total = 0.0
-        self.count = 0
+    def __init__(self, network: nn.Layer, optimizer: Any, names: Optional[dict]) -> None:
+        self.optimizer_state = OptimizerState(network, optimizer)
+        self.names = names
 
-    def add(self, value: float, count: int) -> None:
-        self.total += value * count
-        self.count += count
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.optimizer_state.load_paddle(state, self.names)
 
-    @property
-    def value(self) -> float:
-        return self.total / self.count
+
+class _Scaler:
+    """A gradient scaler, set from the content of a ``.pdscaler`` file."""
+
+    def __init__(self, scaler: Any) -> None:
+        self.scaler = scaler
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        state.pop(PADDLE_TABLE, None)
+        self.scaler.load_state_dict(state)
 
 
 def _as_list(value: Any) -> list:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import paddle
@@ -11,26 +13,31 @@ from paddle import nn
 
 from ..config import Config
 from ..errors import TrainingError, UserError
+from ..files import atomic_write_json
 from ..kernels.usage import describe as describe_kernels
 from ..weights.trained import describe
 from .building import build_network, trainable_parameters
 from .callbacks.console import Console
 from .callbacks.record import Record
-from .callbacks.saver import Interrupted, Saver
+from .callbacks.saver import Saver
 from .callbacks.schedule import ScheduleLearningRate
-from .checkpoint import load_checkpoint
+from .callbacks.seeding import SeedSteps
 from .classifier import ImageClassifier
 from .conclusion import keep_predictions, model_facts, test, training_facts
 from .datasets import Parts, load_parts
 from .evaluation import Evaluation
 from .growing import growth
 from .mixing import MixedAccuracy, MixedCrossEntropy
+from .optimizer_state import OptimizerState
 from .optimizers import make_optimizer
 from .pace import BudgetPace
 from .planning import fit_into_budget, make_pace, measure_evaluation
 from .run_folder import Log, RunFolder
-from .schedules import make_schedule
+from .schedules import constant, make_schedule
+from .session import Session
 from .start import load_start, resolve
+from .state import NetworkState, Together, named
+from .stopping import Interrupted
 from .stream import TrainingStream
 
 
@@ -64,35 +71,43 @@ def run(
         UserError: a recipe, data or file that cannot be used, or a loss that is no number.
         Interrupted: Ctrl-C; a checkpoint is saved.
     """
-    if resume is not None and _finished(resume):
-        raise TrainingError(f"the run '{resume.path}' is finished: there is nothing to go on with.")
-    paddle.seed(config.train.seed)
-    # Everything that can be wrong is tried before the folder is made.
-    lines: list[str] = []
+    with contextlib.ExitStack() as stack:
+        if resume is not None:
+            resume.acquire()
+            stack.callback(resume.release)
+            if is_finished(resume):
+                raise TrainingError(
+                    f"the run '{resume.path}' is finished: there is nothing to go on with."
+                )
+        paddle.seed(config.train.seed)
+        # Everything that can be wrong is tried before the folder is made.
+        lines: list[str] = []
 
-    def notify(line: str) -> None:
-        print(line, flush=True)
-        lines.append(line)
+        def notify(line: str) -> None:
+            print(line, flush=True)
+            lines.append(line)
 
-    if resume is None:
-        config = resolve(config, notify)
-    parts = load_parts(config, notify)
-    network, options = build_network(config, parts)
-    if resume is None:
-        load_start(network, config, parts, notify)
-    folder = resume or RunFolder.create(config, recipe)
-    log = Log(folder.log)
-    for line in lines:
-        log.keep(line)
-    job = _Job(config, options, network, parts, folder, log)
-    try:
-        return job.run(resuming=resume is not None)
-    finally:
-        if folder.result.is_file():
-            afterwards(folder)
+        if resume is None:
+            config = resolve(config, notify)
+        parts = load_parts(config, notify)
+        network, options = build_network(config, parts)
+        if resume is None or not resume.has_checkpoints():
+            load_start(network, config, parts, notify)
+        folder = resume or RunFolder.create(config, recipe)
+        stack.callback(folder.release)
+        log = Log(folder.log)
+        for line in lines:
+            log.keep(line)
+        job = _Job(config, options, network, parts, folder, log)
+        try:
+            return job.run(resuming=resume is not None)
+        finally:
+            if folder.result.is_file():
+                afterwards(folder)
 
 
-def _finished(folder: RunFolder) -> bool:
+def is_finished(folder: RunFolder) -> bool:
+    """Return whether a run has come to its end."""
     try:
         return json.loads(folder.result.read_text(encoding="utf-8"))["status"] == "finished"
     except (OSError, ValueError, KeyError, TypeError):
@@ -117,34 +132,70 @@ class _Job:
         self.folder = folder
         self.log = log
         self.options = options
-        self.metadata = describe(
-            config.model.name,
-            options,
-            parts.classes,
-            parts.mean,
-            parts.std,
-            parts.input_shape,
-            parts.centre,
-        )
         self.validation = parts.validation
-        #: Why a file that ends the run could not be written; empty where all could.
-        self.unwritten = ""
-        self.optimizer = make_optimizer(config.optimizer, network)
         self.pace = make_pace(config, parts)
-        self.stream = TrainingStream(parts.train, self.pace, growth(config, self.pace))
-        self.saver = Saver(
-            folder, self.pace, self.stream, self.metadata, every=config.train.save_every, warn=log
+        self.session = Session(
+            folder,
+            self.pace,
+            TrainingStream(parts.train, self.pace, growth(config, self.pace)),
+            say=log,
+            stop_on_write_error=config.run.write_errors == "stop",
         )
+        optimizer = make_optimizer(config.optimizer, network)
+        self.model = ImageClassifier(network)
+        self.model.prepare(
+            optimizer,
+            MixedCrossEntropy(config.train.label_smoothing),
+            MixedAccuracy(topk=(1, min(5, len(parts.classes)))),
+        )
+        # Its schedule follows when it is known how many rounds a budget has.
+        self.rate = ScheduleLearningRate(config.optimizer.lr, constant, self.pace)
+        self.console = Console(self.pace, log_seconds=config.run.log_every)
+        self.console.write = self._writer(self.console)
+        self.record = Record(self.session, every=config.run.log_every, visualdl=config.run.visualdl)
+        self.saver = Saver(
+            self.session,
+            describe(
+                config.model.name,
+                options,
+                parts.classes,
+                parts.mean,
+                parts.std,
+                parts.input_shape,
+                parts.centre,
+            ),
+            every=config.train.save_every,
+            keep=config.train.keep_checkpoints,
+        )
+        self.callbacks = [
+            self.pace,
+            SeedSteps(config.train.seed, self.pace),
+            self.rate,
+            self.console,
+            self.record,
+            self.saver,  # last: what it saves includes what the others did
+        ]
+        others = [callback for callback in self.callbacks if callback is not self.pace]
+        self.saver.parts = {
+            "network": NetworkState(network),
+            "optimizer": OptimizerState(network, optimizer),
+            "model": self.model,
+            "stream": self.session.stream,
+            "pace": self.pace,
+            "callbacks": Together(named(others)),
+        }
 
     def run(self, resuming: bool) -> Outcome:
         if resuming:
-            self.saver.load_state(
-                load_checkpoint(self.folder.checkpoint, self.network, self.optimizer)
-            )
+            resuming = self.saver.load_checkpoint()
+            self.folder.sweep()
+            if not resuming:
+                self.log("no checkpoint had been written yet: beginning anew")
+                self.folder.begin_anew()
         self._introduce(resuming)
         failure: Optional[UserError] = None
         try:
-            with self.saver.listening():
+            with self.saver.stop.listening():
                 self.pace.begin()
                 measure_evaluation(self.config, self.network, self.parts, self.pace)
                 if isinstance(self.pace, BudgetPace):
@@ -153,9 +204,9 @@ class _Job:
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
             predictions, images = self.folder.predictions, self.parts.test.images
-            self._write(lambda: keep_predictions(predictions, evaluation, images))
+            self._write(predictions, lambda path: keep_predictions(path, evaluation, images))
         except Interrupted:
-            self._write(lambda: self.folder.write_result(self._result("interrupted")))
+            self._write_result(self._result("interrupted"))
             self.log(
                 f"stopped after step {self.pace.steps}. To go on: "
                 f"paddle-resnet train --resume {self.folder.path}"
@@ -168,26 +219,33 @@ class _Job:
             # A fault of ours or a second Ctrl-C: the folder says what happened all the same.
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             reason = f"{type(error).__name__}: {error}"
-            self._write(lambda: self.folder.write_result(self._result(status, reason=reason)))
+            self._write_result(self._result(status, reason=reason))
             raise
-        self._write(lambda: self.folder.write_result(result))
+        self._write_result(result)
         if failure is not None:
             raise failure
-        unwritten = self.unwritten or next(iter(self.saver.failed.values()), "")
-        if unwritten:
+        if self.folder.is_gone():
+            raise TrainingError(
+                f"the training is over, but its run folder '{self.folder.path}' was removed: "
+                "nothing of it is left."
+            )
+        if self.session.failed:
             raise TrainingError(
                 f"the training is over, but not all of it could be written into "
-                f"'{self.folder.path}' ({unwritten}): weights that stand there are sound, but may "
-                "be older than its end."
+                f"'{self.folder.path}' ({next(iter(self.session.failed.values()))}): weights that "
+                "stand there are sound, but may be older than its end."
             )
         return Outcome(self.folder, result)
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write_result(self, result: dict[str, Any]) -> None:
+        self._write(self.folder.result, lambda path: atomic_write_json(path, result))
+
+    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one of the files that end a run; a full disk must not hide the run's outcome."""
         try:
-            write()
+            write(path)
         except OSError as error:
-            self.unwritten = error.strerror or str(error)
+            self.session.failed[path] = error.strerror or str(error)
 
     # -- before ----------------------------------------------------------------------------
 
@@ -208,44 +266,23 @@ class _Job:
     # -- training --------------------------------------------------------------------------
 
     def _train(self) -> None:
-        config = self.config
-        model = ImageClassifier(self.network)
-        model.prepare(
-            self.optimizer,
-            MixedCrossEntropy(config.train.label_smoothing),
-            MixedAccuracy(topk=(1, min(5, len(self.parts.classes)))),
-        )
+        if self.pace.time_is_up:  # a budgeted run that was interrupted at its end
+            return
         rounds = self.pace.rounds if isinstance(self.pace, BudgetPace) else self.config.train.epochs
-        schedule = make_schedule(config.schedule, rounds)
-        console = Console(self.pace, log_seconds=config.run.log_every)
-        console.write = self._writer(console)
-        record = Record(
-            self.folder,
-            self.pace,
-            self.stream,
-            every=config.run.log_every,
-            visualdl=config.run.visualdl,
-            warn=self.log,
-        )
+        self.rate.schedule = make_schedule(self.config.schedule, rounds)
         try:
-            model.fit(
-                self.stream,
+            self.model.fit(
+                self.session.stream,
                 self.validation,
                 epochs=rounds,
                 first_epoch=self.saver.epoch,
                 pace=self.pace,
-                accumulate_grad_batches=config.train.accumulate,
-                callbacks=[
-                    self.pace,
-                    ScheduleLearningRate(config.optimizer.lr, schedule, self.pace),
-                    console,
-                    record,
-                    self.saver,
-                ],
+                accumulate_grad_batches=self.config.train.accumulate,
+                callbacks=self.callbacks,
             )
         finally:
-            console.close()
-            record.close()
+            self.console.close()
+            self.record.close()
 
     def _writer(self, console: Console) -> Callable[[str], None]:
         def write(line: str) -> None:
@@ -270,7 +307,7 @@ class _Job:
             **({"reason": reason} if reason is not None else {}),
             "model": model_facts(self.config, self.network, self.options),
             "data": self.parts.describe(self.config.data.name),
-            "training": training_facts(self.config, self.pace, self.stream),
+            "training": training_facts(self.config, self.pace, self.session.stream),
             "best": self.saver.best,
             "test": test,
         }

@@ -5,6 +5,7 @@ A pace is a callback that measures; schedules, progress lines and budgets read i
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Callable, Optional
 
@@ -173,13 +174,24 @@ class Pace(Callback):
 
     def state(self) -> dict:
         """Return what a later process needs to go on counting (JSON types)."""
-        return {"elapsed": self.elapsed, **{name: getattr(self, name) for name in self._KEPT}}
+        return {
+            "unit": self.unit,
+            "elapsed": self.elapsed,
+            **{name: getattr(self, name) for name in self._KEPT},
+        }
 
     def load_state(self, state: dict) -> None:
         """Go on from :meth:`state`."""
-        self._elapsed_before = state["elapsed"]
-        for name in self._KEPT:
-            setattr(self, name, state[name])
+        if state["unit"] != self.unit:
+            raise ValueError(f"the run so far went by {state['unit']}s, and now by {self.unit}s")
+        values = {name: state[name] for name in ("elapsed", *self._KEPT)}
+        for name, value in values.items():
+            unknown_yet = value is None and name == "_seconds_per_eval_image"
+            if not unknown_yet and not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value!r}")
+        self._elapsed_before = values.pop("elapsed")
+        for name, value in values.items():
+            setattr(self, name, value)
 
 
 class EpochPace(Pace):

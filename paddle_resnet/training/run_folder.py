@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -11,15 +12,16 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 import paddle
 
 from .. import RUNTIME, __version__, runtime
-from ..config import Config, config_to_yaml, load_config
-from ..errors import TrainingError
-from ..files import atomic_write_json, atomic_write_text
+from ..config import Config, config_to_dict, config_to_yaml, load_config
+from ..errors import ConfigError, TrainingError
+from ..files import atomic_write_json, atomic_write_text, with_home
+from .folder_lock import FolderLock
 
 
 class RunFolder:
@@ -37,22 +39,26 @@ class RunFolder:
         self.history = self.path / "history.jsonl"
         self.steps = self.path / "steps.jsonl"
         self.visualdl = self.path / "visualdl"
-        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.checkpoints = self.path / "checkpoints"
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
         self.result = self.path / "result.json"
         self.predictions = self.path / "predictions.npz"
+        self._lock = FolderLock(self.path / ".lock")
 
     @classmethod
     def create(cls, config: Config, recipe: str) -> RunFolder:
         """Make a new folder, ``{run.dir}/{run.name}`` or ``{run.dir}/{recipe}-{date}-{time}``.
 
+        It is this process's alone until :meth:`release`.
+
         Raises:
             TrainingError: a folder of that name holds a run already, or none can be made there.
         """
-        parent = Path(config.run.dir).expanduser()
+        parent = with_home(config.run.dir)
         name = config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
         path = parent / name
+        folder = cls(path)
         try:
             parent.mkdir(parents=True, exist_ok=True)
             for number in range(2, 1000):
@@ -60,7 +66,7 @@ class RunFolder:
                     path.mkdir()
                     break
                 except FileExistsError:
-                    if config.run.name and path.is_dir() and not any(path.iterdir()):
+                    if config.run.name and _is_unused(path):
                         break
                     if config.run.name:
                         raise TrainingError(
@@ -68,17 +74,20 @@ class RunFolder:
                             f"paddle-resnet train --resume {path}"
                         ) from None
                     path = parent / f"{name}-{number}"
+            folder = cls(path)
+            folder.acquire()
+            atomic_write_json(folder.environment, environment())
+            # Last: with its recipe, a folder is a run.
+            atomic_write_text(folder.config, config_to_yaml(_anywhere(config)))
         except OSError as error:
+            folder.release()
             raise TrainingError(
                 f"cannot make the run's folder '{path}': {error.strerror or error}."
             ) from None
-        folder = cls(path)
-        atomic_write_text(folder.config, config_to_yaml(config))
-        atomic_write_json(folder.environment, environment())
         return folder
 
     @classmethod
-    def open(cls, path: str) -> RunFolder:
+    def open(cls, path: Union[str, Path]) -> RunFolder:
         """Return the folder of a run that exists.
 
         Raises:
@@ -89,13 +98,79 @@ class RunFolder:
             raise TrainingError(f"'{path}' is no run folder: it holds no config.yaml.")
         return folder
 
+    @classmethod
+    def find(cls, config: Config) -> Optional[RunFolder]:
+        """Return the folder that ``run.dir`` and ``run.name`` name, where it holds a run.
+
+        Raises:
+            ConfigError: there is no name to find it by, or its run has another recipe.
+        """
+        if config.run.name is None:
+            raise ConfigError(
+                "train.resume is 'auto' and run.name is not given: without a name, there is no "
+                "folder to go on with."
+            )
+        folder = cls(with_home(config.run.dir) / config.run.name)
+        if not folder.config.is_file():
+            return None
+        different = _differences(folder.read_config(), _anywhere(config))
+        if different:
+            key, before, now = different[0]
+            raise ConfigError(
+                f"the run '{folder.path}' has {key} {before!r}, and now it is {now!r}: it can only "
+                "go on with the recipe it began with. For a new run, choose another run.name."
+            )
+        return folder
+
+    def acquire(self) -> None:
+        """Make sure that no other process works here, until :meth:`release` or this one's end.
+
+        Raises:
+            TrainingError: another one does, or the folder cannot be written.
+        """
+        try:
+            self._lock.acquire()
+        except BlockingIOError:
+            raise TrainingError(
+                f"another process is training in '{self.path}': two runs cannot share a folder."
+            ) from None
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write into the run folder '{self.path}': {error.strerror or error}."
+            ) from None
+
+    def release(self) -> None:
+        """Let others work here."""
+        self._lock.release()
+
+    def is_gone(self) -> bool:
+        """Return whether the folder was removed, or what makes it a run."""
+        return not self.config.exists()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left: halves of files, and a result that is none yet."""
+        for place in (self.path, self.checkpoints):
+            for path in place.glob(".*.tmp"):
+                _remove(path)
+        _remove(self.result)
+
+    def begin_anew(self) -> None:
+        """Remove what a run left that was killed before its first checkpoint.
+
+        Raises:
+            TrainingError: there is more than that: checkpoints are missing.
+        """
+        if len(self.rows(self.history)) > 1:
+            raise TrainingError(
+                f"'{self.path}' holds no checkpoint to go on from. Its weights can be used as they "
+                "are: paddle-resnet predict."
+            )
+        for path in (self.history, self.steps, self.last, self.best, *self.visualdl.glob("*")):
+            _remove(path)
+
     def read_config(self) -> Config:
         """Return the run's recipe."""
         return load_config(self.config)
-
-    def write_result(self, result: dict[str, Any]) -> None:
-        """Write result.json."""
-        atomic_write_json(self.result, result)
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         """Return the rows of one of the JSON-lines files; a torn last line is left out."""
@@ -105,6 +180,45 @@ class RunFolder:
                 with contextlib.suppress(ValueError):
                     rows.append(json.loads(line))
         return rows
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _is_unused(path: Path) -> bool:
+    # Of a process killed at its very beginning there may be files without a recipe.
+    leftovers = {"environment.json", ".lock"}
+    return path.is_dir() and all(
+        each.name in leftovers or each.name.endswith(".tmp") for each in path.iterdir()
+    )
+
+
+def _anywhere(config: Config) -> Config:
+    """Return a recipe that means the same in every working directory."""
+    root = config.data.root
+    if root is None or not os.path.exists(root):  # a word such as `sample`, or `~/data`
+        return config
+    data = dataclasses.replace(config.data, root=os.path.abspath(root))
+    return dataclasses.replace(config, data=data)
+
+
+#: What of a recipe may change while a run goes on: where and how often, but not what.
+_FREE = {
+    *("data.root", "data.download"),
+    *("train.resume", "train.save_every", "train.keep_checkpoints"),
+}
+
+
+def _differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
+    old, new = config_to_dict(before), config_to_dict(now)
+    return [
+        (f"{section}.{key}", value, new[section][key])
+        for section, values in old.items()
+        for key, value in values.items()
+        if section != "run" and f"{section}.{key}" not in _FREE and value != new[section][key]
+    ]
 
 
 def environment() -> dict[str, Any]:
@@ -178,6 +292,8 @@ class Log:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
         except OSError as error:
-            if not self.warned:  # a full disk must not end a training over its log
+            # A full disk must not end a training over its log; a folder that is gone is told by
+            # those who lose more than a line.
+            if not self.warned and self.path.parent.exists():
                 self.warned = True
                 print(f"warning: cannot write '{self.path}': {error.strerror or error}.")

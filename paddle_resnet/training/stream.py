@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Callable
+from typing import Any, Callable
 
 from ..data import BatchLoader
 from .pace import Pace
@@ -47,12 +47,22 @@ class TrainingStream:
             if not self.pace.needs_more:
                 return
 
-    def state(self) -> dict[str, int]:
-        """Return the position (JSON types): the next batch to train on."""
-        if self.batch == len(self.loader):
-            return {"epoch": self.epoch + 1, "batch": 0}
-        return {"epoch": self.epoch, "batch": self.batch}
+    def state(self) -> dict[str, Any]:
+        """Return the next batch to train on, and what makes the batches what they are."""
+        done = self.batch == len(self.loader)
+        return {
+            "epoch": self.epoch + done,
+            "batch": 0 if done else self.batch,
+            "loader": self.loader.state(),
+        }
 
-    def load_state(self, state: dict[str, int]) -> None:
-        """Go on from :meth:`state`."""
-        self.epoch, self.batch = state["epoch"], state["batch"]
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`.
+
+        Raises:
+            DataError: the data or the batches are not those of the run so far.
+        """
+        self.loader.load_state(state["loader"])
+        epoch, batch = state["epoch"], state["batch"]
+        self.loader.batches(epoch, batch)  # says what is wrong with them
+        self.epoch, self.batch = epoch, batch

@@ -51,7 +51,7 @@ def test_the_run_folder_is_complete(finished):
     names = {path.name for path in finished.path.iterdir()}
     assert names >= {
         "config.yaml", "environment.json", "log.txt", "history.jsonl", "steps.jsonl", "visualdl",
-        "checkpoint.safetensors", "last.safetensors", "best.safetensors", "result.json",
+        "checkpoints", "last.safetensors", "best.safetensors", "result.json",
         "predictions.npz", "report.html",
     }  # fmt: skip
     assert yaml.safe_load(finished.config.read_text())["model"]["name"] == "resnet18"
@@ -280,8 +280,9 @@ def test_resume_of_no_run(tmp_path, capsys):
 
 def test_a_damaged_checkpoint_is_named(finished, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(finished.config.read_text())
-    torn = finished.checkpoint.read_bytes()[:-1000]
-    (tmp_path / "checkpoint.safetensors").write_bytes(torn)
+    (tmp_path / "checkpoints").mkdir()
+    for path in finished.checkpoints.iterdir():
+        (tmp_path / "checkpoints" / path.name).write_bytes(path.read_bytes()[:-1000])
     assert "damaged" in refused(capsys, ["train", "--resume", str(tmp_path)])
 
 

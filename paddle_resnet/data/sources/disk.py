@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ...files import with_home
 from .. import formats
 from ..fingerprint import Arrays
 
@@ -24,7 +25,7 @@ def from_ai_studio(notify: Callable[[str], None]) -> Arrays:
 
 def paddle_cache() -> Path:
     """Return the folder in which Paddle keeps the archives of CIFAR."""
-    return Path("~/.cache/paddle/dataset/cifar").expanduser()
+    return with_home("~/.cache/paddle/dataset/cifar")
 
 
 def on_ai_studio(*names: str) -> Path:

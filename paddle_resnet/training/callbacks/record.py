@@ -5,113 +5,137 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from paddle.callbacks import Callback
 
-from ..pace import Pace
-from ..run_folder import RunFolder
-from ..stream import TrainingStream
+from ...errors import TrainingError
+from ...files import append_text, cut, sync
+from ..session import Session
+from .visualdl_log import VisualDLLog
+
+_POSITION = ("epochs", "step", "seconds", "images_per_second")
 
 
 class Record(Callback):
     """Keeps ``history.jsonl`` (a row per epoch), ``steps.jsonl`` and VisualDL's log.
 
     Args:
-        folder (RunFolder): where to write.
-        pace (Pace), stream (TrainingStream): where steps, time and epochs are read.
+        session (Session): where to write; where steps, time and epochs are read.
         every (float): seconds between two rows of ``steps.jsonl``.
         visualdl (bool): whether to write VisualDL's log.
-        warn (callable): takes a sentence about what could not be written; training goes on.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        pace: Pace,
-        stream: TrainingStream,
-        *,
-        every: float = 10.0,
-        visualdl: bool = True,
-        warn: Callable[[str], None] = print,
-    ) -> None:
+    def __init__(self, session: Session, *, every: float = 10.0, visualdl: bool = True) -> None:
         super().__init__()
-        self.folder = folder
-        self.pace = pace
-        self.stream = stream
+        self.session = session
         self.every = every
-        self.warn = warn
-        self.writer = _visualdl_writer(folder.visualdl, warn) if visualdl else None
+        folder = session.folder
+        self.log = VisualDLLog(folder.visualdl, session.say) if visualdl else None
+        #: Rows that could not be written yet, by file.
+        self._waiting: dict[Path, str] = {folder.history: "", folder.steps: ""}
         self._next = 0.0
-        self._warned = False
         self._window = _Window()
 
     def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
         """Write a row of the step curves when it is time for one."""
-        logs = logs or {}
-        self._window.add(logs)
-        if self.pace.elapsed < self._next and self.pace.steps > 1:
+        pace = self.session.pace
+        self._window.add(logs or {})
+        if pace.elapsed < self._next and pace.steps > 1:
             return
-        self._next = self.pace.elapsed + self.every
+        self._next = pace.elapsed + self.every
         row = {**self._position(), **self._window.take(), "lr": self.model._optimizer.get_lr()}
-        self._append(self.folder.steps, row)
-        self._scalars("step", {k: row[k] for k in row if k not in _POSITION}, self.pace.steps)
-
-    def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
-        """Running means begin anew with every epoch."""
-        self._window = _Window()
+        self._append(self.session.folder.steps, row)
+        self._scalars("step", {k: row[k] for k in row if k not in _POSITION}, pace.steps)
 
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Write the epoch's row."""
         row: dict[str, Any] = {"epoch": epoch + 1, **self._position()}
-        row["images"] = self.pace.images
+        row["images"] = self.session.pace.images
         row["lr"] = self.model._optimizer.get_lr()
         for name, value in (logs or {}).items():
             if name not in ("step", "batch_size"):
                 row[name] = float(value[0] if isinstance(value, list) else value)
-        self._append(self.folder.history, row)
+        self._append(self.session.folder.history, row)
         self._scalars(
             "epoch", {k: row[k] for k in row if k not in (*_POSITION, "epoch", "images")}, epoch + 1
         )
+        # Running means begin anew with every epoch. Not at its begin, which also comes when the
+        # rest of an interrupted epoch is gone on with.
+        self._window = _Window()
 
     def close(self) -> None:
-        """Flush VisualDL's log."""
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
+        """Write what still waits, and flush VisualDL's log."""
+        for path, rows in self._waiting.items():
+            if rows:
+                self._append(path)
+        if self.log is not None:
+            self.log.close()
 
-    def _position(self) -> dict[str, Any]:
+    # -- going on --------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return how long the files are, which are brought to the disk first.
+
+        Raises:
+            OSError: they cannot be.
+        """
         return {
-            "epochs": round(self.stream.epochs, 4),
-            "step": self.pace.steps,
-            "seconds": round(self.pace.elapsed, 2),
-            "images_per_second": round(self.pace.images_per_second, 2),
+            "sizes": {path.name: sync(path) for path in self._waiting},
+            "visualdl": self.log.state() if self.log is not None else None,
+            "next": self._next,
+            "window": self._window.state(),
         }
 
-    def _append(self, path: Path, row: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Cut the files to what they were: what came after will come again.
+
+        Raises:
+            TrainingError: they cannot be written.
+        """
+        self._window.load_state(state["window"])
+        self._next = float(state["next"])
         try:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({k: _json_number(v) for k, v in row.items()}) + "\n")
+            for path in self._waiting:
+                size = int(state["sizes"][path.name])
+                if cut(path, size) < size:
+                    self.session.say(
+                        f"warning: '{path}' is shorter than it was: rows of it are lost."
+                    )
+            if self.log is not None and state["visualdl"] is not None:
+                self.log.load_state(state["visualdl"])
         except OSError as error:
-            self._complain(f"cannot write '{path}': {error.strerror or error}")
+            raise TrainingError(
+                f"cannot write into '{self.session.folder.path}': {error.strerror or error}."
+            ) from None
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def _position(self) -> dict[str, Any]:
+        pace = self.session.pace
+        return {
+            "epochs": round(self.session.stream.epochs, 4),
+            "step": pace.steps,
+            "seconds": round(pace.elapsed, 2),
+            "images_per_second": round(pace.images_per_second, 2),
+        }
+
+    def _append(self, path: Path, row: Optional[dict[str, Any]] = None) -> None:
+        if row is not None:
+            self._waiting[path] += json.dumps({k: _json_number(v) for k, v in row.items()}) + "\n"
+        rows = self._waiting[path]
+        if self.session.write(
+            path, lambda p: append_text(p, rows), "Its rows are kept in memory until they can be."
+        ):
+            self._waiting[path] = ""
 
     def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
-        if self.writer is None:
+        if self.log is None or self.session.folder.is_gone():
             return
-        values["images_per_second"] = round(self.pace.images_per_second, 2)
-        try:
-            for name, value in values.items():
-                split = "validation" if name.startswith("val_") else "train"
-                tag = f"{group}/{name.removeprefix('val_')}/{split}"
-                self.writer.add_scalar(tag=tag, step=step, value=float(value))
-        except OSError as error:
-            self._complain(f"VisualDL's log cannot be written: {error.strerror or error}")
-            self.writer = None
-
-    def _complain(self, sentence: str) -> None:
-        if not self._warned:  # once is enough: a full disk would say it at every row
-            self._warned = True
-            self.warn(f"warning: {sentence}. Training goes on without.")
+        values["images_per_second"] = round(self.session.pace.images_per_second, 2)
+        for name, value in values.items():
+            split = "validation" if name.startswith("val_") else "train"
+            self.log.add_scalar(f"{group}/{name.removeprefix('val_')}/{split}", value, step)
 
 
 def _json_number(value: Any) -> Any:
@@ -119,15 +143,13 @@ def _json_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-_POSITION = ("epochs", "step", "seconds", "images_per_second")
-
-
 class _Window:
     """Means since the last row, out of the running means since the epoch began."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.begin: Optional[tuple[int, dict[str, float]]] = None
+        #: Count and means at the last row.
+        self.begin: tuple[int, dict[str, float]] = (0, {})
         self.now: dict[str, float] = {}
 
     def add(self, logs: dict) -> None:
@@ -140,7 +162,7 @@ class _Window:
 
     def take(self) -> dict[str, float]:
         """Return the means over the samples since the last call."""
-        count, before = self.begin or (0, {})
+        count, before = self.begin
         new = self.count - count
         means = {
             name: (value * self.count - before.get(name, 0.0) * count) / new
@@ -149,12 +171,11 @@ class _Window:
         self.begin = (self.count, self.now)
         return means
 
+    def state(self) -> dict[str, Any]:
+        return {"count": self.count, "begin": self.begin, "now": self.now}
 
-def _visualdl_writer(path: Path, warn: Callable[[str], None]) -> Any:
-    try:
-        from visualdl import LogWriter
-
-        return LogWriter(logdir=str(path))
-    except Exception as error:  # a viewer that fails to load must not stop a training
-        warn(f"warning: VisualDL cannot be used ({error}); the JSON lines hold the same figures.")
-        return None
+    def load_state(self, state: dict[str, Any]) -> None:
+        count, means = state["begin"]
+        self.begin = (int(count), {name: float(mean) for name, mean in means.items()})
+        self.count = int(state["count"])
+        self.now = {name: float(mean) for name, mean in state["now"].items()}
