@@ -71,9 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         config = resume.read_config()
     else:
         resume = RunFolder.find(config) if config.train.resume == "auto" else None
-        if resume is not None and is_finished(resume):
-            print(f"the run '{resume.path}' is finished: there is nothing to go on with.")
-            return 0
+        if resume is not None:
+            config = resume.config_with(config)
+            if is_finished(resume):
+                print(f"the run '{resume.path}' is finished: there is nothing to go on with.")
+                return 0
 
     def report(folder: RunFolder) -> None:
         if config.run.report:

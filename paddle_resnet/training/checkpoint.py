@@ -5,7 +5,6 @@ One file can be replaced atomically; two could disagree after a power cut.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -18,8 +17,10 @@ from safetensors.numpy import save as safetensors_bytes
 
 from ..errors import WeightsError
 from ..files import atomic_write_bytes
+from ..weights.checksum import checksum
 
 _FORMAT = "paddle_resnet checkpoint 1"
+_KEY = "paddle_resnet_checkpoint"
 #: What stands in the JSON where an array was.
 _REFERENCE = "$array"
 _DTYPES = {
@@ -50,8 +51,9 @@ def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
     """Return the content of a checkpoint file; see :func:`write_checkpoint`."""
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_without_arrays(state, "", arrays))
-    metadata = {"format": _FORMAT, "state": text, "sha256": _checksum(arrays, text)}
-    return safetensors_bytes(arrays, metadata)
+    head = {"format": _FORMAT, "sha256": checksum(arrays, text), "state": text}
+    # One entry: of several, safetensors writes now this, now that one first.
+    return safetensors_bytes(arrays, {_KEY: json.dumps(head)})
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -81,27 +83,19 @@ def _state_of(data: bytes) -> dict[str, Any]:
     tensors = deserialize(data)
     (length,) = struct.unpack_from("<Q", data)
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    if metadata.get("format") != _FORMAT:
+    head = json.loads(metadata[_KEY])
+    if head["format"] != _FORMAT:
         raise ValueError(f"it does not say that it is a {_FORMAT}")
     arrays = {
         name: np.frombuffer(view["data"], f"<{_DTYPES[view['dtype']]}").reshape(view["shape"])
         for name, view in tensors
     }
-    if _checksum(arrays, metadata["state"]) != metadata["sha256"]:
+    if checksum(arrays, head["state"]) != head["sha256"]:
         raise ValueError("its checksum is wrong")
-    state = _with_arrays(json.loads(metadata["state"]), arrays)
+    state = _with_arrays(json.loads(head["state"]), arrays)
     if not isinstance(state, dict):
         raise ValueError("it holds no state")
     return state
-
-
-def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode("utf-8", "surrogatepass"))
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _without_arrays(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:

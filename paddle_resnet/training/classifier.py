@@ -61,6 +61,7 @@ class ImageClassifier(paddle.Model):
     - optimizers with parameter groups work; a network with heads of its own for training
       (``network.training_loss``) trains them; metrics see its main output;
     - progress is a bar on a terminal and plain lines everywhere else;
+    - ``load`` gives an optimizer its state back whatever else was made in the process;
     - ``save`` and ``load`` also take ``.safetensors`` files, which hold weights alone.
 
     Args:
@@ -417,11 +418,11 @@ class ImageClassifier(paddle.Model):
             restore(
                 {"optimizer": _PaddleState(self.network, self._optimizer, names)},
                 {"optimizer": read_state(file)},
-                str(file),
+                f"'{file}'",
             )
         file = Path(f"{base}.pdscaler")
         if self._scaler is not None and file.is_file():
-            restore({"scaler": _Scaler(self._scaler)}, {"scaler": read_state(file)}, str(file))
+            restore({"scaler": _Scaler(self._scaler)}, {"scaler": read_state(file)}, f"'{file}'")
 
     # -- going on --------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import ClassVar, Optional
@@ -44,11 +45,14 @@ class FolderLock:
                 # lockf and not flock: a forked worker that outlives this process does not
                 # inherit it.
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:
             os.close(handle)
-            if isinstance(error, (BlockingIOError, PermissionError)):
-                raise BlockingIOError(str(error)) from None
-            raise
+            raise BlockingIOError(str(error)) from None
+        except OSError as error:
+            # Some network file systems have no locks: better to train unguarded than not at all.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                os.close(handle)
+                raise
         self._handle = handle
         self._held.add(name)
 

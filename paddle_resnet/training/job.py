@@ -175,6 +175,7 @@ class _Job:
             self.record,
             self.saver,  # last: what it saves includes what the others did
         ]
+        # Whatever else is to be remembered joins here, or is a callback with state and load_state.
         others = [callback for callback in self.callbacks if callback is not self.pace]
         self.saver.parts = {
             "network": NetworkState(network),

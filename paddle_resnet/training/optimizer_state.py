@@ -97,7 +97,7 @@ class OptimizerState:
         # Longest names first: `conv2d_1` is the beginning of `conv2d_11` too.
         for name, old in sorted(saved.items(), key=lambda item: -len(item[1])):
             if old in masters:
-                tensors[f"{name}|{_MASTER}"] = masters[old]
+                tensors[f"{name}|{_MASTER}"] = _array(masters[old])
             for key in [key for key in left if key.startswith(f"{old}_")]:
                 left.discard(key)
                 moment = key[len(old) + 1 :].removeprefix("fp32_master_0_")
@@ -148,6 +148,12 @@ class OptimizerState:
                     + ("none." if tensor is None else f"{list(tensor.shape)}.")
                 )
             tensor.set_value(array.astype(tensor.numpy().dtype, copy=False))
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return what Paddle pickled within a nested dictionary: an array, or (name, array)."""
+    value = value[1] if isinstance(value, tuple) else value
+    return value if isinstance(value, np.ndarray) else value.to_numpy()
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

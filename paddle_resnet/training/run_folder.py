@@ -21,6 +21,7 @@ from .. import RUNTIME, __version__, runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..errors import ConfigError, TrainingError
 from ..files import atomic_write_json, atomic_write_text, with_home
+from .checkpoints import Checkpoints
 from .folder_lock import FolderLock
 
 
@@ -122,6 +123,26 @@ class RunFolder:
             )
         return folder
 
+    def config_with(self, config: Config) -> Config:
+        """Return the run's own recipe, with what of another one may change while it goes on."""
+        own = self.read_config()
+        changes = {
+            section: dataclasses.replace(
+                getattr(own, section),
+                **{
+                    key: getattr(getattr(config, section), key)
+                    for key in _keys_of(config, section)
+                    if _is_free(section, key)
+                },
+            )
+            for section in ("data", "train", "run")
+        }
+        return dataclasses.replace(own, **changes)
+
+    def has_checkpoints(self) -> bool:
+        """Return whether there is any, sound or not."""
+        return bool(Checkpoints(self.checkpoints).files())
+
     def acquire(self) -> None:
         """Make sure that no other process works here, until :meth:`release` or this one's end.
 
@@ -197,27 +218,46 @@ def _is_unused(path: Path) -> bool:
 
 def _anywhere(config: Config) -> Config:
     """Return a recipe that means the same in every working directory."""
-    root = config.data.root
-    if root is None or not os.path.exists(root):  # a word such as `sample`, or `~/data`
-        return config
-    data = dataclasses.replace(config.data, root=os.path.abspath(root))
-    return dataclasses.replace(config, data=data)
+    data = dataclasses.replace(config.data, root=_absolute(config.data.root))
+    model = dataclasses.replace(config.model, pretrained=_absolute(config.model.pretrained))
+    return dataclasses.replace(config, data=data, model=model)
+
+
+def _absolute(path: Optional[str]) -> Optional[str]:
+    # What is not there is a word such as `sample` or `published`, or begins with `~`.
+    return os.path.abspath(path) if path and os.path.exists(path) else path
 
 
 #: What of a recipe may change while a run goes on: where and how often, but not what.
 _FREE = {
-    *("data.root", "data.download"),
+    *("data.root", "data.download", "data.workers", "data.memory"),
     *("train.resume", "train.save_every", "train.keep_checkpoints"),
 }
+#: What a pretrained network says about itself, and has been written into the run's recipe.
+_FROM_PRETRAINED = {
+    *("model.name", "model.options"),
+    *("data.image_size", "data.normalize", "data.mean", "data.std"),
+}
+
+
+def _keys_of(config: Config, section: str) -> list[str]:
+    return [field.name for field in dataclasses.fields(getattr(config, section))]
+
+
+def _is_free(section: str, key: str) -> bool:
+    return section == "run" or f"{section}.{key}" in _FREE
 
 
 def _differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
     old, new = config_to_dict(before), config_to_dict(now)
+    filled_in = _FROM_PRETRAINED if now.model.pretrained else set()
     return [
         (f"{section}.{key}", value, new[section][key])
         for section, values in old.items()
         for key, value in values.items()
-        if section != "run" and f"{section}.{key}" not in _FREE and value != new[section][key]
+        if value != new[section][key]
+        and not _is_free(section, key)
+        and f"{section}.{key}" not in filled_in
     ]
 
 

@@ -98,11 +98,12 @@ def restore(parts: Mapping[str, Stateful], states: dict[str, Any], origin: str) 
             part.load_state(states[name])
         except UserError:
             raise
+        # What meets values of another kind than it wrote; RuntimeError is Paddle's schedulers'.
         except (
             *(KeyError, TypeError, ValueError, AttributeError, IndexError),
-            *(ArithmeticError, AssertionError),
+            *(ArithmeticError, AssertionError, RuntimeError),
         ) as error:
             reason = " ".join(str(error).split())[:100]
             raise WeightsError(
-                f"'{origin}' holds a state of '{name}' that cannot be used ({reason})."
+                f"{origin} holds a state of '{name}' that cannot be used ({reason})."
             ) from None

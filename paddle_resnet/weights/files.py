@@ -14,9 +14,10 @@ from safetensors.numpy import save as safetensors_bytes
 
 from ..errors import WeightsError, nearest
 from ..files import atomic_write_bytes
+from .checksum import checksum
 from .contents import widen_bfloat16
 from .matching import assign, linear_weights, made_for_another, match, unknown
-from .opening import METADATA_KEY, open_weights
+from .opening import CHECKSUM_KEY, METADATA_KEY, open_weights
 from .report import LoadReport
 
 
@@ -69,6 +70,9 @@ def save_weights(
 
 def _as_safetensors(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
     arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
+    # Within our one entry: of several, safetensors writes now this, now that one first.
+    if isinstance(metadata, dict):
+        metadata = {**metadata, CHECKSUM_KEY: checksum(arrays, json.dumps(metadata))}
     return safetensors_bytes(arrays, {METADATA_KEY: json.dumps(metadata)})
 
 

@@ -15,11 +15,14 @@ from safetensors import SafetensorError, deserialize
 from ..errors import WeightsError
 from ..pickled_arrays import Array, array_names, checked_shape
 from ..safe_pickle import PickleError, read
+from .checksum import checksum
 from .contents import Contents, contents_of, printable, widen_bfloat16, widened
 from .torch_files import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
 METADATA_KEY = "paddle_resnet"
+#: What of our own is the checksum of arrays and all other metadata.
+CHECKSUM_KEY = "sha256"
 #: Eight times the largest network here with its optimizer state; more is no weights file of ours.
 MAX_BYTES = 4 * 2**30
 
@@ -132,6 +135,14 @@ def _read_pickle(data: bytes, entry: Optional[str]) -> Contents:
     return contents_of(thing, "paddle", entry)
 
 
+def _is_as_written(contents: Contents) -> bool:
+    written = contents.metadata.pop(CHECKSUM_KEY, None)
+    try:
+        return not written or written == checksum(contents.arrays, json.dumps(contents.metadata))
+    except RecursionError:  # what could just be read, but not be written any more
+        return False
+
+
 def _read_safetensors(data: bytes) -> Contents:
     try:
         tensors = deserialize(data)
@@ -158,6 +169,8 @@ def _read_safetensors(data: bytes) -> Contents:
             contents.arrays[name] = array.reshape(shape)
         elif printable(name):
             contents.ignored[name] = f"of type {kind}, which NumPy cannot hold"
+    if not _is_as_written(contents):
+        raise PickleError("its checksum is wrong: it was damaged since it was written")
     if bfloat16:
         contents.notes.append(widened(bfloat16))
     return contents

@@ -1,5 +1,8 @@
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +46,37 @@ def test_the_place_follows_the_environment(monkeypatch):
     assert cache_file.cache_path().as_posix() == "/xdg/paddle_resnet/cifar10.npy"
     monkeypatch.setenv("PADDLE_RESNET_CACHE", "~/mine")
     assert cache_file.cache_path().as_posix() == "/users/me/mine/cifar10.npy"
+
+
+HOMELESS = """
+import os
+from paddle_resnet.data import cache_file
+from paddle_resnet.data.sources.disk import from_paddle_cache
+os.setuid(54321)
+print(cache_file.cache_path())
+try:
+    from_paddle_cache(print)
+except OSError:
+    print("not there")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes nobody")
+def test_a_user_without_a_home_has_a_cache_all_the_same():
+    """As in a container that is started with a number for its user."""
+    environment = {name: os.environ[name] for name in os.environ if name != "HOME"}
+    for variable in ("PADDLE_RESNET_CACHE", "XDG_CACHE_HOME"):
+        environment.pop(variable, None)
+    told = subprocess.run(
+        [sys.executable, "-c", HOMELESS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    there = Path(tempfile.gettempdir()) / "paddle_resnet-54321" / "cifar10.npy"
+    assert told.stdout.splitlines() == [str(there), "not there"]
 
 
 WRITE_AND_READ = """

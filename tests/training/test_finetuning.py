@@ -257,7 +257,7 @@ def test_a_run_with_everything_on_goes_on_bit_for_bit(tmp_path, photos, earlier,
     step = Saver.on_train_batch_end
 
     def stop_after_six(self, *arguments, **more):
-        self.asked_to_stop = self.pace.steps == 6  # in the middle of the second epoch
+        self.stop.asked = self.session.pace.steps == 6  # in the middle of the second epoch
         step(self, *arguments, **more)
 
     with monkeypatch.context() as patch:

@@ -155,7 +155,7 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
         pace = EpochPace(12)
         pace.steps = steps
         result = TrainingStream(loader, pace, GrowingImages(pace, 0.5, 1.0))
-        result.load_state({"epoch": steps // 4, "batch": steps % 4})
+        result.load_state({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
         return pace, result
 
     pace, whole = stream(0)

@@ -128,3 +128,12 @@ def test_an_unknown_format_is_a_sentence(tmp_path):
     with pytest.raises(WeightsError, match=r"unknown format 'torch'.*'torchvision'"):
         save_weights(network, tmp_path / "a.pth", format="torch")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = save_weights(paddle.nn.Linear(2, 3), tmp_path / "w.safetensors", {"a": 1})
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 16
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="its checksum is wrong"):
+        read_weights(path)

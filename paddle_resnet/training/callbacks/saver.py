@@ -138,11 +138,12 @@ class Saver(Callback):
 
     def _save_weights(self, path: Path, figures: dict[str, float]) -> bool:
         metadata = {**self.metadata, FIGURES: figures}
-        return self.session.write(
-            path,
-            lambda p: save_weights(self.model.network, p, metadata),
-            "The older file, if there is one, stays.",
-        )
+        with self.model.averaged():  # what was evaluated is what is kept
+            return self.session.write(
+                path,
+                lambda p: save_weights(self.model.network, p, metadata),
+                "The older file, if there is one, stays.",
+            )
 
     # -- going on --------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class Saver(Callback):
         if found is None:
             return False
         path, states = found
-        restore(self.parts, states, str(path))
+        restore(self.parts, states, f"the checkpoint '{path}'")
         return True
 
     def _best_on_disk(self) -> Optional[dict[str, float]]:

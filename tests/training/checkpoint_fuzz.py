@@ -1,0 +1,213 @@
+"""Feeds mutated checkpoints to everything that reads them.
+
+    python tests/training/checkpoint_fuzz.py --inputs 5000
+
+Half of the mutations are of bytes, and the checksum must notice them. The other half are of what
+the file says, with the checksum made again: parts must refuse what they cannot use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import resource
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import paddle_resnet  # noqa: F401 - before Paddle
+from paddle_resnet.config import load_config
+from paddle_resnet.errors import UserError
+from paddle_resnet.training.checkpoint import checkpoint_bytes, read_checkpoint
+from paddle_resnet.training.state import gather, restore
+
+ODD: list[Any] = [
+    None, True, -1, 0, 10**30, 1.5, -0.0, float("nan"), float("inf"), "", "text", [], {}, [1], [[]],
+    {"a": 1}, np.zeros(0), np.zeros([2, 2]), np.array(7), np.array([True]), "\x00", "9" * 5000,
+]  # fmt: skip
+SECONDS = 20
+
+
+def small_training(place: Path) -> dict[str, Any]:
+    """Return the parts of a training in the midst of an epoch, with a folder of its own."""
+    import paddle
+    from paddle import nn
+
+    from paddle_resnet.layers import BasicBlock
+    from paddle_resnet.models import ResNet
+    from paddle_resnet.training import ImageClassifier
+    from paddle_resnet.training.callbacks.record import Record
+    from paddle_resnet.training.callbacks.saver import Saver
+    from paddle_resnet.training.datasets import load_parts
+    from paddle_resnet.training.optimizer_state import OptimizerState
+    from paddle_resnet.training.pace import EpochPace
+    from paddle_resnet.training.run_folder import RunFolder
+    from paddle_resnet.training.session import Session
+    from paddle_resnet.training.state import NetworkState, Together, named
+    from paddle_resnet.training.stream import TrainingStream
+
+    overrides = ("data.root=sample", "data.limit=64", "train.batch_size=16", "data.validation=0")
+    config = load_config("quickstart", overrides)
+    data = load_parts(config, notify=lambda line: None)
+    network = ResNet((1,), BasicBlock, 10, widths=(4,), stem="cifar")
+    optimizer = paddle.optimizer.AdamW(
+        paddle.optimizer.lr.StepDecay(1e-3, 2), parameters=network.parameters()
+    )
+    model = ImageClassifier(network)
+    model.prepare(optimizer, nn.CrossEntropyLoss(), paddle.metric.Accuracy(topk=(1, 5)))
+    pace = EpochPace(8)
+    stream = TrainingStream(data.train, pace)
+    folder = RunFolder(place / "run")
+    folder.path.mkdir()
+    session = Session(folder, pace, stream, say=lambda line: None)
+    record, saver = Record(session, visualdl=False), Saver(session, {})
+    parts = {
+        "network": NetworkState(network),
+        "optimizer": OptimizerState(network, optimizer),
+        "model": model,
+        "stream": stream,
+        "pace": pace,
+        "callbacks": Together(named([record, saver])),
+    }
+
+    class Stop(Exception):
+        pass
+
+    from paddle.callbacks import Callback
+
+    class Snapshot(Callback):
+        def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+            if step == 1:
+                parts["snapshot"] = gather(parts)
+                raise Stop
+
+    with contextlib.suppress(Stop):
+        model.fit(stream, epochs=2, verbose=0, pace=pace, callbacks=[pace, record, Snapshot()])
+    return parts
+
+
+def _places(value: Any, place: tuple = ()) -> list[tuple]:
+    found = [place] if place else []
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for key, inner in items:
+        found += _places(inner, (*place, key))
+    return found
+
+
+def _mutated(state: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """Return a copy in which one to three entries are gone, odd, or at another's place."""
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: copy(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [copy(inner) for inner in value]
+        return value.copy() if isinstance(value, np.ndarray) else value
+
+    state = copy(state)
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        places = _places(state)
+        if not places:
+            break
+        # Few entries hold no arrays, and most are: give each depth its chance.
+        depth = chance.choice(sorted({len(place) for place in places}))
+        *way, last = chance.choice([place for place in places if len(place) == depth])
+        here = state
+        for key in way:
+            here = here[key]
+        kind = chance.randrange(4)
+        if kind == 0 and isinstance(here, dict):
+            del here[last]
+        elif kind == 1 and isinstance(here[last], np.ndarray):
+            here[last] = chance.choice(
+                [here[last].astype("f8"), here[last].ravel()[:1], here[last][None], here[last] * 0]
+            )
+        elif kind == 2 and isinstance(here, dict):
+            here[chance.choice(["", "x", f"{last}'", "epoch"])] = here.pop(last)
+        else:
+            here[last] = chance.choice(ODD)
+    return state
+
+
+def _damaged(content: bytes, chance: random.Random) -> bytes:
+    kind = chance.randrange(5)
+    place = chance.randrange(len(content))
+    if chance.random() < 0.5:  # the header is where a parser can stumble
+        place = chance.randrange(min(len(content), 4000))
+    if kind == 0:
+        return content[:place]
+    if kind == 1:
+        return content[:place] + chance.randbytes(chance.randrange(1, 9)) + content[place:]
+    if kind == 2:
+        return content[:place] + content[place + chance.randrange(1, 99) :]
+    damaged = bytearray(content)
+    for _ in range(chance.randrange(1, 6)):
+        damaged[(place + chance.randrange(64)) % len(content)] = chance.randrange(256)
+    return bytes(damaged)
+
+
+def fuzz(parts: dict[str, Any], inputs: int, chance: random.Random, place: Path) -> dict[str, int]:
+    """Read this many mutated checkpoints into the parts of a training; count what came of it."""
+    snapshot = parts.pop("snapshot")
+    content = checkpoint_bytes(snapshot)
+    counts = {"typed errors": 0, "accepted": 0, "others": 0}
+    path = place / "mutated.safetensors"
+
+    def too_long(number: int, frame: Any) -> None:
+        raise TimeoutError(f"longer than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    try:
+        for number in range(inputs):
+            if number % 2:
+                path.write_bytes(checkpoint_bytes(_mutated(snapshot, chance)))
+            else:
+                path.write_bytes(_damaged(content, chance))
+            signal.alarm(SECONDS)
+            try:
+                restore(parts, read_checkpoint(path), str(path))
+                counts["accepted"] += 1
+            except UserError as error:
+                text = str(error)
+                assert "\n" not in text, text
+                counts["typed errors"] += 1
+            except Exception as error:
+                counts["others"] += 1
+                print(f"input {number}: {type(error).__name__}: {error}")
+            finally:
+                signal.alarm(0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    return counts
+
+
+def main() -> int:
+    """Print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        parts = small_training(Path(place))
+        began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        counts = fuzz(parts, arguments.inputs, random.Random(arguments.seed), Path(place))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began
+    print(
+        f"inputs: {arguments.inputs}, typed errors: {counts['typed errors']}, accepted (the change "
+        f"means something): {counts['accepted']}, others: {counts['others']}; "
+        f"memory grew by {grown / 1024:.0f} MiB"
+    )
+    return 1 if counts["others"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

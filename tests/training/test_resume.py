@@ -1,0 +1,415 @@
+"""Runs that are killed, and runs whose surroundings fail them."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import kill_harness
+import numpy as np
+import paddle
+import pytest
+import yaml
+from paddle.callbacks import Callback
+
+from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
+from paddle_resnet.errors import TrainingError
+from paddle_resnet.training.callbacks.seeding import SeedSteps
+from paddle_resnet.training.folder_lock import FolderLock
+from paddle_resnet.training.job import run
+from paddle_resnet.training.pace import EpochPace
+from paddle_resnet.training.run_folder import RunFolder
+from paddle_resnet.weights import load_trained
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and mounts of Linux")
+root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny file system"
+)
+
+
+def recipe(tmp_path, *overrides, name="run"):
+    """The harness's small run, 2 epochs of 4 steps."""
+    line = kill_harness.command(tmp_path / name, 2, "1 steps", 0)
+    for override in ("data.limit=64", "run.visualdl=false", *overrides):
+        line += ["-o", override]
+    return line
+
+
+def config(tmp_path, *overrides, name="run"):
+    return load_config("quickstart", tuple(recipe(tmp_path, *overrides, name=name)[2::2]))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nothing happened to."""
+    tmp_path = tmp_path_factory.mktemp("whole")
+    assert main(recipe(tmp_path)) == 0
+    return tmp_path / "run"
+
+
+def refused(capsys, line):
+    capsys.readouterr()
+    assert main(line) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("error: ")
+    assert len(sentence.splitlines()) == 1
+    return sentence
+
+
+# -- killed ------------------------------------------------------------------------------------
+
+
+@linux
+@pytest.mark.parametrize("place", ["half a file", "after the rename"])
+def test_killed_while_writing_a_checkpoint(whole, tmp_path, place):
+    process = kill_harness.start(recipe(tmp_path), tmp_path / "log", place, count=4)
+    assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
+    assert kill_harness.newest_step(tmp_path / "run") > 0
+    assert main(recipe(tmp_path)) == 0
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
+@linux
+@pytest.mark.slow
+def test_fifty_kills(tmp_path):
+    tally = kill_harness.harness(50, 4, 16, "20 steps", 0, tmp_path)
+    assert tally.problems == []
+    assert tally.kills >= 50
+    assert tally.identical == tally.runs
+    assert max(tally.lost_steps) <= 20
+
+
+def test_the_harness_notices_a_difference(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+    path = tmp_path / "run" / "steps.jsonl"
+    path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
+    content = bytearray((tmp_path / "run" / "last.safetensors").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "run" / "last.safetensors").write_bytes(content)
+    assert len(kill_harness.differences(tmp_path / "run", whole)) == 2
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 7, 8])
+def test_any_checkpoint_leads_to_the_same_end(whole, tmp_path, steps):
+    """Also the one at the beginning and the one at the end, and with a damaged one after it."""
+    started = config(tmp_path, "train.keep_checkpoints=100")
+    with stopping_after(steps):
+        run(started)
+    folder = RunFolder(tmp_path / "run")
+    # What a killed process leaves: rows beyond the checkpoint, halves of files, a torn line.
+    for path in (folder.history, folder.steps):
+        with open(path, "a") as file:
+            file.write('{"epoch": 9, "step": 99}\n{"epo')
+    (folder.path / ".last.safetensors.0.tmp").write_text("half")
+    if steps:
+        (folder.checkpoints / "step-00000099.safetensors").write_bytes(b"damaged")
+    run(started, resume=RunFolder.find(started))
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
+class stopping_after:
+    """Within this block, a training dies before the checkpoint that follows this many steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __enter__(self):
+        from paddle_resnet.training.callbacks.saver import Saver
+
+        self.plain = plain = Saver.save_checkpoint
+
+        def save(saver):
+            if saver.session.pace.steps > self.steps:
+                raise RuntimeError("died")
+            plain(saver)
+            if self.steps == 8 and saver.session.pace.steps == 8:
+                raise RuntimeError("died")
+
+        Saver.save_checkpoint = save
+
+    def __exit__(self, kind, error, trace):
+        from paddle_resnet.training.callbacks.saver import Saver
+
+        Saver.save_checkpoint = self.plain
+        return kind is RuntimeError and str(error) == "died"
+
+
+def test_the_epochs_row_covers_the_whole_epoch(whole, tmp_path):
+    """The base of the test above, as a figure of its own: a mean of all four batches."""
+    with stopping_after(2):
+        run(config(tmp_path))
+    run(config(tmp_path), resume=RunFolder.find(config(tmp_path)))
+    ours, theirs = (kill_harness.rows(f / "history.jsonl") for f in (tmp_path / "run", whole))
+    steps = kill_harness.rows(whole / "steps.jsonl")[:4]
+    assert ours[0]["loss"] == theirs[0]["loss"]
+    assert ours[0]["loss"] == pytest.approx(np.mean([row["loss"] for row in steps]))
+
+
+def test_visualdl_holds_each_point_once(tmp_path):
+    from visualdl import LogReader
+
+    started = config(tmp_path, "run.visualdl=true")
+    with stopping_after(5):
+        run(started)
+    run(started, resume=RunFolder.find(started))
+    (log,) = (tmp_path / "run" / "visualdl").iterdir()
+    points = LogReader(file_path=str(log)).get_data("scalar", "step/loss/train")
+    assert [point.id for point in points] == list(range(1, 9))
+    rows = kill_harness.rows(tmp_path / "run" / "steps.jsonl")
+    assert [point.value for point in points] == pytest.approx([row["loss"] for row in rows])
+
+
+def test_random_draws_depend_on_the_seed_and_the_step_alone():
+    pace = EpochPace(10)
+
+    def draws(seed, step, before=0):
+        paddle.rand([before + 1])
+        np.random.rand(before)
+        pace.steps = step
+        SeedSteps(seed, pace).on_train_batch_begin(0)
+        return (*paddle.rand([4]).numpy(), *np.random.rand(4))
+
+    assert draws(1, 5) == draws(1, 5, before=7)
+    assert len({draws(seed, step) for seed in (0, 1, 2) for step in (0, 1, 2)}) == 9
+
+
+# -- finding the run -----------------------------------------------------------------------------
+
+
+def test_auto_goes_on_and_at_last_does_nothing(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    before = (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns
+    assert main(recipe(tmp_path)) == 0
+    assert "is finished: there is nothing" in capsys.readouterr().out
+    assert (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns == before
+
+
+def test_auto_does_not_go_on_with_another_recipe(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    sentence = refused(capsys, recipe(tmp_path, "optimizer.lr=0.02"))
+    assert "optimizer.lr 0.01, and now it is 0.02" in sentence
+    assert "run.name" in refused(capsys, recipe(tmp_path, "run.name=null"))
+
+
+def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    now = config(tmp_path, "train.save_every=2m", "run.report=true", "data.download=false")
+    merged = RunFolder.find(now).config_with(now)
+    assert merged == now
+    # A pretrained network has filled in what the recipe left open.
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    text = text.replace("pretrained: null", "pretrained: published").replace("resnet18", "resnet34")
+    (tmp_path / "run" / "config.yaml").write_text(text)
+    now = config(tmp_path, "model.pretrained=published")
+    assert RunFolder.find(now).config_with(now).model.name == "resnet34"
+
+
+def test_a_run_whose_checkpoints_were_removed_is_not_begun_anew(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "result.json").unlink()
+    assert "holds no checkpoint" in refused(capsys, recipe(tmp_path))
+    assert (tmp_path / "run" / "last.safetensors").is_file()
+
+
+def test_a_damaged_best_is_told_and_replaced(whole, tmp_path, capsys):
+    started = config(tmp_path, "run.visualdl=false")
+    with stopping_after(4):
+        run(started)
+    best = tmp_path / "run" / "best.safetensors"
+    best.write_bytes(best.read_bytes()[:-8])
+    run(started, resume=RunFolder.find(started))
+    assert "best.safetensors' is damaged" in capsys.readouterr().out
+    assert load_trained(tmp_path / "run", "best").model == "resnet18"
+
+
+def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
+    from paddle_resnet.training.run_folder import _anywhere
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    there = config(tmp_path, "data.root=data", name="x")
+    assert _anywhere(there).data.root == str(tmp_path / "data")
+    folder = RunFolder.create(there, "x")
+    folder.release()
+    assert yaml.safe_load(folder.config.read_text())["data"]["root"] == str(tmp_path / "data")
+    assert RunFolder.find(there) is not None
+    assert _anywhere(config(tmp_path, "data.root=sample")).data.root == "sample"
+
+
+# -- two at once ---------------------------------------------------------------------------------
+
+
+@linux
+def test_the_second_run_in_a_folder_is_refused_until_the_first_one_dies(whole, tmp_path, capsys):
+    process = kill_harness.start(recipe(tmp_path, "train.epochs=5000"), tmp_path / "log")
+    while kill_harness.newest_step(tmp_path / "run") < 3:
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.05)
+    sentence = refused(capsys, recipe(tmp_path, "train.epochs=5000"))
+    assert "another process is training in" in sentence
+    process.kill()
+    process.wait()
+    folder = RunFolder.open(tmp_path / "run")
+    folder.acquire()
+    folder.release()
+
+
+def test_a_lock_is_held_once_and_given_back(tmp_path):
+    first, second = FolderLock(tmp_path / ".lock"), FolderLock(tmp_path / ".lock")
+    first.acquire()
+    first.acquire()
+    with pytest.raises(BlockingIOError):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+# -- what can go wrong with a disk ---------------------------------------------------------------
+
+
+class Break(Callback):
+    """Does something to the folder after the third step."""
+
+    def __init__(self, action):
+        super().__init__()
+        self.action = action
+
+    def on_train_batch_end(self, step, logs=None):
+        if self.action and step == 2:
+            self.action()
+            self.action = None
+
+
+def run_and_break(started, action, monkeypatch):
+    from paddle_resnet.training import job
+
+    class Broken(job.SeedSteps):
+        def __init__(self, seed, pace):
+            super().__init__(seed, pace)
+            self.breaking = Break(action)
+
+        def on_train_batch_end(self, step, logs=None):
+            self.breaking.on_train_batch_end(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "SeedSteps", Broken)
+        return run(started)
+
+
+@pytest.mark.parametrize("mode", ["warn", "stop"])
+def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, mode):
+    folder = tmp_path / "run"
+    started = config(tmp_path, f"run.write_errors={mode}", "run.visualdl=true")
+    with pytest.raises(TrainingError) as error:
+        run_and_break(started, lambda: shutil.rmtree(folder), monkeypatch)
+    sentence = str(error.value)
+    assert "was removed" in sentence
+    out = capsys.readouterr().out
+    if mode == "warn":
+        assert "nothing of it is left" in sentence
+        assert out.count("warning") == 1
+        assert "the run folder was removed" in out
+        assert "epoch 2/2" in out
+    else:
+        assert "training stopped after step 3, as run.write_errors asks" in sentence
+        assert "epoch 1/2:" not in out
+
+
+@root
+@pytest.mark.parametrize("mode", ["warn", "stop"])
+def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
+    disk = tmp_path / "disk"
+    with mounted(disk, "size=4m"):
+
+        def fill():
+            with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+
+        started = config(disk, f"run.write_errors={mode}", "train.epochs=3")
+        with pytest.raises(TrainingError, match="No space left on device"):
+            run_and_break(started, fill, monkeypatch)
+        folder = RunFolder(disk / "run")
+        out = capsys.readouterr().out
+        assert ("epoch 3/3" in out) == (mode == "warn")
+        assert not list(folder.path.rglob(".*.tmp"))
+        assert all(path.stat().st_size for path in folder.checkpoints.iterdir())
+        # With room again, it goes on, and nothing is missing.
+        (disk / "filler").unlink()
+        again = config(disk, "train.epochs=3")
+        run(again, resume=RunFolder.find(again))
+        assert [row["epoch"] for row in kill_harness.rows(folder.history)] == [1, 2, 3]
+        assert load_trained(folder.path).model == "resnet18"
+
+
+@root
+def test_a_folder_that_cannot_be_written(whole, tmp_path, capsys):
+    with mounted(tmp_path / "disk", "size=4m"):
+        shutil.copytree(whole, tmp_path / "disk" / "run")
+        (tmp_path / "disk" / "run" / "result.json").unlink()
+        remount = ["mount", "-o", "remount,ro", str(tmp_path / "disk")]
+        subprocess.run(remount, check=True)
+        assert "Read-only file system" in refused(capsys, recipe(tmp_path / "disk"))
+        assert "Read-only file system" in refused(capsys, recipe(tmp_path / "disk", name="new"))
+
+
+class mounted:
+    """A file system in memory, of some size."""
+
+    def __init__(self, path, options):
+        self.path, self.options = path, options
+
+    def __enter__(self):
+        self.path.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.path)]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("no right to mount")
+
+    def __exit__(self, *error):
+        subprocess.run(["umount", str(self.path)], check=True)
+
+
+@root
+def test_shared_memory_is_not_needed(whole, tmp_path):
+    script = 'mount -t tmpfs -o size=4k tmpfs /dev/shm && exec "$@"'
+    trainer = [sys.executable, "-m", "paddle_resnet", *recipe(tmp_path)]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *trainer],
+        cwd=Path(kill_harness.ROOT),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("no right to mount")
+    assert done.returncode == 0, done.stderr
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
+def test_a_clock_that_goes_backwards_does_no_harm(whole, tmp_path, monkeypatch):
+    """Only what is shown to people reads the clock on the wall."""
+    now = [2e9]
+
+    def backwards():
+        now[0] -= 3600
+        return now[0]
+
+    monkeypatch.setattr(time, "time", backwards)
+    started = config(tmp_path, "train.save_every=0.001s", "run.visualdl=true")
+    with stopping_after(5):
+        run(started)
+    run(started, resume=RunFolder.find(started))
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+    seconds = [row["seconds"] for row in kill_harness.rows(tmp_path / "run" / "steps.jsonl")]
+    assert seconds == sorted(seconds)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["training"]["seconds"] > 0
