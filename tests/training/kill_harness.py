@@ -241,7 +241,7 @@ def one_run(
             process = start(line, log)
             try:
                 # Often enough before the first step, for starting takes some seconds.
-                process.wait(timeout=chance.uniform(0.5, 0.6 * duration))
+                process.wait(timeout=chance.uniform(0.5, 0.45 * duration))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -293,7 +293,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--runs", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--every", default="20 steps", help="train.save_every")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
