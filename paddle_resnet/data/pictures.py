@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -16,6 +19,8 @@ from .crops import centre_box, cut
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 #: A picture of more is not decoded: as RGB it would fill 270 MB. Pillow warns from there on.
 MAX_PIXELS = 89_000_000
+#: More than that many pixels of 32 bits need, in a file that is not compressed.
+MAX_BYTES = 512 * 2**20
 
 
 def find_images(paths: Iterable[str]) -> list[Path]:
@@ -80,7 +85,8 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
         DataError: the file is no image, is damaged, or is so large that it may be a trap.
     """
     try:
-        with Image.open(path) as image:
+        # From memory, where a length that lies inside the file cannot ask for gigabytes.
+        with Image.open(io.BytesIO(_content(path))) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"'{shown(path)}' claims {image.width} x {image.height} pixels, "
@@ -98,6 +104,18 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
     except Exception as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"'{shown(path)}' cannot be read as an image: {reason}.") from None
+
+
+def _content(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):  # such as /dev/zero, which has no end
+            raise DataError(f"'{shown(path)}' is no file.")
+        if facts.st_size > MAX_BYTES:
+            raise DataError(
+                f"'{shown(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
+            )
+        return file.read()
 
 
 def shown(path: Union[str, Path]) -> str:

@@ -325,9 +325,11 @@ def damaged_files(folder):
         "page.jpg": b"<html>404</html>",
     }
     (folder / "noise.png").unlink()
+    with open(folder / "huge.tif", "wb") as file:
+        file.truncate(pictures.MAX_BYTES + 1)  # a hole: it takes no room on the disk
     for name, data in content.items():
         (folder / name).write_bytes(data)
-    return set(content)
+    return {*content, "huge.tif"}
 
 
 def test_damaged_images_are_found_listed_and_left_out(tmp_path):
@@ -342,10 +344,16 @@ def test_damaged_images_are_found_listed_and_left_out(tmp_path):
         assert "\n" not in sentence
     kept = without_damaged(listing, damaged, skip=True)
     assert len(kept) == 7
+    assert any("huge.tif' is larger than 512 MB" in text for text in damaged.values())
     assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
-    assert "And 2 more." in kept.notes[-1]
-    with pytest.raises(DataError, match=r"7 damaged images among 14: .*data\.damaged=skip"):
+    assert "And 3 more." in kept.notes[-1]
+    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.damaged=skip"):
         without_damaged(listing, damaged, skip=False)
+
+
+def test_what_is_no_file_is_not_read():
+    with pytest.raises(DataError, match="'/dev/zero' is no file"):
+        open_image("/dev/zero")
 
 
 def test_a_class_of_damaged_images_alone_is_an_error(tmp_path):
