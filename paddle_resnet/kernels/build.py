@@ -18,8 +18,8 @@ from ..errors import UserError
 from . import mode
 
 HERE = Path(__file__).parent
-SOURCES = ("conv.cc", "loops.cc", "op.cc", "profile.cc")
-HEADERS = ("conv.h", "loops.h", "onednn.h", "profile.h")
+SOURCES = ("conv.cc", "loops.cc", "op.cc", "products.cc", "profile.cc")
+HEADERS = ("conv.h", "loops.h", "onednn.h", "products.h", "profile.h")
 NAME = "conv_bn.so"
 
 #: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.

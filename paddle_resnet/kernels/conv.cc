@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "onednn.h"
+#include "products.h"
 
 namespace {
 
@@ -297,6 +298,7 @@ float* Scratch::Get(size_t bytes) {
 Scratch::~Scratch() { std::free(data_); }
 
 void ConvForward(const ConvShape& s, const float* x, const float* weight, float* y) {
+  if (BetterAsProduct(s)) return ProductForward(s, x, weight, y);
   Run(kForward, s, x, weight, y);
 }
 
@@ -306,9 +308,11 @@ void ConvInference(const ConvShape& s, const float* x, const float* weight, cons
 }
 
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+  if (BetterAsProduct(s)) return ProductBackwardData(s, dy, weight, dx);
   Run(kData, s, dx, weight, dy);
 }
 
 void ConvBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  if (BetterAsProduct(s)) return ProductBackwardWeights(s, x, dy, dw);
   Run(kWeightsGradient, s, x, dw, dy);
 }

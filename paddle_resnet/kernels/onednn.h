@@ -72,6 +72,9 @@ int dnnl_primitive_desc_destroy(dnnl_primitive_desc*);
 int dnnl_primitive_create(dnnl_primitive**, const dnnl_primitive_desc*);
 int dnnl_primitive_execute(const dnnl_primitive*, dnnl_stream*, int nargs, const dnnl_exec_arg_t*);
 int dnnl_primitive_destroy(dnnl_primitive*);
+int dnnl_sgemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, float alpha,
+               const float* a, int64_t lda, const float* b, int64_t ldb, float beta, float* c,
+               int64_t ldc);
 }
 
 namespace onednn {

@@ -93,6 +93,23 @@ def test_agrees_with_paddle(convolution, shape, act, residual, training):
     assert_close(run("require", unit, x, shortcut), run("off", unit, x, shortcut))
 
 
+@pytest.mark.parametrize("convolution", [c for c in CONVOLUTIONS if c[2] == 1], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_large_weights_on_small_maps_agree(convolution, training):
+    # These are computed as matrix products.
+    shape = (2, 512, 520, 5, 4)
+    unit = make(convolution, shape, "relu")
+    unit.train() if training else unit.eval()
+    x, shortcut = inputs(unit, shape, True)
+    ours, plain = run("require", unit, x, shortcut), run("off", unit, x, shortcut)
+    assert_close(ours, plain)
+    with paddle.no_grad(), kernels.use("require"):
+        y = copy.deepcopy(unit)(paddle.to_tensor(x), paddle.to_tensor(shortcut))
+    assert_close({"y": y.numpy()}, {"y": plain["y"]})
+    for name, again in run("require", unit, x, shortcut).items():
+        np.testing.assert_array_equal(again, ours[name])
+
+
 def test_repeats_are_bit_identical():
     unit = make(CONVOLUTIONS[2], (4, 32, 64, 16, 16), "relu")
     x, shortcut = inputs(unit, (4, 32, 64, 16, 16), True)
