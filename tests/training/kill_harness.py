@@ -270,7 +270,7 @@ def harness(kills: int, runs: int, epochs: int, every: str, seed: int, place: Pa
         one_run(place, number, max(share, 1), epochs, every, tally, chance)
         number += 1
         print(summary(tally, every), flush=True)
-        if tally.problems or number > 3 * runs:
+        if tally.problems:
             break
     return tally
 
