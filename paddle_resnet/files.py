@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,24 @@ def with_home(path: PathLike) -> Path:
     """Return a path with a leading ``~`` replaced, where the system knows a home folder."""
     # Not `Path.expanduser`, which raises RuntimeError for a user whom the system does not know.
     return Path(os.path.expanduser(path))
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be had again: data, published weights, the built operator.
+
+    It is ``$PADDLE_RESNET_CACHE``, else ``$XDG_CACHE_HOME/paddle_resnet``, else
+    ``~/.cache/paddle_resnet``, else (a user without a home, as in some containers) a folder in
+    the system's place for temporary files. It may not exist yet.
+    """
+    folder = os.environ.get("PADDLE_RESNET_CACHE")
+    if not folder:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+        folder = os.path.join(base, "paddle_resnet")
+    found = with_home(folder)
+    if found.parts[:1] == ("~",):
+        user = os.getuid() if hasattr(os, "getuid") else "cache"
+        found = Path(tempfile.gettempdir()) / f"paddle_resnet-{user}"
+    return found
 
 
 def append_text(path: PathLike, text: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from ..files import atomic_write, with_home
+from ..files import atomic_write, cache_folder
 from .fingerprint import Arrays
 
 NAME = "cifar10.npy"
@@ -17,24 +15,8 @@ MAGIC = b"\x93NUMPY"
 
 
 def cache_path() -> Path:
-    """Return where the copy is kept.
-
-    The folder is ``$PADDLE_RESNET_CACHE``, else ``$XDG_CACHE_HOME/paddle_resnet``, else
-    ``~/.cache/paddle_resnet``, else (a user without a home, as in some containers) a folder in
-    the system's place for temporary files.
-    """
-    folder = os.environ.get("PADDLE_RESNET_CACHE")
-    if not folder:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-        folder = os.path.join(base, "paddle_resnet")
-    found = with_home(folder)
-    if found.parts[:1] == ("~",):
-        found = Path(tempfile.gettempdir()) / f"paddle_resnet-{_user()}"
-    return found / NAME
-
-
-def _user() -> object:
-    return os.getuid() if hasattr(os, "getuid") else "cache"
+    """Return where the copy is kept, in :func:`paddle_resnet.files.cache_folder`."""
+    return cache_folder() / NAME
 
 
 def write(path: Path, arrays: Arrays) -> None:

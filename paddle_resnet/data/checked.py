@@ -13,9 +13,8 @@ from typing import Optional
 import numpy as np
 
 from ..errors import DataError
-from ..files import atomic_write_text
+from ..files import atomic_write_text, cache_folder
 from .ahead import ahead
-from .cache_file import cache_path
 from .listing import Listing, counted
 from .pictures import open_image
 
@@ -102,7 +101,7 @@ class _Known:
 
     def __init__(self, root: Path) -> None:
         name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
-        self.path = cache_path().parent / "checked" / f"{name}.json"
+        self.path = cache_folder() / "checked" / f"{name}.json"
         try:
             self.sound = json.loads(self.path.read_text(encoding="utf-8"))
             if not isinstance(self.sound, dict):

@@ -17,10 +17,9 @@ from typing import Optional
 import numpy as np
 
 from ..errors import DataError
-from ..files import PathLike, atomic_write_bytes
+from ..files import PathLike, atomic_write_bytes, cache_folder
 from . import pickled
 from .archives import Contents, find, read_members
-from .cache_file import cache_path
 from .cifar10 import DATA_VARIABLE, Notify
 from .sources import disk
 from .sources.paddle_download import fetch_archive
@@ -216,7 +215,7 @@ def _download(notify: Notify) -> dict[str, bytes]:
 
 
 def _cache() -> Path:
-    return cache_path().parent / FOLDER
+    return cache_folder() / FOLDER
 
 
 def _keep(members: dict[str, bytes]) -> None:

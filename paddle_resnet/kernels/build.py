@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import runtime
 from ..errors import UserError
+from ..files import cache_folder
 from . import mode
 
 HERE = Path(__file__).parent
@@ -153,7 +154,7 @@ def _path() -> Path:
         digest.update((HERE / name).read_bytes())
     facts = [*FLAGS, paddle.__version__, str(_paddle()), str(_core().stat().st_size)]
     digest.update("\n".join([*facts, *sorted(runtime.cpu_flags())]).encode())
-    return _cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"
+    return cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"
 
 
 def _paddle() -> Path:
@@ -167,15 +168,6 @@ def _core() -> Path:
     from paddle.base import core
 
     return Path(core.libpaddle.__file__)
-
-
-def _cache_folder() -> Path:
-    # The same folder as that of the data; see data/cache_file.py.
-    folder = os.environ.get("PADDLE_RESNET_CACHE")
-    if not folder:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-        folder = os.path.join(base, "paddle_resnet")
-    return Path(folder).expanduser()
 
 
 def _say(line: str) -> None:

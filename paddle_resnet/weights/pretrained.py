@@ -9,10 +9,9 @@ from pathlib import Path
 
 from paddle import nn
 
-from ..data.cache_file import cache_path
 from ..downloads import TIMEOUT, fetch
 from ..errors import WeightsError, nearest
-from ..files import atomic_write
+from ..files import atomic_write, cache_folder
 from .files import load_weights
 from .report import LoadReport
 
@@ -48,7 +47,7 @@ def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
     """Return the published file of a network: our copy, Paddle's own, or a fresh download.
 
     Ours is kept in the folder ``weights`` of the cache, see
-    :func:`paddle_resnet.data.cache_file.cache_path`.
+    :func:`paddle_resnet.files.cache_folder`.
 
     Raises:
         WeightsError: Paddle publishes none of that name, or it could not be downloaded whole.
@@ -60,7 +59,7 @@ def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
             + nearest(name, table)
         )
     url, md5 = table[name]
-    own = cache_path().parent / "weights" / url.rpartition("/")[2]
+    own = cache_folder() / "weights" / url.rpartition("/")[2]
     paddles = Path.home() / ".cache" / "paddle" / "hapi" / "weights" / own.name
     for path in (own, paddles):
         if path.is_file() and _md5(path) == md5:
