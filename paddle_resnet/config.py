@@ -270,9 +270,17 @@ class TrainConfig:
     drop_last: bool = True
     #: Batches whose gradients make one update, as one batch of all their images would.
     accumulate: Annotated[_Whole, Field(ge=1)] = 1
+    #: Numbers that convolutions and matrix products compute with, on a GPU; a CPU computes in
+    #: float32 and the run says so. O2 keeps the weights in half precision as well, beside a copy.
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision_level: Literal["O1", "O2"] = "O1"
     label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
     #: Decides initial weights, order of images and augmentation.
     seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0
+    #: Whether a GPU must sum in the same order every time, which is slower; a CPU always does.
+    deterministic: bool = False
+    #: Trainings with the seeds ``seed``, ``seed + 1``, ...; more than one ends with a summary.
+    runs: Annotated[_Whole, Field(ge=1, le=1000)] = 1
     #: Weights that the test set sees: best on the validation images, or last.
     select: Literal["best", "last"] = "best"
     #: Time between checkpoints within an epoch, or steps, such as `100 steps`.
@@ -281,6 +289,54 @@ class TrainConfig:
     keep_checkpoints: Annotated[_Whole, Field(ge=1)] = 2
     #: auto: go on with the run in the folder run.name, where there is one. never: refuse to.
     resume: Literal["never", "auto"] = "never"
+
+
+@dataclass(config=_STRICT)
+class EmaConfig:
+    """A moving average of the weights, which is evaluated and saved in their place."""
+
+    #: How much of the average stays in each update, such as 0.999; None: no average.
+    decay: Annotated[Optional[_Number], Field(gt=0, lt=1)] = None
+    #: Forget faster at first: after n updates, no more than (1 + n) / (10 + n) stays.
+    warmup: bool = True
+
+
+@dataclass(config=_STRICT)
+class FinetuneConfig:
+    """Parts of the network that are held still at first, with their running statistics."""
+
+    #: Until which share of the training a part is frozen, such as ``{backbone: 0.2}`` for the head
+    #: first, then all; ``{conv1: 1, layer1: 1}`` never moves these two.
+    frozen_until: dict[str, Annotated[_Number, Field(gt=0, le=1)]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+@dataclass(config=_STRICT)
+class EarlyStoppingConfig:
+    """An end before the planned one."""
+
+    #: Evaluations without improvement after which training stops; None: it goes on to its end.
+    patience: Annotated[Optional[_Whole], Field(ge=0)] = None
+    monitor: Literal["val_loss", "val_acc_top1"] = "val_acc_top1"
+    #: What counts as an improvement.
+    min_delta: Annotated[_Number, Field(ge=0)] = 0.0
+
+
+@dataclass(config=_STRICT)
+class PlateauConfig:
+    """A smaller learning rate where nothing improves; multiplies what the schedule says."""
+
+    #: Evaluations without improvement after which the rate drops; None: it never does.
+    patience: Annotated[Optional[_Whole], Field(ge=0)] = None
+    monitor: Literal["val_loss", "val_acc_top1"] = "val_loss"
+    min_delta: Annotated[_Number, Field(ge=0)] = 1e-4
+    #: What a drop multiplies the rate by.
+    factor: Annotated[_Number, Field(gt=0, lt=1)] = 0.1
+    #: Evaluations after a drop in which nothing is counted.
+    cooldown: Annotated[_Whole, Field(ge=0)] = 0
+    #: Where drops end, as a share of the scheduled rate.
+    least: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(config=_STRICT)
@@ -309,6 +365,10 @@ class Config:
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    ema: EmaConfig = dataclasses.field(default_factory=EmaConfig)
+    finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
+    early_stopping: EarlyStoppingConfig = dataclasses.field(default_factory=EarlyStoppingConfig)
+    plateau: PlateauConfig = dataclasses.field(default_factory=PlateauConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
 
 

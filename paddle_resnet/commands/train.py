@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.job import is_finished
     from ..training.job import run as run_job
     from ..training.run_folder import RunFolder
+    from ..training.runs import run_with_seeds
 
     if arguments.resume:
         resume = RunFolder.open(arguments.resume)
@@ -86,6 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
             except OSError as error:  # the run itself is safe
                 print(f"warning: no report could be written: {error.strerror or error}.")
 
+    if config.train.runs > 1:
+        run_with_seeds(config, Path(recipe).stem, resume and resume.path, report)
+        return 0
     outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)
     folder = outcome.folder.path
     print(

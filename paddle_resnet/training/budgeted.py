@@ -13,6 +13,7 @@ from .callbacks.schedule import ScheduleLearningRate
 from .classifier import ImageClassifier
 from .datasets import Parts
 from .evaluation import evaluate
+from .features import make_features
 from .growing import growth
 from .mixing import MixedAccuracy, MixedCrossEntropy
 from .optimizers import make_optimizer
@@ -57,15 +58,19 @@ def train_for(
     # A round has at least one step: where steps are slow, many rounds would overrun the budget.
     pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
     stream = TrainingStream(parts.train, pace, growth(config, pace))
+    optimizer = make_optimizer(config.optimizer, network)
+    shape = make_schedule(config.schedule, pace.rounds)
+    rate = ScheduleLearningRate(config.optimizer.lr, shape, pace)
+    features = make_features(config, network, pace, rate, write, validated=False)
     model = ImageClassifier(network)
     model.prepare(
-        make_optimizer(config.optimizer, network),
+        optimizer,
         MixedCrossEntropy(config.train.label_smoothing),
         MixedAccuracy(),
+        features.precision,
     )
-    shape = make_schedule(config.schedule, pace.rounds)
     record = _Record(pace, stream, write, lambda: clock.stand_still(wait))
-    callbacks = [pace, ScheduleLearningRate(config.optimizer.lr, shape, pace), record]
+    callbacks = [pace, rate, *features.callbacks, record]
     model.fit(
         stream,
         epochs=pace.rounds,
@@ -73,14 +78,17 @@ def train_for(
         callbacks=callbacks,
         verbose=0,
         accumulate_grad_batches=config.train.accumulate,
+        average=features.average,
     )
+    if features.average is not None:
+        features.average.apply()
     return {
         "seconds": pace.train_seconds,
         "steps": pace.steps,
         "epochs": stream.epochs,
         "images_per_second": pace.images / pace.train_seconds,
         "history": record.rows,
-        "test": evaluate(network, parts.test).summary(),
+        "test": evaluate(network, parts.test, precision=features.precision).summary(),
     }
 
 

@@ -17,6 +17,7 @@ from .building import trainable_parameters
 from .datasets import Parts, subset
 from .evaluation import Evaluation, evaluate
 from .pace import BudgetPace, Pace
+from .precision import Precision
 from .stream import TrainingStream
 from .views import VIEWS
 from .wording import duration
@@ -32,6 +33,7 @@ def test(
     pace: Pace,
     log: Callable[[str], None],
     kind: str,
+    precision: Precision,
 ) -> tuple[Evaluation, str]:
     """Evaluate the selected weights on the test set, once.
 
@@ -42,6 +44,7 @@ def test(
         pace: knows that time.
         log: takes lines.
         kind: whose answers are averaged, see :func:`~paddle_resnet.training.views.views`.
+        precision: what the training computed in.
 
     Returns:
         tuple: the evaluation, and which weights it was: ``best`` or ``last``.
@@ -62,7 +65,7 @@ def test(
         + ("" if part == whole else "as many as the budget leaves time for")
         + ("" if kind == "none" else f", {VIEWS[kind]} views of each ({kind})")
     )
-    evaluation = evaluate(network, parts.test, kind=kind)
+    evaluation = evaluate(network, parts.test, kind=kind, precision=precision)
     figures = evaluation.summary()
     log(
         f"test accuracy {figures['acc_top1']:.2%} (top-5 {figures['acc_top5']:.2%}), "

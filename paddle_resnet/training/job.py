@@ -26,6 +26,7 @@ from .classifier import ImageClassifier
 from .conclusion import keep_predictions, model_facts, test, training_facts
 from .datasets import Parts, load_parts
 from .evaluation import Evaluation
+from .features import make_features, try_features
 from .growing import growth
 from .mixing import MixedAccuracy, MixedCrossEntropy
 from .optimizer_state import OptimizerState
@@ -34,6 +35,7 @@ from .pace import BudgetPace
 from .planning import fit_into_budget, make_pace, measure_evaluation
 from .run_folder import Log, RunFolder
 from .schedules import constant, make_schedule
+from .seeds import be_deterministic, seed_everything
 from .session import Session
 from .start import load_start, resolve
 from .state import NetworkState, Together, named
@@ -79,7 +81,9 @@ def run(
                 raise TrainingError(
                     f"the run '{resume.path}' is finished: there is nothing to go on with."
                 )
-        paddle.seed(config.train.seed)
+        seed_everything(config.train.seed)
+        if config.train.deterministic:
+            be_deterministic()
         # Everything that can be wrong is tried before the folder is made.
         lines: list[str] = []
 
@@ -93,6 +97,7 @@ def run(
         network, options = build_network(config, parts)
         if resume is None or not resume.has_checkpoints():
             load_start(network, config, parts, notify)
+        try_features(config, network, make_pace(config, parts), parts.validation is not None)
         folder = resume or RunFolder.create(config, recipe)
         stack.callback(folder.release)
         log = Log(folder.log)
@@ -142,14 +147,18 @@ class _Job:
             stop_on_write_error=config.run.write_errors == "stop",
         )
         optimizer = make_optimizer(config.optimizer, network)
+        # Its schedule follows when it is known how many rounds a budget has.
+        self.rate = ScheduleLearningRate(config.optimizer.lr, constant, self.pace)
+        self.features = make_features(
+            config, network, self.pace, self.rate, log, parts.validation is not None
+        )
         self.model = ImageClassifier(network)
         self.model.prepare(
             optimizer,
             MixedCrossEntropy(config.train.label_smoothing),
             MixedAccuracy(topk=(1, min(5, len(parts.classes)))),
+            self.features.precision,
         )
-        # Its schedule follows when it is known how many rounds a budget has.
-        self.rate = ScheduleLearningRate(config.optimizer.lr, constant, self.pace)
         self.console = Console(self.pace, log_seconds=config.run.log_every)
         self.console.write = self._writer(self.console)
         self.record = Record(self.session, every=config.run.log_every, visualdl=config.run.visualdl)
@@ -171,6 +180,7 @@ class _Job:
             self.pace,
             SeedSteps(config.train.seed, self.pace),
             self.rate,
+            *self.features.callbacks,
             self.console,
             self.record,
             self.saver,  # last: what it saves includes what the others did
@@ -184,6 +194,7 @@ class _Job:
             "stream": self.session.stream,
             "pace": self.pace,
             "callbacks": Together(named(others)),
+            **({"average": average} if (average := self.features.average) is not None else {}),
         }
 
     def run(self, resuming: bool) -> Outcome:
@@ -280,6 +291,7 @@ class _Job:
                 pace=self.pace,
                 accumulate_grad_batches=self.config.train.accumulate,
                 callbacks=self.callbacks,
+                average=self.features.average,
             )
         finally:
             self.console.close()
@@ -295,10 +307,14 @@ class _Job:
     # -- after -----------------------------------------------------------------------------
 
     def _test(self) -> tuple[Evaluation, str]:
+        if self.features.average is not None:
+            self.features.average.apply()
         wanted = self.config.train.select == "best" and self.saver.best is not None
         best = self.folder.best if wanted else None
         kind = self.config.augment.test_time
-        return test(self.network, best, self.parts, self.pace, self.log, kind)
+        return test(
+            self.network, best, self.parts, self.pace, self.log, kind, self.features.precision
+        )
 
     def _result(
         self, status: str, *, reason: Optional[str] = None, test: Optional[dict[str, Any]] = None
