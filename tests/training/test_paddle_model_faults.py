@@ -20,6 +20,7 @@ from paddle import nn
 
 from paddle_resnet.errors import TrainingError
 from paddle_resnet.training import ImageClassifier
+from paddle_resnet.training.mixing import MixedAccuracy, MixedCrossEntropy
 
 PAGE = Path(__file__).parents[2] / "docs" / "paddle_model.md"
 BOTH = pytest.mark.parametrize("base", [paddle.Model, ImageClassifier])
@@ -412,6 +413,31 @@ def test_paddle_seed_does_not_change_the_order(base):
     assert first[:40] != first[40:]
     assert first == order(1)
     assert (first == order(2)) == (base is paddle.Model)
+
+
+@BOTH
+def test_accuracy_of_mixed_images(base):
+    """Accuracy takes the largest entry of a soft label, and the smaller number of two equals."""
+    network = nn.Linear(2, 10)
+    with paddle.no_grad():  # always class 7
+        network.weight.set_value(paddle.zeros([2, 10]))
+        network.bias.set_value(paddle.eye(10)[7])
+    images = np.zeros([4, 2], np.float32)
+    own, others = np.full([4], 7), np.full([4], 2)
+    share = np.float32([0.9, 0.5, 0.5, 0.1])  # of its own label in each image
+    model = base(network)
+    if base is ImageClassifier:
+        model.prepare(loss=MixedCrossEntropy(), metrics=MixedAccuracy())
+        batch = (images, own, others, share)
+    else:
+        model.prepare(loss=nn.CrossEntropyLoss(soft_label=True), metrics=paddle.metric.Accuracy())
+        soft = np.zeros([4, 10], np.float32)
+        soft[:, 7], soft[:, 2] = share, 1 - share
+        batch = (images, soft)
+    result = model.evaluate([batch], verbose=0)
+    assert result["acc"] == (0.75 if base is ImageClassifier else 0.25)
+    right = np.log(np.exp(1) + 9) - 0.5 * 1  # on average, half of the label is class 7
+    assert result["loss"][0] == pytest.approx(right, rel=1e-5)
 
 
 @BOTH
