@@ -227,7 +227,7 @@ class ScheduleConfig:
     #: Where the rate ends, as a share of its peak (constant, step and multistep end where they do).
     final: Annotated[_Number, Field(ge=0, le=1)] = 0.0
     #: Whether the rate changes with every step, or stays the same throughout an epoch (a round of
-    #: a budgeted run).
+    #: a budgeted run) once the warm-up is over.
     by: Literal["step", "epoch"] = "step"
     #: Of step: the share of the training between two drops; None: 0.3.
     every: Annotated[Optional[_Number], Field(gt=0, lt=1)] = None

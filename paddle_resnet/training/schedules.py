@@ -62,7 +62,8 @@ def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Sched
     Args:
         config: the section ``schedule`` of a recipe.
         epochs: equal parts of the training, at whose beginnings alone the rate changes where the
-            schedule is ``by: epoch``.
+            schedule is ``by: epoch``; a warm-up goes by step all the same, for its first epoch
+            would otherwise have a rate of 0.
     """
     shape = _SHAPES[config.name](config)
     falls = config.name in _FALLING
@@ -70,14 +71,14 @@ def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Sched
 
     def schedule(progress: float) -> float:
         t = min(max(progress, 0.0), 1.0)
-        if config.by == "epoch" and epochs:
-            t = math.floor(t * epochs + _ROUNDING) / epochs
         if t < config.warmup:
             climbed = t / config.warmup
             if config.name == "onecycle":
                 climbed = 1.0 - cosine(climbed)
             # Never exactly 0: a first step without effect would be wasted.
             return max(begin + (1.0 - begin) * climbed, 1e-3)
+        if config.by == "epoch" and epochs:
+            t = max(math.floor(t * epochs + _ROUNDING) / epochs, config.warmup)
         if not falls:
             return shape(t)
         return config.final + (1.0 - config.final) * shape(

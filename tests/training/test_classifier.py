@@ -430,3 +430,12 @@ def test_every_sample_of_a_shuffled_dataset_is_seen_once_in_an_epoch(workers):
     model.fit(Numbers(), epochs=1, batch_size=10, verbose=0, drop_last=True)
     assert [len(batch) for batch in seen] == [10] * 4
     assert flat(seen) == first[:40]
+
+
+def test_batch_by_batch_as_in_the_base_class(tiny, batches):
+    model = prepared(tiny, lr=0.0)
+    (loss,), _ = model.train_batch([batches[0][0]], [batches[0][1]])
+    (again,), _ = model.train_batch([batches[0][0]], [batches[0][1]])
+    assert float(loss) == pytest.approx(float(again), rel=1e-6)
+    model.eval_batch([batches[0][0]], [batches[0][1]])
+    assert model.predict_batch([batches[0][0]])[0].shape == (32, 10)

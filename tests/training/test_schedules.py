@@ -116,6 +116,14 @@ def test_by_epoch_the_rate_stays_throughout_an_epoch(name):
         assert stairs(step / (7 * 13)) == smooth((step // 13) / 7)
 
 
+def test_by_epoch_the_warmup_goes_by_step_and_no_epoch_is_wasted():
+    rate = schedule("linear", epochs=10, by="epoch", warmup=0.15)
+    assert rate(0.075) == pytest.approx(0.5)
+    # From the warm-up's end to the next epoch at the peak, then down at epochs alone.
+    assert [rate(t) for t in (0.15, 0.199)] == [1, 1]
+    assert rate(0.2) == rate(0.299) == pytest.approx(1 - 0.05 / 0.85)
+
+
 @given(st.integers(1, 300), st.integers(1, 400), st.data())
 def test_an_epoch_begins_with_its_first_step_whatever_rounding_does(epochs, steps, data):
     epoch = data.draw(st.integers(0, epochs - 1))
