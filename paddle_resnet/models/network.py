@@ -204,6 +204,10 @@ class Network(nn.Layer):
     ) -> list[dict[str, Any]]:
         """Return the trainable parameters in groups that any Paddle optimizer takes.
 
+        ``paddle.Model.fit`` refuses optimizers with groups, whoever made them (both Paddle 2.6 and
+        3.3); ``ImageClassifier.fit`` and loops of one's own take them. Paddle clips the norm of
+        each group by itself.
+
         Args:
             weight_decay (float, optional): of the groups. Default: None, the optimizer's own.
             layer_decay (float): the head learns at the full rate, the last block at ``layer_decay``
