@@ -268,6 +268,8 @@ class TrainConfig:
     eval_batch_size: Annotated[_Whole, Field(ge=1)] = 250
     #: Whether to leave out a last batch that is not full: BN on a few images is noise.
     drop_last: bool = True
+    #: Of several processes: whether batch norms see the whole batch, or each process's share.
+    sync_bn: bool = False
     #: Batches whose gradients make one update, as one batch of all their images would.
     accumulate: Annotated[_Whole, Field(ge=1)] = 1
     #: Numbers that convolutions and matrix products compute with, on a GPU; a CPU computes in

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.import_paddle()
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
+    from ..training.distributed import is_first
     from ..training.job import is_finished
     from ..training.job import run as run_job
     from ..training.run_folder import RunFolder
@@ -91,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         run_with_seeds(config, Path(recipe).stem, resume and resume.path, report)
         return 0
     outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)
+    if not is_first():
+        return 0
     folder = outcome.folder.path
     print(
         f"weights: {outcome.folder.best if outcome.folder.best.is_file() else outcome.folder.last}"

@@ -6,6 +6,7 @@ small images that costs far more than a small network's own computation.
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional, Union
@@ -104,6 +105,8 @@ class BatchLoader:
         self.augment = augment
         self.workers = _integer("workers", workers, 0)
         self.epoch = 0
+        #: Which share of each batch this loader makes, of how many.
+        self.part, self.parts = 0, 1
         if self.crop_padding and augment.resized_crop:
             raise DataError(
                 "crop_padding and augment.resized_crop are two ways to crop: choose one of them."
@@ -144,6 +147,40 @@ class BatchLoader:
         )
         part._scale, part._shift = self._scale, self._shift
         return part
+
+    def share(self, part: int, parts: int, *, every_batch: bool = False) -> BatchLoader:
+        """Return a loader of one share of each batch, for one of several processes.
+
+        The shares of all parts, one after the other, are the batch that this loader makes, to the
+        last bit: what happens to an image depends on its place in the epoch, not on who makes it.
+        Shares are as equal as can be.
+
+        Args:
+            part: which one, from 0.
+            parts: of how many.
+            every_batch: refuse where a batch has too few images to give each part one. Default:
+                such a batch is left out in the parts that get nothing of it.
+
+        Raises:
+            DataError: there are fewer images, in a batch or in all, than parts.
+        """
+        total = len(self.images)
+        last = total % self.batch_size if not self.drop_last else 0
+        fewest = last if every_batch and last else min(self.batch_size, total)
+        if fewest < parts:
+            last = " last" if fewest == last else ""
+            raise DataError(
+                f"a{last} batch of {fewest} images cannot be shared by {parts} processes: choose "
+                "a larger batch_size" + (", or drop_last." if last else ".")
+            )
+        loader = copy.copy(self)
+        loader.part, loader.parts = part, parts
+        return loader
+
+    def places(self) -> np.ndarray:
+        """Return where in an epoch's order this loader's images stand: int64, all or a share."""
+        rows = [self._rows(index) for index in range(len(self))]
+        return np.concatenate([np.arange(each.start, each.stop) for each in rows])
 
     def state(self) -> dict[str, int]:
         """Return what decides which batches there are: with the epoch, it is all they depend on."""
@@ -186,7 +223,7 @@ class BatchLoader:
 
     def _generate(self, epoch: int, start: int) -> Iterator[Batch]:
         plan = self._plan(epoch)
-        indices = range(start, len(self))
+        indices = [index for index in range(start, len(self)) if self._size(index)]
         if self.workers:
             return ahead(lambda index: self._batch(plan, index), indices, self.workers)
         return (self._batch(plan, index) for index in indices)
@@ -222,8 +259,9 @@ class BatchLoader:
 
     def _batch(self, plan: _Plan, index: int) -> Batch:
         """Make one batch. It depends on the plan and the index alone, so any thread may do it."""
-        total, padding, augment = len(self.images), self.crop_padding, self.augment
-        here = slice(index * self.batch_size, min((index + 1) * self.batch_size, total))
+        padding, augment = self.crop_padding, self.augment
+        # Images are mixed with others of the batch, whoever these belong to.
+        here = self._whole(index) if augment.mixes else self._rows(index)
         size = here.stop - here.start
         chosen = here if plan.order is None else plan.order[here]
 
@@ -260,7 +298,7 @@ class BatchLoader:
         labels = self.labels[chosen].copy()
         if not augment.mixes:
             return images, labels
-        return mix(
+        mixed = mix(
             images,
             labels,
             mixup=augment.mixup,
@@ -269,6 +307,25 @@ class BatchLoader:
             epoch=plan.epoch,
             batch=index,
         )
+        own = self._rows(index)
+        return Mixed(*(each[own.start - here.start : own.stop - here.start] for each in mixed))
+
+    def _whole(self, index: int) -> slice:
+        """Return the places of a batch in the epoch's order."""
+        return slice(index * self.batch_size, min((index + 1) * self.batch_size, len(self.images)))
+
+    def _rows(self, index: int) -> slice:
+        """Return those of this loader's share."""
+        whole = self._whole(index)
+        first, end = (
+            whole.start + (whole.stop - whole.start) * part // self.parts
+            for part in (self.part, self.part + 1)
+        )
+        return slice(first, end)
+
+    def _size(self, index: int) -> int:
+        rows = self._rows(index)
+        return rows.stop - rows.start
 
 
 class _Plan(NamedTuple):

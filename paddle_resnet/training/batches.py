@@ -9,17 +9,34 @@ import numpy as np
 import paddle
 from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableDataset
 
+from ..data import BatchLoader
+from .distributed import from_first, rank, world_size
+
 
 class SeededBatchSampler(DistributedBatchSampler):
     """Shuffles by a seed and the epoch; the base class shuffles by the epoch alone.
 
     The seed is drawn from Paddle's generator, so that ``paddle.seed`` decides on the order, and two
-    trainings in one process differ.
+    trainings in one process differ. Of several processes each gets its share, in training all
+    equally many.
+
+    Args:
+        dataset, batch_size, drop_last: as in the base class; the batch size is that of one process.
+        shuffle (bool, optional): None is for evaluation: in order, and each sample in one process.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, shuffle: bool, drop_last: bool) -> None:
+    def __init__(
+        self, dataset: Dataset, batch_size: int, shuffle: Optional[bool], drop_last: bool
+    ) -> None:
+        evaluation, shuffle = shuffle is None, bool(shuffle)
         super().__init__(dataset, batch_size, shuffle=shuffle, drop_last=drop_last)
-        self.seed = int(paddle.randint(0, 2**31 - 1, [1]).item()) if shuffle else 0
+        self.seed = 0
+        if shuffle:
+            self.seed = from_first(lambda: int(paddle.randint(0, 2**31 - 1, [1]).item()))
+        if evaluation:
+            # The base class repeats some samples, so that all processes have equally many.
+            self.total_size = len(dataset)
+            self.num_samples = len(range(self.local_rank, self.total_size, self.nranks))
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.arange(len(self.dataset))
@@ -28,7 +45,7 @@ class SeededBatchSampler(DistributedBatchSampler):
                 np.random.PCG64([self.seed, self.epoch]).random_raw(len(order)), kind="stable"
             )
             self.epoch += 1
-        # Padded with its own beginning, so that all processes have equally many.
+        # In training padded with its own beginning, so that all processes have equally many.
         order = np.resize(order, self.total_size)
         own = order[self.local_rank :: self.nranks]
         for first in range(0, len(own), self.batch_size):
@@ -38,9 +55,18 @@ class SeededBatchSampler(DistributedBatchSampler):
 
 
 def make_loader(
-    data: Any, batch_size: int, shuffle: bool, drop_last: bool, workers: int
+    data: Any, batch_size: int, shuffle: Optional[bool], drop_last: bool, workers: int
 ) -> Optional[Iterable]:
-    """Return a loader of a Dataset; whatever else yields batches already, and stays as it is."""
+    """Return a loader of a Dataset; whatever else yields batches already, and stays as it is.
+
+    In several processes, that of this one's share, also of a BatchLoader.
+
+    Args:
+        data, batch_size, drop_last, workers: as in ``fit``.
+        shuffle: None is for evaluation.
+    """
+    if isinstance(data, BatchLoader) and data.parts == 1 and world_size() > 1:
+        return data.share(rank(), world_size(), every_batch=shuffle is not None)
     if not isinstance(data, Dataset):
         return data
     if isinstance(data, IterableDataset):

@@ -26,19 +26,21 @@ from ..errors import DataError, TrainingError
 from ..models import create_model
 from ..weights import load_weights, read_state, save_weights
 from ..weights.contents import PADDLE_TABLE
+from . import distributed
 from .accumulation import Accumulation
 from .batches import length, make_loader
 from .callbacks.console import Console
 from .callbacks.plateau import repaired
 from .callbacks.schedule import StepScheduler
 from .ema import WeightAverage
-from .epoch_progress import EpochProgress, Mean
+from .epoch_progress import EpochProgress, Mean, added_up
 from .history import History
 from .optimizer_state import OptimizerState
 from .pace import EpochPace, Pace
 from .precision import Precision
 from .state import restore
 from .statistics import RunningStatistics
+from .sync_bn import unsynchronised_statistics
 
 
 class ImageClassifier(paddle.Model):
@@ -89,6 +91,7 @@ class ImageClassifier(paddle.Model):
             raise TrainingError(
                 "ImageClassifier works in dynamic mode: call paddle.disable_static() first."
             )
+        distributed.begin()
         super().__init__(
             create_model(network) if isinstance(network, str) else network, inputs, labels
         )
@@ -190,7 +193,7 @@ class ImageClassifier(paddle.Model):
             batch_size if isinstance(batch_size, (list, tuple)) else (batch_size, batch_size)
         )
         loader = make_loader(train_data, train_size, shuffle, drop_last, num_workers)
-        eval_loader = make_loader(eval_data, eval_size, False, False, num_workers)
+        eval_loader = make_loader(eval_data, eval_size, None, False, num_workers)
         steps = length(loader)
         if pace is None and steps:
             total = (epochs - first_epoch) * steps
@@ -206,6 +209,7 @@ class ImageClassifier(paddle.Model):
         self._group = Accumulation(accumulate_grad_batches)
         self._statistics = RunningStatistics(self.network)
         self._average = average
+        distributed.copy_from_first(self.network)
         cbks.on_begin("train")
         logs: dict[str, Any] = {}
         for epoch in range(first_epoch, epochs):
@@ -246,10 +250,9 @@ class ImageClassifier(paddle.Model):
         step = -1
         for step, data in enumerate(loader, start=progress.steps):
             inputs, labels = self._split(data)
-            size = int(inputs[0].shape[0])
             cbks.on_batch_begin("train", step, dict(logs))
             self._iterations_left -= 1
-            loss = self._train_step(inputs, labels, size)
+            loss, size = self._train_step(inputs, labels)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss} in step {step + 1} of epoch {epoch + 1}: training "
@@ -271,25 +274,32 @@ class ImageClassifier(paddle.Model):
             self._update()
         return logs
 
-    def _train_step(self, inputs: list, labels: list, size: int) -> float:
-        """Do one forward and backward pass; return the loss. One that is no number goes nowhere."""
+    def _train_step(self, inputs: list, labels: list) -> tuple[float, int]:
+        """Do one forward and backward pass; return the loss, and of how many samples it is.
+
+        Both are those of all processes. A loss that is no number goes nowhere.
+        """
         self.network.train()
         self.mode = "train"
         self._statistics.keep()
-        network = getattr(self._adapter, "ddp_model", self.network)
+        own = int(inputs[0].shape[0])
         with self._precision.autocast():
-            outputs = _as_list(network(*inputs))
+            outputs = _as_list(self.network(*inputs))
             losses = _as_list(self._training_loss()(*outputs, *labels))
             loss = paddle.add_n([each.mean() for each in losses])
-        value = float(loss)
+        value, size = float(loss), own
+        if distributed.world_size() > 1:
+            value, samples = distributed.total([value * own, own]).tolist()
+            value, size = value / samples, int(samples)
         if not math.isfinite(value):
             self._statistics.restore()
-            return value
-        factor = self._group.add(size)
+            return value, size
+        factor = self._group.add(size) * (own / size)
         loss = loss if factor == 1.0 else loss * factor
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
-        self._update_metrics(outputs, labels)
-        return value
+        with added_up(self._metrics):
+            self._update_metrics(outputs, labels)
+        return value, size
 
     def _training_loss(self) -> Callable[..., paddle.Tensor]:
         """Return the loss with what the network adds to it, such as that of auxiliary heads."""
@@ -298,6 +308,8 @@ class ImageClassifier(paddle.Model):
 
     def _update(self) -> None:
         """Turn the gradients of the group into a step of the optimizer."""
+        distributed.add_up_gradients(self.network.parameters())
+        distributed.average(unsynchronised_statistics(self.network))
         self._group.finish(self.network.parameters())
         if self._scaler is None:
             self._optimizer.step()
@@ -333,7 +345,7 @@ class ImageClassifier(paddle.Model):
         Raises:
             DataError: the data yields no batch.
         """
-        loader = make_loader(eval_data, batch_size, False, False, num_workers)
+        loader = make_loader(eval_data, batch_size, None, False, num_workers)
         cbks = self._callbacks(callbacks, None, verbose, log_freq, None, 1)
         return self._evaluate(loader, cbks, num_iters)
 
@@ -346,22 +358,28 @@ class ImageClassifier(paddle.Model):
         self.mode = "eval"
         mean = Mean()
         logs: dict[str, Any] = {}
-        for step, data in enumerate(loader):
-            inputs, labels = self._split(data)
-            size = int(inputs[0].shape[0])
-            cbks.on_batch_begin("eval", step, dict(logs))
-            with paddle.no_grad(), self._precision.autocast():
-                outputs = _as_list(self.network(*inputs))
-                if self._loss is not None:
-                    losses = _as_list(self._loss(*outputs, *labels))
-                    mean.add(sum(float(each.mean()) for each in losses), size)
-            self._update_metrics(outputs, labels)
-            logs = self._logs(mean, step, size)
-            cbks.on_batch_end("eval", step, dict(logs))
-            if num_iters is not None and step + 1 >= num_iters:
-                break
-        if not logs:
+        step = size = 0
+        with added_up(self._metrics):
+            for step, data in enumerate(loader):
+                inputs, labels = self._split(data)
+                size = int(inputs[0].shape[0])
+                cbks.on_batch_begin("eval", step, dict(logs))
+                with paddle.no_grad(), self._precision.autocast():
+                    outputs = _as_list(self.network(*inputs))
+                    if self._loss is not None:
+                        losses = _as_list(self._loss(*outputs, *labels))
+                        mean.add(sum(float(each.mean()) for each in losses), size)
+                self._update_metrics(outputs, labels)
+                # The other processes have done about as many: the pace is that of all.
+                logs = self._logs(mean, step, size * distributed.world_size())
+                cbks.on_batch_end("eval", step, dict(logs))
+                if num_iters is not None and step + 1 >= num_iters:
+                    break
+        if not distributed.in_any(bool(logs)):
             raise DataError("the evaluation data yielded no batch.")
+        if distributed.world_size() > 1:
+            mean.total, mean.count = distributed.total([mean.total, mean.count]).tolist()
+            logs = self._logs(mean, step, size)
         cbks.on_end("eval", dict(logs))
         return {name: logs[name] for name in self._metrics_name() if name in logs}
 
@@ -388,7 +406,8 @@ class ImageClassifier(paddle.Model):
     def save(self, path: str, training: bool = True) -> None:
         """Save as the base class does, or weights alone where ``path`` ends in ``.safetensors``."""
         if str(path).endswith(".safetensors"):
-            save_weights(self.network, path)
+            if distributed.is_first():
+                save_weights(self.network, path)
         else:
             super().save(path, training)
 
@@ -475,6 +494,7 @@ class ImageClassifier(paddle.Model):
                 callback.save_dir = save_dir
         if save_dir and not any(isinstance(callback, ModelCheckpoint) for callback in own):
             own.append(ModelCheckpoint(save_freq, save_dir))
+        verbose = verbose if distributed.is_first() else 0
         if verbose and not any(isinstance(each, (ProgBarLogger, Console)) for each in own):
             own.insert(0, Console(pace, verbose=verbose, log_freq=log_freq))
         if pace is not None and pace not in own:

@@ -15,6 +15,7 @@ from ..files import atomic_write
 from ..weights.files import load_weights
 from .building import trainable_parameters
 from .datasets import Parts, subset
+from .distributed import copy_from_first, from_first
 from .evaluation import Evaluation, evaluate
 from .pace import BudgetPace, Pace
 from .precision import Precision
@@ -51,9 +52,8 @@ def test(
     """
     weights = "last"
     if best is not None:
-        with contextlib.suppress(UserError):  # unreadable: the last weights are at hand
-            load_weights(network, best)
-            weights = "best"
+        weights = from_first(lambda: _load(network, best))
+        copy_from_first(network)
     whole = len(parts.test.images)
     if isinstance(pace, BudgetPace):
         # Cut before the figures are seen, by speed alone.
@@ -73,6 +73,13 @@ def test(
         f"{duration(pace.elapsed)} in all"
     )
     return evaluation, weights
+
+
+def _load(network: nn.Layer, best: Path) -> str:
+    with contextlib.suppress(UserError):  # unreadable: the last weights are at hand
+        load_weights(network, best)
+        return "best"
+    return "last"
 
 
 def keep_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..data.cifar100 import load_cifar100
 from ..data.image_files import Images, Memory, take
 from ..data.statistics import mean_and_std
 from ..errors import DataError
+from .distributed import rank, world_size
 from .image_folders import image_files, normalisation, sound_parts
 
 Labelled = tuple[Images, np.ndarray]
@@ -172,6 +173,23 @@ def _parts(
         mean=mean,
         std=std,
         **facts,
+    )
+
+
+def shared(parts: Parts) -> Parts:
+    """Return this process's share of each part's batches, where there are several processes.
+
+    Raises:
+        DataError: a batch has fewer images than there are processes.
+    """
+    count = world_size()
+    if count == 1:
+        return parts
+    return replace(
+        parts,
+        train=parts.train.share(rank(), count, every_batch=True),
+        validation=parts.validation and parts.validation.share(rank(), count),
+        test=parts.test.share(rank(), count),
     )
 
 

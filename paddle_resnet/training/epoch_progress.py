@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from paddle.metric import Metric
+
+from .distributed import total, world_size
 
 
 class Mean:
@@ -59,6 +63,24 @@ class EpochProgress:
                 raise ValueError(f"another metric than {metric.name()}")
             for name, value in figures.items():
                 setattr(metric, name, value)
+
+
+@contextmanager
+def added_up(metrics: list[Metric]) -> Iterator[None]:
+    """Let metrics have counted, after this block, what all processes have counted within it."""
+    before = [_figures(metric) for metric in metrics] if world_size() > 1 else []
+    yield
+    for metric, old in zip(metrics, before):
+        now = _figures(metric)
+        for name in sorted(set(now) & set(old)):
+            new = old[name] + total(np.subtract(now[name], old[name]))
+            if isinstance(now[name], np.ndarray):
+                setattr(metric, name, new.astype(now[name].dtype))
+            elif isinstance(now[name], list):
+                kinds = map(type, now[name])
+                setattr(metric, name, [kind(value) for kind, value in zip(kinds, new.tolist())])
+            else:
+                setattr(metric, name, type(now[name])(new))
 
 
 def _figures(metric: Metric) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from ..data import BatchLoader
+from ..errors import TrainingError
+from . import distributed
 from .precision import Precision
 from .views import views
 
@@ -89,7 +91,8 @@ def evaluate(
 
     Args:
         network: maps images to logits; its mode is restored afterwards.
-        loader: yields ``(images float32 [B, C, H, W], labels int64 [B])``.
+        loader: yields ``(images float32 [B, C, H, W], labels int64 [B])``. Where it is this
+            process's share, the outcome is that of all shares together, in all processes.
         progress: called with the number of images done so far.
         precision: what to compute in. Default: float32.
         kind: the views of each image whose probabilities are averaged, see
@@ -116,10 +119,26 @@ def evaluate(
                 progress(sum(map(len, all_labels)))
     if was_training:
         network.train()
-    labels = np.concatenate(all_labels)
+    labels, probabilities = np.concatenate(all_labels), np.concatenate(all_probabilities)
+    if loader.parts > 1:
+        labels, probabilities, total = _together(loader, labels, probabilities, total)
     return Evaluation(
         labels=labels,
-        probabilities=np.concatenate(all_probabilities),
+        probabilities=probabilities,
         loss=total / len(labels),
         seconds=time.perf_counter() - began,
     )
+
+
+def _together(
+    loader: BatchLoader, labels: np.ndarray, probabilities: np.ndarray, total: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Put the shares of all processes together, each image at its place."""
+    places = loader.places()
+    table = np.zeros((len(loader.images), 2 + probabilities.shape[1]))
+    table[places] = np.column_stack([np.ones(len(labels)), labels, probabilities])
+    table = distributed.total(table)
+    if not (table[:, 0] == 1).all():
+        raise TrainingError("the processes have not evaluated each image exactly once.")
+    (total,) = distributed.total([total]).tolist()
+    return table[:, 1].astype(np.int64), table[:, 2:].astype(np.float32), total

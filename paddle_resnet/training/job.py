@@ -23,7 +23,8 @@ from .callbacks.schedule import ScheduleLearningRate
 from .callbacks.seeding import SeedSteps
 from .classifier import ImageClassifier
 from .conclusion import keep_predictions, model_facts, test, training_facts
-from .datasets import Parts, load_parts
+from .datasets import Parts, load_parts, shared
+from .distributed import PeerLost, begin, first_alone, from_first, is_first, world_size
 from .evaluation import Evaluation
 from .features import make_features, try_features
 from .growing import growth
@@ -40,6 +41,7 @@ from .start import load_start, resolve
 from .state import NetworkState, Together, named
 from .stopping import Interrupted
 from .stream import TrainingStream
+from .sync_bn import synchronise_bn
 
 
 @dataclass
@@ -72,9 +74,15 @@ def run(
         UserError: a recipe, data or file that cannot be used, or a loss that is no number.
         Interrupted: Ctrl-C; a checkpoint is saved.
     """
+    begin()
+    if world_size() > 1 and config.train.budget is not None:
+        raise TrainingError(
+            "train.budget is measured by the clock of one process: in several, say how long with "
+            "-o train.budget=null -o train.epochs=N."
+        )
     with contextlib.ExitStack() as stack:
         if resume is not None:
-            resume.acquire()
+            from_first(resume.acquire)
             stack.callback(resume.release)
             if is_finished(resume):
                 raise TrainingError(
@@ -87,27 +95,42 @@ def run(
         lines: list[str] = []
 
         def notify(line: str) -> None:
-            print(line, flush=True)
+            if is_first():
+                print(line, flush=True)
             lines.append(line)
 
         if resume is None:
             config = resolve(config, notify)
-        parts = load_parts(config, notify)
+        parts = shared(first_alone(lambda: load_parts(config, notify)))
         network, options = build_network(config, parts)
         if resume is None or not resume.has_checkpoints():
-            load_start(network, config, parts, notify)
+            first_alone(lambda: load_start(network, config, parts, notify))
         try_features(config, network, make_pace(config, parts), parts.validation is not None)
-        folder = resume or RunFolder.create(config, recipe)
+        if config.train.sync_bn and world_size() > 1:
+            synchronise_bn(network)
+        folder = resume or _create(config, recipe)
         stack.callback(folder.release)
-        log = Log(folder.log)
+        log = Log(folder.log, silent=not is_first())
         for line in lines:
             log.keep(line)
         job = _Job(config, options, network, parts, folder, log)
         try:
             return job.run(resuming=resume is not None)
         finally:
-            if folder.result.is_file():
+            if is_first() and folder.result.is_file():
                 afterwards(folder)
+
+
+def _create(config: Config, recipe: str) -> RunFolder:
+    """Make the run's folder in the first process, and tell the others which it is."""
+    made: list[RunFolder] = []
+
+    def create() -> str:
+        made.append(RunFolder.create(config, recipe))
+        return str(made[0].path)
+
+    path = from_first(create)
+    return made[0] if made else RunFolder(Path(path))
 
 
 def is_finished(folder: RunFolder) -> bool:
@@ -160,7 +183,11 @@ class _Job:
         )
         self.console = Console(self.pace, log_seconds=config.run.log_every)
         self.console.write = self._writer(self.console)
-        self.record = Record(self.session, every=config.run.log_every, visualdl=config.run.visualdl)
+        self.record = Record(
+            self.session,
+            every=config.run.log_every,
+            visualdl=config.run.visualdl and is_first(),
+        )
         self.saver = Saver(
             self.session,
             describe(
@@ -175,13 +202,13 @@ class _Job:
             every=config.train.save_every,
             keep=config.train.keep_checkpoints,
         )
+        shown = [self.console, self.record] if is_first() else []
         self.callbacks = [
             self.pace,
             SeedSteps(config.train.seed, self.pace),
             self.rate,
             *self.features.callbacks,
-            self.console,
-            self.record,
+            *shown,
             self.saver,  # last: what it saves includes what the others did
         ]
         # Whatever else is to be remembered joins here, or is a callback with state and load_state.
@@ -199,10 +226,7 @@ class _Job:
     def run(self, resuming: bool) -> Outcome:
         if resuming:
             resuming = self.saver.load_checkpoint()
-            self.folder.sweep()
-            if not resuming:
-                self.log("no checkpoint had been written yet: beginning anew")
-                self.folder.begin_anew()
+            from_first(lambda: self._tidy(resuming))  # when all have read what is there
         self._introduce(resuming)
         failure: Optional[UserError] = None
         try:
@@ -223,6 +247,12 @@ class _Job:
                 f"paddle-resnet train --resume {self.folder.path}"
             )
             raise
+        except PeerLost as error:
+            failure = PeerLost(
+                f"{error} To go on from the last checkpoint, launch again with "
+                f"--resume {self.folder.path}"
+            )
+            result = self._result("failed", reason=str(error))
         except UserError as error:
             failure = error
             result = self._result("failed", reason=str(error))
@@ -248,11 +278,19 @@ class _Job:
             )
         return Outcome(self.folder, result)
 
+    def _tidy(self, resuming: bool) -> None:
+        self.folder.sweep()
+        if not resuming:
+            self.log("no checkpoint had been written yet: beginning anew")
+            self.folder.begin_anew()
+
     def _write_result(self, result: dict[str, Any]) -> None:
         self._write(self.folder.result, lambda path: atomic_write_json(path, result))
 
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one of the files that end a run; a full disk must not hide the run's outcome."""
+        if not is_first():
+            return
         try:
             write(path)
         except OSError as error:
@@ -270,6 +308,9 @@ class _Job:
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
         self.log(describe_kernels(self.network, parts.input_shape))
+        if world_size() > 1:
+            bn = "the whole batch" if config.train.sync_bn else "the share of their process"
+            self.log(f"{world_size()} processes; batch norms see {bn}")
         self.log(f"run folder: {self.folder.path}")
         if resuming:
             self.log(f"going on after step {self.pace.steps}")
@@ -308,7 +349,8 @@ class _Job:
     def _test(self) -> tuple[Evaluation, str]:
         if self.features.average is not None:
             self.features.average.apply()
-        wanted = self.config.train.select == "best" and self.saver.best is not None
+        wants_best = self.config.train.select == "best"
+        wanted = from_first(lambda: wants_best and self.saver.best is not None)
         best = self.folder.best if wanted else None
         kind = self.config.augment.test_time
         return test(

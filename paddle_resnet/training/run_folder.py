@@ -315,19 +315,28 @@ def _output(command: list[str]) -> str:
 
 
 class Log:
-    """Prints lines and keeps them in the run's log.txt, with the time in front."""
+    """Prints lines and keeps them in the run's log.txt, with the time in front.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the log.
+        silent: do neither, as in all processes but the first.
+    """
+
+    def __init__(self, path: Path, silent: bool = False) -> None:
         self.path = path
+        self.silent = silent
         self.warned = False
 
     def __call__(self, line: str) -> None:
         """Print a line and keep it."""
-        print(line, flush=True)
+        if not self.silent:
+            print(line, flush=True)
         self.keep(line)
 
     def keep(self, line: str) -> None:
         """Keep a line without printing it."""
+        if self.silent:
+            return
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {line}\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import TrainingError
+from .distributed import is_first
 from .pace import Pace
 from .run_folder import RunFolder
 from .stream import TrainingStream
@@ -29,6 +30,8 @@ class Session:
     def write(self, path: Path, write: Callable[[Path], Any], consequence: str = "") -> bool:
         """Write a file of the run; report it where that fails.
 
+        Of several processes the first one writes, and the others take it for done.
+
         Each trouble is told once, not at every attempt, until the file could be written again.
 
         Args:
@@ -42,6 +45,8 @@ class Session:
         Raises:
             TrainingError: it was not, and the recipe wants the training to stop then.
         """
+        if not is_first():
+            return True
         try:
             write(path)
         except OSError as error:

@@ -15,6 +15,7 @@ from ...config import steps_of
 from ...errors import TrainingError, UserError
 from ...weights import read_weights, save_weights
 from ..checkpoints import Checkpoints
+from ..distributed import in_any
 from ..session import Session
 from ..state import Stateful, gather, restore
 from ..stopping import Interrupted, StopWish
@@ -69,7 +70,7 @@ class Saver(Callback):
             return
         if not self.model.is_between_updates:  # gradients that wait for others are not saved
             return
-        if self.stop.asked:
+        if in_any(self.stop.asked):
             self.save_checkpoint()
             raise Interrupted
         if self._is_due():
@@ -105,7 +106,7 @@ class Saver(Callback):
             if better and self._save_weights(self.session.folder.best, figures):
                 self.best = figures
         self.save_checkpoint()
-        if self.stop.asked:
+        if in_any(self.stop.asked):
             raise Interrupted
 
     def _refuse_nonsense(self, epoch: int, logs: dict) -> None:

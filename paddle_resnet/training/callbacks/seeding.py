@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 from paddle.callbacks import Callback
 
+from ..distributed import rank
 from ..pace import Pace
 
 
@@ -33,8 +34,8 @@ class SeedSteps(Callback):
         _seed(self.seed, 1, epoch)
 
     def on_train_batch_begin(self, step: int, logs: Optional[dict] = None) -> None:
-        """Seed what this step draws."""
-        _seed(self.seed, 0, self.pace.steps)
+        """Seed what this step draws, for its own share of the batch in each process."""
+        _seed(self.seed, 0, self.pace.steps, *([rank()] if rank() else []))
 
 
 def _seed(*words: int) -> None:
