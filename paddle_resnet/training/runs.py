@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional
 from ..config import Config, config_to_yaml
 from ..errors import TrainingError, UserError
 from ..files import atomic_write_json, atomic_write_text, with_home
+from . import distributed
 from .job import run
 from .run_folder import RunFolder
 from .wording import duration
@@ -46,9 +47,15 @@ def run_with_seeds(
         ``training`` and ``test`` as in its result.json.
 
     Raises:
-        TrainingError: a run failed; the others were done all the same.
+        TrainingError: several processes; or a run failed, and the others were done all the same.
         Interrupted: Ctrl-C; what was reached is saved.
     """
+    distributed.begin()
+    if distributed.world_size() > 1:
+        raise TrainingError(
+            f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
+            "each train.seed."
+        )
     folder = resume if resume is not None else _make_folder(config, recipe)
     seeds = list(range(config.train.seed, config.train.seed + config.train.runs))
     failed: list[str] = []

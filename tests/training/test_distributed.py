@@ -165,6 +165,20 @@ def test_two_processes_do_what_one_does(tmp_path):
     assert [len(each) for each in rows] == [2, 2]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("override", ["train.budget=1m", "train.runs=2"])
+def test_what_is_for_one_process_is_refused(tmp_path, override):
+    folder = tmp_path / "run"
+    process = launch(folder, 2, *recipe(folder, 2, override))
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    for rank in "01":
+        log = (tmp_path / "log" / f"workerlog.{rank}").read_text()
+        (sentence,) = [line for line in log.splitlines() if line.startswith("error: ")]
+        assert override.split("=")[0] in sentence
+    assert not folder.exists()
+
+
 @linux
 @pytest.mark.slow
 def test_a_killed_process_ends_all_and_the_run_goes_on(tmp_path):
