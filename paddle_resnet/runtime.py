@@ -95,6 +95,7 @@ def set_up() -> Runtime:
     Returns:
         Runtime: cores, threads in use, and one-line notes about what could not be done.
     """
+    _load_pillow()
     cores = available_cores()
     runtime = Runtime(cores=cores, threads=default_threads())
     if "paddle" in sys.modules:
@@ -105,6 +106,16 @@ def set_up() -> Runtime:
         os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
     runtime.allocator_tuned = _tune_allocator()
     return runtime
+
+
+def _load_pillow() -> None:
+    """Load Pillow's library while Paddle's is not there yet.
+
+    Paddle 2.6 exports the zlib inside it. A Pillow that is loaded later calls that one, and cannot
+    decode PNGs any more, or crashes.
+    """
+    with contextlib.suppress(ImportError):
+        from PIL import Image  # noqa: F401
 
 
 def _user_set(variable: str) -> bool:

@@ -87,3 +87,16 @@ def test_facts():
     assert runtime.cpu_model()
     assert runtime.memory_gib() >= 0
     assert 1 <= CORES <= (os.cpu_count() or 1)
+
+
+def test_pictures_are_decoded_after_paddle_was_imported():
+    """Paddle 2.6 brings a zlib along that a Pillow loaded after it calls by mistake."""
+    code = """
+import paddle_resnet
+import io, paddle
+from PIL import Image
+file = io.BytesIO()
+Image.new("RGB", (3, 2), (1, 2, 3)).save(file, "PNG")
+print(Image.open(io.BytesIO(file.getvalue())).getpixel((2, 1)))
+"""
+    assert in_process(code, PYTHONPATH=str(ROOT))[0].splitlines()[-1] == "(1, 2, 3)"

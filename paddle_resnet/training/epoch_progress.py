@@ -58,7 +58,9 @@ class EpochProgress:
         for metric, figures in zip(metrics, state["metrics"]):
             now = _figures(metric)
             if set(figures) != set(now) or any(
-                np.shape(figures[name]) != np.shape(now[name]) for name in now
+                np.shape(figures[name]) != np.shape(now[name])
+                or np.asarray(figures[name]).dtype.kind not in "fiu"
+                for name in now
             ):
                 raise ValueError(f"another metric than {metric.name()}")
             for name, value in figures.items():

@@ -185,6 +185,8 @@ def fuzz(parts: dict[str, Any], inputs: int, chance: random.Random, place: Path)
                 print(f"input {number}: {type(error).__name__}: {error}")
             finally:
                 signal.alarm(0)
+            if number % 2:  # whatever a bad one has done, a sound one must be able to undo
+                restore(parts, snapshot, "the snapshot")
     finally:
         signal.signal(signal.SIGALRM, before)
     return counts
