@@ -57,11 +57,7 @@ class EpochProgress:
         self.resumed = True
         for metric, figures in zip(metrics, state["metrics"]):
             now = _figures(metric)
-            if set(figures) != set(now) or any(
-                np.shape(figures[name]) != np.shape(now[name])
-                or np.asarray(figures[name]).dtype.kind not in "fiu"
-                for name in now
-            ):
+            if set(figures) != set(now) or not all(_alike(figures[key], now[key]) for key in now):
                 raise ValueError(f"another metric than {metric.name()}")
             for name, value in figures.items():
                 setattr(metric, name, value)
@@ -99,6 +95,18 @@ def _figures(metric: Metric) -> dict[str, Any]:
         elif _is_number(value):
             figures[name] = _plain(value)
     return figures
+
+
+def _alike(value: Any, now: Any) -> bool:
+    """Whether a value can take another's place: both are numbers, or as many of them."""
+    if isinstance(now, np.ndarray):
+        return isinstance(value, np.ndarray) and (value.dtype, value.shape) == (
+            now.dtype,
+            now.shape,
+        )
+    if isinstance(now, list):
+        return isinstance(value, list) and len(value) == len(now) and all(map(_is_number, value))
+    return _is_number(value)
 
 
 def _is_number(value: Any) -> bool:
