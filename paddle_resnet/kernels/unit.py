@@ -49,8 +49,6 @@ def conv_bn(
     if nchw:
         maps = [_channels_last(tensor) for tensor in maps]
     inputs = [maps[0], conv.weight, bn.weight, bn.bias, bn._mean, bn._variance, *maps[1:]]
-    # The very test of paddle.nn.functional.batch_norm.
-    given = bn._use_global_stats
     y = core.eager._run_custom_op(
         "paddle_resnet_conv_bn" if residual is None else "paddle_resnet_conv_bn_add",
         *inputs,
@@ -60,7 +58,7 @@ def conv_bn(
         conv._groups,
         float(bn._epsilon),
         float(bn._momentum),
-        bn.training if given is None else not given,  # statistics of the batch?
+        _of_batch(bn),
         act is not None,
         # Whether a backward pass can follow, and what it will be asked for.
         paddle.is_grad_enabled() and not all(tensor.stop_gradient for tensor in inputs),
@@ -97,13 +95,21 @@ def _why_not(
         return "an unusual shape"  # plain Paddle's message is about the layer, not about us
     sides = [n for i, n in enumerate(shape) if i not in (0, axis)]
     out = [_output_size(conv, n, i) for i, n in enumerate(sides)]
-    # One value per channel has no variance: Paddle's BN then gives back what it was given.
-    if min(out) < 1 or shape[0] * out[0] * out[1] < 2:
+    if min(out) < 1:
         return "an unusual shape"
+    # One value per channel has no variance: Paddle's BN then gives back what it was given.
+    if shape[0] * out[0] * out[1] < 2 and _of_batch(bn):
+        return "a single value per channel"
     out.insert(axis - 1, conv._out_channels)
     if residual is not None and residual.shape != [shape[0], *out]:
         return "an unusual shape"
     return ""
+
+
+def _of_batch(bn: nn.Layer) -> bool:
+    """Return whether BN takes the batch's statistics: the very test of Paddle's own function."""
+    given = bn._use_global_stats
+    return bn.training if given is None else not given
 
 
 def _watched(layer: nn.Layer) -> bool:

@@ -133,6 +133,13 @@ def test_nan_and_infinity_pass_through(value, training):
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
 
 
+def test_one_pixel_in_eval_mode():
+    unit = make(CONVOLUTIONS[0], SHAPES[0], "relu")
+    unit.eval()
+    x, shortcut = inputs(unit, (1, 16, 32, 1, 1), True)
+    assert_close(run("require", unit, x, shortcut), run("off", unit, x, shortcut))
+
+
 def test_a_large_mean_costs_no_more_precision_than_in_plain_paddle():
     unit = make(CONVOLUTIONS[0], SHAPES[0])
     x, _ = inputs(unit, SHAPES[0], False)
