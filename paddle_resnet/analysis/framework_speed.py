@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,12 +16,11 @@ from typing import Any, Callable, Optional
 
 from .. import RUNTIME, runtime
 from ..errors import UserError
+from ..models import model_info
+from .ratios import ratios
 
 _SCRIPTS = Path(__file__).parent / "speed_sides"
 _PACKAGE = Path(__file__).parents[2]
-
-#: Networks of the CIFAR paper, which paddle.vision does not have.
-_NOT_IN_PADDLE_VISION = ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110")
 
 
 def measure(
@@ -51,8 +51,14 @@ def measure(
         (median, least and most of the rounds); the arguments; ``cpu``, ``cores``, ``threads``.
 
     Raises:
+        ModelError: an unknown network.
         UserError: a side ended, most often for lack of memory, or ours cannot run.
     """
+    import paddle
+
+    model_info(model)  # an unknown name is a sentence before anything is started
+    if torch_python is not None and shutil.which(torch_python) is None:
+        raise UserError(f"--torch-python is '{torch_python}': there is no such program.")
     asked = {
         "model": model,
         "stem": stem,
@@ -68,7 +74,7 @@ def measure(
         sides[plain] = stack.enter_context(
             _Side(plain, "side_ours.py", {**asked, "kernels": "off"})
         )
-        if model not in _NOT_IN_PADDLE_VISION:
+        if hasattr(paddle.vision.models, model):
             sides["Paddle as installed"] = stack.enter_context(
                 _Side("Paddle as installed", "side_stock.py", asked)
             )
@@ -90,9 +96,7 @@ def measure(
             "memory": answers[name][-1]["memory"],
         }
         if name != "ours":
-            ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], times)]
-            table[name]["ratio"] = statistics.median(ratios)
-            table[name]["ratio_min"], table[name]["ratio_max"] = min(ratios), max(ratios)
+            table[name].update(ratios(seconds["ours"], times))
     return {
         "what": what,
         "sides": table,

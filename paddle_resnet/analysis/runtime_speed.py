@@ -9,6 +9,8 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
+from .ratios import ratios
+
 # Both sides run this, in processes of their own, since Paddle reads its environment only once. The
 # network is Paddle's own on both sides: what differs is whether the package was imported before.
 _WORKER = """
@@ -75,13 +77,10 @@ def measure(*, stem: str = "cifar", batch_size: int = 32, rounds: int = 5) -> di
             for side, process in sides.items():
                 seconds[side].append(_step(process))
     stock, ours = seconds["stock"][1:], seconds["ours"][1:]
-    ratios = [a / b for a, b in zip(stock, ours)]
     return {
         "ours": batch_size / statistics.median(ours),
         "stock": batch_size / statistics.median(stock),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+        **ratios(ours, stock),
         "rounds": rounds,
         "stem": stem,
         "batch_size": batch_size,

@@ -11,6 +11,7 @@ from paddle.nn import functional as F
 
 from .. import kernels
 from ..models import create_model
+from .ratios import ratios
 
 
 class Step:
@@ -76,14 +77,11 @@ def measure(*, rounds: int = 5, **step: Any) -> dict[str, Any]:
         for mode, times in seconds.items():
             times.append(work.run(mode))
     ours, plain = seconds["require"][1:], seconds["off"][1:]
-    ratios = [b / a for a, b in zip(ours, plain)]
     batch_size = len(work.images)
     return {
         "ours": batch_size / statistics.median(ours),
         "paddle": batch_size / statistics.median(plain),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+        **ratios(ours, plain),
         "rounds": rounds,
         **step,
     }
