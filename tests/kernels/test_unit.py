@@ -2,6 +2,7 @@
 
 import copy
 import os
+import threading
 
 import numpy as np
 import paddle
@@ -131,6 +132,34 @@ def test_nan_and_infinity_pass_through(value, training):
         ours = copy.deepcopy(unit)(paddle.to_tensor(x)).numpy()
     np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(plain))
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
+
+
+def test_threads_do_not_disturb_each_other():
+    cases = [(2 + i, 16, 32, 8 + i, 8) for i in range(4)]
+    units = [make(CONVOLUTIONS[2], shape, "relu") for shape in cases]
+    images = [inputs(unit, shape, False)[0] for unit, shape in zip(units, cases)]
+    found = [[] for _ in cases]
+
+    def steps(i, count):
+        for _ in range(count):
+            x = paddle.to_tensor(images[i], stop_gradient=False)
+            units[i](x).sum().backward()
+            found[i].append((x.grad.numpy(), units[i].conv.weight.grad.numpy()))
+            units[i].clear_gradients()
+
+    with kernels.use("require"):
+        for i in range(4):
+            steps(i, 1)
+        threads = [threading.Thread(target=steps, args=(i, 20)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for first, *others in found:
+        assert len(others) == 20
+        for other in others:
+            np.testing.assert_array_equal(other[0], first[0])
+            np.testing.assert_array_equal(other[1], first[1])
 
 
 def test_one_pixel_in_eval_mode():
