@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import kill_harness
 import numpy as np
 import pytest
 from paddle.io import Dataset
-from safetensors.numpy import load_file
+from two_processes import largest_difference, launch
 
 from paddle_resnet.data import BatchLoader
 from paddle_resnet.data.augment import Augment
@@ -95,29 +94,6 @@ def test_a_dataset_is_evaluated_without_repetitions(monkeypatch, size):
 # -- real processes ----------------------------------------------------------------------------
 
 
-def launch(folder, processes, *arguments):
-    """Start a training in so many processes."""
-    python = [sys.executable]
-    if processes > 1:
-        log = str(folder.parent / "log")
-        python += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
-        python += ["--log_dir", log]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PADDLE_T")},
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "PADDLE_RESNET_KERNELS": "off",
-    }
-    return subprocess.Popen(
-        [*python, str(ROOT / "tools" / "train.py"), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        cwd=folder.parent,
-    )
-
-
 def recipe(folder, epochs, *overrides):
     line = kill_harness.command(folder, epochs, "2 steps", 0)[1:]
     for override in ("data.limit=63", "train.drop_last=false", *overrides):
@@ -127,16 +103,10 @@ def recipe(folder, epochs, *overrides):
 
 def train(folder, processes, *arguments):
     folder.parent.mkdir(parents=True, exist_ok=True)
-    process = launch(folder, processes, *arguments)
+    process = launch(processes, 1, folder.parent, *arguments)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return said
-
-
-def largest_difference(one, other):
-    one, other = (load_file(run / "last.safetensors") for run in (one, other))
-    assert one.keys() == other.keys()
-    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
 
 
 @pytest.mark.slow
@@ -169,7 +139,7 @@ def test_two_processes_do_what_one_does(tmp_path):
 @pytest.mark.parametrize("override", ["train.budget=1m", "train.runs=2"])
 def test_what_is_for_one_process_is_refused(tmp_path, override):
     folder = tmp_path / "run"
-    process = launch(folder, 2, *recipe(folder, 2, override))
+    process = launch(2, 1, folder.parent, *recipe(folder, 2, override))
     process.communicate(timeout=60)
     assert process.returncode != 0
     for rank in "01":
@@ -185,7 +155,7 @@ def test_a_killed_process_ends_all_and_the_run_goes_on(tmp_path):
     whole, killed = (tmp_path / name / "run" for name in ("whole", "killed"))
     train(whole, 2, *recipe(whole, 8))
     killed.parent.mkdir()
-    process = launch(killed, 2, *recipe(killed, 8))
+    process = launch(2, 1, killed.parent, *recipe(killed, 8))
     while kill_harness.newest_step(killed) < 6:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
