@@ -17,6 +17,7 @@ from ..kernels.usage import describe as describe_kernels
 from ..weights.trained import describe
 from .building import build_network, trainable_parameters
 from .callbacks.console import Console
+from .callbacks.look import Look
 from .callbacks.record import Record
 from .callbacks.saver import Saver
 from .callbacks.schedule import ScheduleLearningRate
@@ -203,8 +204,21 @@ class _Job:
             keep=config.train.keep_checkpoints,
         )
         shown = [self.console, self.record] if is_first() else []
+        looks = (
+            [
+                Look(
+                    self.pace,
+                    parts.input_shape,
+                    config.train.eval_batch_size,
+                    self.features.precision,
+                )
+            ]
+            if isinstance(self.pace, BudgetPace)
+            else []
+        )
         self.callbacks = [
             self.pace,
+            *looks,
             SeedSteps(config.train.seed, self.pace),
             self.rate,
             *self.features.callbacks,

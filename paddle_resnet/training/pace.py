@@ -19,7 +19,7 @@ class Pace(Callback):
         validation_images (int): images of one evaluation during training.
         evaluations (int): how many evaluations there will be.
         test_images (int): images to evaluate when training is over.
-        clock (callable): seconds, never going backwards. Default: ``time.monotonic``.
+        clock (callable): seconds, never going backwards. Default: ``time.perf_counter``.
     """
 
     #: What one turn of training and evaluation is called.
@@ -31,7 +31,7 @@ class Pace(Callback):
         validation_images: int = 0,
         evaluations: int = 0,
         test_images: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
         self.validation_images = validation_images
@@ -43,7 +43,9 @@ class Pace(Callback):
         self.train_seconds = 0.0
         self.evaluated = 0
         self.rounds_done = 0
+        # Of an image in evaluation: what the network takes, and how long it waits for the loader.
         self._seconds_per_eval_image: Optional[float] = None
+        self._wait_per_eval_image = 0.0
         # Steps are timed by an exponential mean, so that a burst of load elsewhere on the machine
         # is forgotten, and the first step, which allocates everything, counts little.
         self._step_seconds: Optional[float] = None
@@ -51,8 +53,8 @@ class Pace(Callback):
         self._elapsed_before = 0.0
         self._began: Optional[float] = None
         self._mark = 0.0
-        self._eval_began = self._eval_mark = 0.0
-        self._eval_timed = (0.0, 0)
+        self._eval_began = self._eval_mark = self._eval_batch_began = 0.0
+        self._eval_timed = (0.0, 0.0, 0)
 
     # -- what others read ------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class Pace(Callback):
             self._began = self.clock()
 
     def evaluation_took(self, seconds: float, images: int) -> None:
-        """Learn the speed of evaluation."""
+        """Learn the speed of evaluation, loading not counted."""
         self._seconds_per_eval_image = seconds / max(images, 1)
 
     def on_train_begin(self, logs: Optional[dict] = None) -> None:
@@ -131,22 +133,32 @@ class Pace(Callback):
 
     def on_eval_begin(self, logs: Optional[dict] = None) -> None:
         """Begin timing an evaluation."""
-        self._eval_began = self._eval_mark = self.clock()
-        self._eval_timed = (0.0, 0)
+        self._eval_began = self._eval_mark = self._eval_batch_began = self.clock()
+        self._eval_timed = (0.0, 0.0, 0)
+
+    def on_eval_batch_begin(self, step: int, logs: Optional[dict] = None) -> None:
+        """Begin timing the network: the batch has been loaded."""
+        self._eval_batch_began = self.clock()
 
     def on_eval_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
         """Time a batch. The first one allocates, which a larger evaluation does no more often."""
         now = self.clock()
         if step > 0:
-            seconds, images = self._eval_timed
-            self._eval_timed = (seconds + now - self._eval_mark, images + logs["batch_size"])
+            seconds, waited, images = self._eval_timed
+            self._eval_timed = (
+                seconds + now - self._eval_batch_began,
+                waited + self._eval_batch_began - self._eval_mark,
+                images + logs["batch_size"],
+            )
         self._eval_mark = now
 
     def on_eval_end(self, logs: Optional[dict] = None) -> None:
         """Learn how long an evaluation takes."""
         self.evaluated += 1
-        seconds, images = self._eval_timed
+        seconds, waited, images = self._eval_timed
         if images:
+            # Files are decoded once and then kept in memory; those of the test set come fresh.
+            self._wait_per_eval_image = max(self._wait_per_eval_image, waited / images)
             self.evaluation_took(seconds, images)
         elif self.validation_images:
             self.evaluation_took(self.clock() - self._eval_began, self.validation_images)
@@ -159,7 +171,12 @@ class Pace(Callback):
         )
 
     def _eval_seconds(self, images: int) -> float:
-        return images * (self._seconds_per_eval_image or 0.0)
+        return images * self._seconds_per_image
+
+    @property
+    def _seconds_per_image(self) -> float:
+        """Seconds that an image takes in evaluation, loading counted; 0 while unknown."""
+        return (self._seconds_per_eval_image or 0.0) + self._wait_per_eval_image
 
     # -- resuming --------------------------------------------------------------------------
 
@@ -170,7 +187,11 @@ class Pace(Callback):
         "evaluated",
         "rounds_done",
         "_seconds_per_eval_image",
+        "_wait_per_eval_image",
     )
+
+    #: Not in checkpoints of the first versions.
+    _KEPT_LATER = frozenset({"_wait_per_eval_image", "_seconds_between_rounds"})
 
     def state(self) -> dict:
         """Return what a later process needs to go on counting (JSON types)."""
@@ -184,7 +205,10 @@ class Pace(Callback):
         """Go on from :meth:`state`."""
         if state["unit"] != self.unit:
             raise ValueError(f"the run so far went by {state['unit']}s, and now by {self.unit}s")
-        values = {name: state[name] for name in ("elapsed", *self._KEPT)}
+        values = {name: state[name] for name in ("elapsed", *self._KEPT) if name in state}
+        missing = {"elapsed", *self._KEPT} - set(values) - self._KEPT_LATER
+        if missing:
+            raise KeyError(min(missing))
         for name, value in values.items():
             unknown_yet = value is None and name == "_seconds_per_eval_image"
             if not unknown_yet and not 0 <= value < math.inf:
@@ -238,15 +262,24 @@ class BudgetPace(Pace):
     MOST_FOR_TEST = 0.4
     #: An accuracy of fewer images would say nothing; they are evaluated whatever the time.
     FEWEST_TEST_IMAGES = 200
-    #: Part of the evaluation estimate added for what it does not see: files, weights, jitter.
-    MARGIN = 0.03
+    #: Part of the estimate for the test set that is added to it: the same evaluation takes now
+    #: more, now less, on a machine that has other things to do.
+    MARGIN = 0.1
+    #: A new look at the speed of evaluation takes this share of the test images.
+    LOOK_SHARE = 0.01
 
     def __init__(self, budget: float, **kwargs) -> None:
         super().__init__(**kwargs)
         self.budget = budget
         self.rounds = 1
+        self._left_at_look = math.inf
+        # From the end of an evaluation to the next round: weights and checkpoints are written.
+        self._seconds_between_rounds = 0.0
+        self._evaluation_ended: Optional[float] = None
 
-    _KEPT = (*Pace._KEPT, "rounds", "evaluations", "validation_images")
+    _KEPT = (
+        *Pace._KEPT, "rounds", "evaluations", "validation_images", "_seconds_between_rounds",
+    )  # fmt: skip
 
     def plan(self, total_validation_images: int) -> None:
         """Decide on rounds and validation images, from the measured speed of evaluation.
@@ -271,7 +304,13 @@ class BudgetPace(Pace):
     def training_time(self) -> float:
         """Seconds that training steps may take in all, by the present estimates."""
         other = self.elapsed - self.train_seconds - self._since_mark()
-        return max(self.budget - other - self.evaluations_to_come - self.test_seconds, 1e-3)
+        files = max(self.rounds - self.rounds_done, 0) * self._seconds_between_rounds
+        return max(self.budget - other - self._kept - files, 1e-3)
+
+    @property
+    def _kept(self) -> float:
+        # Seconds for all evaluations that are still to come.
+        return self.evaluations_to_come + self.test_seconds
 
     @property
     def test_seconds(self) -> float:
@@ -279,14 +318,42 @@ class BudgetPace(Pace):
         whole = self._eval_seconds(self.test_images) * (1 + self.MARGIN)
         return min(whole, self.MOST_FOR_TEST * self.budget)
 
+    # -- looking again ---------------------------------------------------------------------
+
+    def should_look(self) -> bool:
+        """Whether to measure the speed of evaluation anew, before the next step.
+
+        The machine's load may have changed since the last evaluation. A look can still save the
+        test set while there is training time to take from: where evaluation has become f times as
+        slow, f - 1 times the time kept for it is needed. So it is looked when the training time
+        that is left is as long as that, and whenever it has halved since.
+        """
+        left, kept = self.training_time - self.train_seconds, self._kept
+        return kept / 10 < left <= min(kept, self._left_at_look / 2)
+
+    @property
+    def look_images(self) -> int:
+        """How many images to look at: enough to be typical, too few to cost anything."""
+        return min(max(round(self.LOOK_SHARE * self.test_images), 16), self.test_images)
+
+    def evaluation_took(self, seconds: float, images: int) -> None:
+        """Learn the speed of evaluation, loading not counted."""
+        super().evaluation_took(seconds, images)
+        self._left_at_look = self.training_time - self.train_seconds
+
+    def looked(self, seconds: float, images: int) -> None:
+        """Learn the speed of evaluation between two steps; that time is no training time."""
+        self._mark = self.clock()
+        self.evaluation_took(seconds, images)
+
     def test_images_that_fit(self) -> int:
         """Return how many test images can be evaluated in the time that is left.
 
         All of them where at most a tenth is in question: a round number is worth some seconds.
         """
-        if not self._seconds_per_eval_image:
+        if not self._seconds_per_image:
             return self.test_images
-        fit = int((self.budget - self.elapsed) / self._seconds_per_eval_image)
+        fit = int((self.budget - self.elapsed) / self._seconds_per_image)
         if fit >= 0.9 * self.test_images:
             return self.test_images
         return max(fit, min(self.FEWEST_TEST_IMAGES, self.test_images))
@@ -301,11 +368,21 @@ class BudgetPace(Pace):
         """Begin timing steps."""
         super().on_epoch_begin(epoch, logs)
         self._training = True
+        if self._evaluation_ended is not None:
+            between = self._mark - self._evaluation_ended
+            # The longest: the best weights are not written every time.
+            self._seconds_between_rounds = max(self._seconds_between_rounds, between)
+            self._evaluation_ended = None
 
     def on_eval_begin(self, logs: Optional[dict] = None) -> None:
         """Begin timing an evaluation; what it takes is no training time."""
         super().on_eval_begin(logs)
         self._training = False
+
+    def on_eval_end(self, logs: Optional[dict] = None) -> None:
+        """Learn how long an evaluation takes."""
+        super().on_eval_end(logs)
+        self._evaluation_ended = self.clock()
 
     @property
     def progress(self) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Callable, Optional
 
-import paddle
 from paddle import nn
 
 from ..config import Config
 from ..data import BatchLoader
+from .callbacks.look import forward_seconds
 from .datasets import Parts, subset
 from .pace import BudgetPace, EpochPace, Pace
 from .views import VIEWS
@@ -38,15 +37,10 @@ def measure_evaluation(config: Config, network: nn.Layer, parts: Parts, pace: Pa
     patience = 0.02 * budget if budget is not None else 5.0
     # Batches as they will be: the time of an image depends much on their size.
     rows = min(config.train.eval_batch_size, len(parts.test.images))
-    images = paddle.zeros([rows, *parts.input_shape])
-    network.eval()
     seconds: list[float] = []
-    with paddle.no_grad():
-        # The first call allocates and is not typical; a short budget has no time for more.
-        while len(seconds) < 3 and (len(seconds) < 2 or pace.elapsed < patience):
-            began = time.perf_counter()
-            network(images)
-            seconds.append(time.perf_counter() - began)
+    # The first call allocates and is not typical; a short budget has no time for more.
+    while len(seconds) < 3 and (len(seconds) < 2 or pace.elapsed < patience):
+        seconds += forward_seconds(network, [rows, *parts.input_shape], 1, pace.clock)
     pace.evaluation_took(min(seconds[1:]), rows)
 
 

@@ -24,7 +24,9 @@ def test_steps_longer_than_a_round_do_not_break_the_budget():
         assert pace.elapsed <= budget + step / 2 + 0.05 * budget
 
 
-def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=10**9):
+def drive(
+    pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=10**9, files=0.3, test=True
+):
     """Play the part of `fit` and of the job: rounds of steps, evaluations, the test set."""
     pace.begin()
     clock.now += 3 * eval_image_seconds() * 100  # measuring takes time too
@@ -41,6 +43,9 @@ def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=1
         for step in range(epoch_steps):
             clock.now += step_seconds()
             pace.on_train_batch_end(step, {"batch_size": batch})
+            if isinstance(pace, BudgetPace) and pace.should_look():
+                clock.now += 2 * pace.look_images * eval_image_seconds()
+                pace.looked(pace.look_images * eval_image_seconds(), pace.look_images)
             progress.append(pace.progress)
             if pace.round_is_over():
                 break
@@ -48,10 +53,11 @@ def drive(pace, clock, step_seconds, eval_image_seconds, batch=64, epoch_steps=1
         clock.now += pace.validation_images * eval_image_seconds()
         pace.on_eval_end()
         pace.on_epoch_end(epoch)
-        clock.now += 0.3  # files
+        clock.now += files
         if pace.time_is_up:
             break
-    clock.now += pace.test_images * eval_image_seconds()
+    if test:
+        clock.now += pace.test_images * eval_image_seconds()
     return progress
 
 
@@ -71,6 +77,87 @@ def test_a_budget_is_kept_when_the_machine_becomes_half_as_fast():
     slow = lambda: 2 if clock.now > 1500 else 1  # noqa: E731
     drive(pace, clock, lambda: 0.5 * slow(), lambda: 0.005 * slow())
     assert pace.elapsed == pytest.approx(1200, rel=0.05)
+
+
+def test_evaluation_that_became_slower_alone_cuts_no_test_set():
+    """A run of ours, 5 minutes of ResNet-50: evaluation went from 660 to 460 images a second after
+    the first of two, steps did not, and after the second one 470 MB of files were written."""
+    clock = Clock()
+    pace = BudgetPace(300, test_images=10000, clock=clock)
+    speed = lambda: 660 if clock.now < 1150 else 460  # noqa: E731
+    drive(pace, clock, lambda: 0.35, lambda: 1 / speed(), files=4, test=False)
+    assert pace.test_images_that_fit() == 10000
+    assert pace.elapsed + 10000 / 460 == pytest.approx(300, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("factor", "since"),
+    [(0.5, 0.2), (0.5, 0.6), (1.3, 0.2), (1.3, 0.75), (2.0, 0.2), (2.0, 0.5), (2.0, 0.64)],
+)
+def test_the_test_set_is_whole_when_the_load_changes_before_the_last_looks(factor, since):
+    """The test takes 11 % of the time at first; a look that comes too late finds none to take."""
+    clock = Clock()
+    pace = BudgetPace(600, test_images=5000, clock=clock)
+    load = lambda: factor if clock.now > 1000 + since * 600 else 1  # noqa: E731
+    cost = 600 * 0.11 / 5000
+    drive(pace, clock, lambda: 0.5 * load(), lambda: cost * load(), test=False)
+    assert pace.test_images_that_fit() == 5000
+    clock.now += 5000 * cost * load()
+    assert pace.elapsed == pytest.approx(600, rel=0.05)
+
+
+def test_looks_are_few_and_cheap_and_no_training_time():
+    clock = Clock()
+    pace = BudgetPace(600, test_images=10000, clock=clock)
+    pace.begin()
+    pace.evaluation_took(1, 100)
+    pace.plan(0)
+    pace.on_epoch_begin(0)
+    left, looks = [], 0.0
+    while not pace.time_is_up:
+        clock.now += 1
+        pace.on_train_batch_end(0, {"batch_size": 8})
+        if pace.should_look():
+            left.append(pace.training_time - pace.train_seconds)
+            clock.now += 2
+            looks += 2
+            pace.looked(1, 100)
+    assert pace.train_seconds == pytest.approx(pace.elapsed - looks)
+    # 110 s are kept for the test.
+    assert left == pytest.approx([110, 54, 26, 12], abs=1.5)
+    assert looks < 0.015 * 600
+
+
+def test_waiting_for_files_counts_and_is_not_forgotten_once_they_are_in_memory():
+    clock = Clock()
+    pace = BudgetPace(100, test_images=100, clock=clock)
+    pace.begin()
+
+    def evaluate(wait, seconds):
+        pace.on_eval_begin()
+        for step in range(3):
+            clock.now += wait
+            pace.on_eval_batch_begin(step)
+            clock.now += seconds
+            pace.on_eval_batch_end(step, {"batch_size": 10})
+        pace.on_eval_end()
+
+    evaluate(wait=1.0, seconds=0.5)
+    assert pace.test_seconds == pytest.approx(15 * 1.1)
+    evaluate(wait=0.0, seconds=0.7)
+    assert pace.test_seconds == pytest.approx(17 * 1.1)
+    pace.looked(9, 100)
+    assert pace.test_seconds == pytest.approx(19 * 1.1)
+
+
+def test_a_checkpoint_of_the_first_versions_is_still_read():
+    state = BudgetPace(100, clock=Clock()).state()
+    for name in BudgetPace._KEPT_LATER:
+        del state[name]
+    BudgetPace(100, clock=Clock()).load_state(state)
+    del state["rounds"]
+    with pytest.raises(KeyError, match="rounds"):
+        BudgetPace(100, clock=Clock()).load_state(state)
 
 
 def test_progress_of_a_budget_climbs_from_0_to_nearly_1():
