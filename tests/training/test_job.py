@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from run_helpers import refused
 
 from paddle_resnet.cli import main
 from paddle_resnet.training.run_folder import RunFolder
@@ -231,15 +232,6 @@ def test_a_run_does_not_go_on_with_another_recipe(tmp_path, capsys):
 def test_a_refused_run_leaves_no_folder(tmp_path, capsys):
     refused(capsys, command(tmp_path, "data.root=/nowhere/at/all"))
     assert not (tmp_path / "run").exists()
-
-
-def refused(capsys, line):
-    capsys.readouterr()
-    assert main(line) == 2
-    sentence = capsys.readouterr().err.strip()
-    assert sentence.startswith("error: ")
-    assert len(sentence.splitlines()) == 1
-    return sentence
 
 
 @pytest.mark.parametrize(

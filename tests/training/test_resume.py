@@ -16,6 +16,7 @@ import paddle
 import pytest
 import yaml
 from paddle.callbacks import Callback
+from run_helpers import refused, stopping_after
 
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
@@ -51,15 +52,6 @@ def whole(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("whole")
     assert main(recipe(tmp_path)) == 0
     return tmp_path / "run"
-
-
-def refused(capsys, line):
-    capsys.readouterr()
-    assert main(line) == 2
-    sentence = capsys.readouterr().err.strip()
-    assert sentence.startswith("error: ")
-    assert len(sentence.splitlines()) == 1
-    return sentence
 
 
 # -- killed ------------------------------------------------------------------------------------
@@ -112,33 +104,6 @@ def test_any_checkpoint_leads_to_the_same_end(whole, tmp_path, steps):
         (folder.checkpoints / "step-00000099.safetensors").write_bytes(b"damaged")
     run(started, resume=RunFolder.find(started))
     assert kill_harness.differences(tmp_path / "run", whole) == []
-
-
-class stopping_after:
-    """Within this block, a training dies before the checkpoint that follows this many steps."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def __enter__(self):
-        from paddle_resnet.training.callbacks.saver import Saver
-
-        self.plain = plain = Saver.save_checkpoint
-
-        def save(saver):
-            if saver.session.pace.steps > self.steps:
-                raise RuntimeError("died")
-            plain(saver)
-            if self.steps == 8 and saver.session.pace.steps == 8:
-                raise RuntimeError("died")
-
-        Saver.save_checkpoint = save
-
-    def __exit__(self, kind, error, trace):
-        from paddle_resnet.training.callbacks.saver import Saver
-
-        Saver.save_checkpoint = self.plain
-        return kind is RuntimeError and str(error) == "died"
 
 
 def test_the_epochs_row_covers_the_whole_epoch(whole, tmp_path):
