@@ -20,6 +20,7 @@ _FACTS = {
     "numpy": "NumPy",
     "paddle_resnet": "paddle_resnet",
     "commit": "Commit",
+    "starts": "Interrupted",
 }
 
 
@@ -41,13 +42,25 @@ def environment_facts(environment: dict[str, Any]) -> list[tuple[str, str, str]]
         value = environment.get(key)
         if value is None or value == "":
             continue
-        text = _value(value)
+        text = _value(value) if key != "starts" else _interruptions(value)
+        if not text:
+            continue
         if key == "date":
             text = wording.date(value)
         elif key == "memory_gb":
             text = f"{text}{wording.SPACE}GB"
         facts.append((str(key), label, text))
     return facts
+
+
+def _interruptions(starts: object) -> str:
+    """Say where a run was gone on with; nothing of one that went through."""
+    later = starts[1:] if isinstance(starts, list) else []
+    return "; ".join(
+        f"gone on after step {start.get('step')} ({wording.date(start.get('date'))})"
+        for start in later
+        if isinstance(start, dict)
+    )
 
 
 def _section(value: object) -> bool:

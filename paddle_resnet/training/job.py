@@ -34,11 +34,13 @@ from .optimizer_state import OptimizerState
 from .optimizers import make_optimizer
 from .pace import BudgetPace
 from .planning import fit_into_budget, make_pace, measure_evaluation
-from .run_folder import Log, RunFolder
+from .run_folder import Log, RunFolder, environment
+from .same_images import SameImages
 from .schedules import constant, make_schedule
 from .seeds import be_deterministic, seed_everything
 from .session import Session
 from .start import load_start, resolve
+from .starts import with_start
 from .state import NetworkState, Together, named
 from .stopping import Interrupted
 from .stream import TrainingStream
@@ -233,15 +235,18 @@ class _Job:
             "model": self.model,
             "stream": self.session.stream,
             "pace": self.pace,
-            "callbacks": Together(named(others)),
+            # Older checkpoints do not know of the images.
+            "callbacks": Together({**named(others), "images": SameImages(parts, log)}),
             **({"average": average} if (average := self.features.average) is not None else {}),
         }
 
     def run(self, resuming: bool) -> Outcome:
+        checkpoint: Optional[str] = None
         if resuming:
-            resuming = self.saver.load_checkpoint()
+            checkpoint = self.saver.load_checkpoint()
+            resuming = checkpoint is not None
             from_first(lambda: self._tidy(resuming))  # when all have read what is there
-        self._introduce(resuming)
+        self._introduce(checkpoint)
         failure: Optional[UserError] = None
         try:
             with self.saver.stop.listening():
@@ -312,7 +317,7 @@ class _Job:
 
     # -- before ----------------------------------------------------------------------------
 
-    def _introduce(self, resuming: bool) -> None:
+    def _introduce(self, checkpoint: Optional[str]) -> None:
         parts, config = self.parts, self.config
         images = parts.describe(config.data.name)
         parameters = trainable_parameters(self.network)
@@ -321,13 +326,19 @@ class _Job:
             f"{config.data.name} from {parts.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
-        self.log(describe_kernels(self.network, parts.input_shape))
+        convolutions = describe_kernels(self.network, parts.input_shape)
+        self.log(convolutions)
         if world_size() > 1:
             bn = "the whole batch" if config.train.sync_bn else "the share of their process"
             self.log(f"{world_size()} processes; batch norms see {bn}")
         self.log(f"run folder: {self.folder.path}")
-        if resuming:
+        if checkpoint is not None:
             self.log(f"going on after step {self.pace.steps}")
+        here = {**environment(), "processes": world_size(), "convolutions": convolutions}
+        content, warning = with_start(self.folder.environment, here, self.pace.steps, checkpoint)
+        if warning is not None:
+            self.log(warning)
+        self.session.write(self.folder.environment, lambda path: atomic_write_json(path, content))
 
     # -- training --------------------------------------------------------------------------
 

@@ -158,11 +158,11 @@ class Saver(Callback):
         self.best = self._best_on_disk()
         self._saved = (time.monotonic(), self.session.pace.steps)
 
-    def load_checkpoint(self) -> bool:
+    def load_checkpoint(self) -> Optional[str]:
         """Give all parts the state of the newest sound checkpoint.
 
         Returns:
-            bool: whether there was one.
+            str: the file's name; None where there was none.
 
         Raises:
             WeightsError: there are some, but none can be used.
@@ -170,10 +170,10 @@ class Saver(Callback):
         """
         found = self.checkpoints.newest(self.session.say)
         if found is None:
-            return False
+            return None
         path, states = found
         restore(self.parts, states, f"the checkpoint '{path}'")
-        return True
+        return path.name
 
     def _best_on_disk(self) -> Optional[dict[str, float]]:
         path = self.session.folder.best
