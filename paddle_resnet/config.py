@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from .errors import ConfigError, nearest
+from .errors import ConfigError, nearest, shown
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -55,11 +55,12 @@ def parse_interval(value: Any) -> Any:
         return f"{int(match[1])} steps"
     try:
         seconds = parse_duration(value)
-    except ValueError:
+        seconds = None if isinstance(seconds, bool) else float(seconds)
+    except (ValueError, TypeError, OverflowError):
         seconds = None
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+    if seconds is None or not seconds > 0:
         raise ValueError("expected a duration such as 10m, or a number of steps such as 100 steps")
-    return float(seconds)
+    return seconds
 
 
 def steps_of(interval: Union[float, str]) -> Optional[int]:
@@ -403,7 +404,7 @@ def find_recipe(recipe: str) -> Path:
         return own
     names = list_recipes()
     raise ConfigError(
-        f"there is no recipe '{recipe}': expected a YAML file or one of {', '.join(names)}."
+        f"there is no recipe '{shown(recipe)}': expected a YAML file or one of {', '.join(names)}."
         + nearest(path.stem, names)
     )
 
@@ -490,7 +491,7 @@ def _parse_yaml(text: str, origin: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # a SafeLoader: plain values only
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        reason = shown(" ".join(str(getattr(error, "problem", None) or error).split()), 200)
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{origin} is no valid YAML{where}: {reason}.") from None
@@ -516,23 +517,25 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not key or not all(key.split(".")):
-        raise ConfigError(f"override '{override}' is not of the form section.key=value.")
+        raise ConfigError(f"override '{shown(override)}' is not of the form section.key=value.")
     *sections, last = key.split(".")
     here = values
     for section in sections:
         here = here.setdefault(section, {})
         if not isinstance(here, dict):
-            raise ConfigError(f"override '{override}': '{section}' is a value, not a section.")
-    here[last] = _parse_yaml(text, f"the value of override '{override}'") if text else ""
+            raise ConfigError(
+                f"override '{shown(override)}': '{shown(section)}' is a value, not a section."
+            )
+    here[last] = _parse_yaml(text, f"the value of override '{shown(override)}'") if text else ""
 
 
 def _sentence(error: dict[str, Any], origin: str) -> str:
     """Turn pydantic's first finding into one sentence."""
     path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
+    key = shown(".".join(path))
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _keys(path[:-1])
-        where = f"section '{'.'.join(path[:-1])}'" if path[:-1] else "a recipe"
+        where = f"section '{shown('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
         hint = nearest(path[-1], known)
         elsewhere = [full for full in _all_keys() if full.endswith("." + path[-1])]
         if elsewhere:
@@ -546,9 +549,9 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
         choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         expected = f"expected {' or '.join(choices)}"
         hint = nearest(str(given), choices)
-    shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
+    value = shown(repr(given), 57) if len(repr(given)) > 60 else repr(given)
     expected = re.sub(r"a dictionary or an instance of \w+", "a section with keys", expected)
-    return f"'{key}' is {shown} in {origin}: {expected}.{hint}"
+    return f"'{key}' is {value} in {origin}: {expected}.{hint}"
 
 
 def _keys(path: list[str]) -> list[str]:

@@ -33,6 +33,18 @@ class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
 
+def shown(text: object, limit: int = 100) -> str:
+    """Return what a user gave as it can stand in a sentence: printable, and not endless.
+
+    Args:
+        text: anything; its ``str``.
+        limit: characters; the rest becomes dots.
+    """
+    given = str(text)
+    printable = "".join(c if c.isprintable() else "?" for c in given[:limit])
+    return printable + ("..." if len(given) > limit else "")
+
+
 def nearest(given: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the choice closest to ``given``, else an empty string.
 

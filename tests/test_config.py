@@ -1,6 +1,8 @@
 import contextlib
+import random
 
 import pytest
+from config_fuzz import fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -174,3 +176,9 @@ _keys = st.sampled_from(["name", "lr", "epochs", "budget", "seed", "options", "f
 def test_any_input_is_a_config_or_a_sentence(values):
     with contextlib.suppress(ConfigError):
         assert config_from_dict(values).optimizer.lr > 0
+
+
+def test_mutated_recipes_are_recipes_or_sentences(tmp_path):
+    counts = fuzz(300, random.Random(1), tmp_path)
+    assert counts["others"] == 0
+    assert min(counts.values()) == 0 < counts["accepted"]
