@@ -195,6 +195,19 @@ def test_a_damaged_best_is_told_and_replaced(whole, tmp_path, capsys):
     assert load_trained(tmp_path / "run", "best").model == "resnet18"
 
 
+def test_weights_that_no_checkpoint_knows_are_told(whole, tmp_path, capsys):
+    """The newest checkpoint is damaged, and the best weights are of the epoch after the others."""
+    shutil.copytree(whole, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    folder.result.unlink()
+    (folder.checkpoints / "step-00000008.safetensors").write_bytes(b"damaged")
+    epoch = json.loads((whole / "result.json").read_text())["best"]["epoch"]
+    assert epoch == 2, "or the test shows nothing"
+    run(config(tmp_path), resume=folder)
+    assert "is of epoch 2, which comes after the checkpoint" in capsys.readouterr().out
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
 def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
     from paddle_resnet.training.run_folder import _anywhere
 

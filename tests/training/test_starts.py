@@ -11,11 +11,13 @@ from paddle_resnet.analysis.settings import environment_facts
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import DataError
+from paddle_resnet.training.callbacks.saver import Saver
 from paddle_resnet.training.datasets import load_parts
 from paddle_resnet.training.job import run
 from paddle_resnet.training.run_folder import RunFolder
 from paddle_resnet.training.same_images import SameImages, marks
 from paddle_resnet.training.starts import with_start
+from paddle_resnet.weights import read_weights
 
 RECIPE = (
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.name=folder",
@@ -71,6 +73,36 @@ def test_an_interrupted_run_says_so_and_names_what_has_changed(photos, capsys):
     assert (second["step"], second["checkpoint"]) == (2, "step-00000002.safetensors")
     assert second["paddle"] == first["paddle"]
     assert "going on after step 2" in folder.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["last.safetensors", "best.safetensors"])
+def test_the_best_weights_are_of_a_row_of_the_history(photos, monkeypatch, name):
+    """Killed when weights were written, and trained again to another end, as a budget's clock or,
+    here, another validation image makes it."""
+
+    class Died(Exception):
+        pass
+
+    def save(saver, network, path, figures):
+        plain(saver, network, path, figures)
+        if path.name == name and figures["epoch"] == 2:
+            raise Died
+
+    plain = Saver._save_weights
+    with monkeypatch.context() as patch:
+        patch.setattr(Saver, "_save_weights", save)
+        with pytest.raises(Died):
+            run(recipe(photos))
+    files = same_images(photos, []).loaders["validation"].images.paths
+    for path in files:
+        Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(path)
+    folder = RunFolder(photos.parent / "run")
+    best = run(recipe(photos), resume=folder).result["best"]
+    rows = folder.rows(folder.history)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert best["val_loss"] == rows[best["epoch"] - 1]["val_loss"]
+    assert read_weights(folder.best)[1]["reached"] == best
+    assert read_weights(folder.last)[1]["reached"] == {"epoch": 2}
 
 
 def test_a_run_does_not_go_on_with_more_images(photos, capsys):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
+from paddle import nn
 from paddle.callbacks import Callback
 
 from ...config import steps_of
@@ -54,13 +56,17 @@ class Saver(Callback):
         self.parts: Mapping[str, Stateful] = {}
         self.best: Optional[dict[str, float]] = None
         self.epoch = 0
+        #: Whether no epoch is under way.
+        self._at_end = False
+        #: The figures of the best weights, where these are the checkpoint's own.
+        self._wanted: Optional[dict[str, float]] = None
         self._saved = (time.monotonic(), 0)
 
     # -- when ------------------------------------------------------------------------------
 
     def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Remember where we are."""
-        self.epoch = epoch
+        self.epoch, self._at_end = epoch, False
         self.stop.doing = "step"
 
     def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
@@ -93,8 +99,8 @@ class Saver(Callback):
         """Save the last weights, the best where they are, and a checkpoint."""
         logs = logs or {}
         self._refuse_nonsense(epoch, logs)
-        self.epoch = epoch + 1
-        self._save_weights(self.session.folder.last, {"epoch": epoch + 1})
+        self.epoch, self._at_end = epoch + 1, True
+        before = self.best
         if "val_acc_top1" in logs:
             figures = {
                 "epoch": epoch + 1,
@@ -102,10 +108,19 @@ class Saver(Callback):
                 "val_loss": float(logs["val_loss"][0]),
             }
             # Equal accuracy is common on few images: the smaller loss decides.
-            better = self.best is None or _score(figures) > _score(self.best)
-            if better and self._save_weights(self.session.folder.best, figures):
+            if before is None or _score(figures) > _score(before):
                 self.best = figures
+        # First: weights of an epoch that no checkpoint knows would stay behind, best of all, when a
+        # run is killed here, and train this epoch again to another end (by a budget's clock).
+        # Those that are missing can be written from the checkpoint.
         self.save_checkpoint()
+        with self.model.averaged():  # what was evaluated is what is kept
+            network = self.model.network
+            self._save_weights(network, self.session.folder.last, {"epoch": epoch + 1})
+            if self.best is not before:
+                best = self.session.folder.best
+                if not self._save_weights(network, best, self.best):
+                    self.best = before
         if in_any(self.stop.asked):
             raise Interrupted
 
@@ -137,25 +152,27 @@ class Saver(Callback):
             "The checkpoints before, if there are any, stay.",
         )
 
-    def _save_weights(self, path: Path, figures: dict[str, float]) -> bool:
+    def _save_weights(self, network: nn.Layer, path: Path, figures: dict[str, float]) -> bool:
         metadata = {**self.metadata, FIGURES: figures}
-        with self.model.averaged():  # what was evaluated is what is kept
-            return self.session.write(
-                path,
-                lambda p: save_weights(self.model.network, p, metadata),
-                "The older file, if there is one, stays.",
-            )
+        return self.session.write(
+            path,
+            lambda p: save_weights(network, p, metadata),
+            "The older file, if there is one, stays.",
+        )
 
     # -- going on --------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return how many epochs are done."""
-        return {"epoch": self.epoch}
+        """Return how many epochs are done, the best one, and whether another is under way."""
+        return {"epoch": self.epoch, "best": self.best, "at_end": self._at_end}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on after that many; the best weights are those that their file holds."""
         self.epoch = int(state["epoch"])
-        self.best = self._best_on_disk()
+        # The first versions wrote the weights before the checkpoint, and not this.
+        self._at_end = bool(state.get("at_end", False))
+        wanted = state.get("best") if self._at_end else None
+        self._wanted = wanted if wanted and int(wanted["epoch"]) == self.epoch else None
         self._saved = (time.monotonic(), self.session.pace.steps)
 
     def load_checkpoint(self) -> Optional[str]:
@@ -173,21 +190,48 @@ class Saver(Callback):
             return None
         path, states = found
         restore(self.parts, states, f"the checkpoint '{path}'")
+        self._find_weights()
         return path.name
+
+    def _find_weights(self) -> None:
+        """Write the weights that belong to the checkpoint where they are missing; find the best."""
+        folder, wanted = self.session.folder, self._wanted
+        found = self._best_on_disk()
+        if self._at_end:
+            network, average = self.parts["network"].network, self.parts.get("average")
+            with nullcontext() if average is None else average.applied():
+                if _figures(folder.last) != {"epoch": self.epoch}:
+                    self._save_weights(network, folder.last, {"epoch": self.epoch})
+                if wanted and found != wanted and self._save_weights(network, folder.best, wanted):
+                    found = wanted
+        if found is not None and found["epoch"] > self.epoch:
+            unit = self.session.pace.unit
+            self.session.say(
+                f"warning: '{folder.best}' is of {unit} {found['epoch']}, which comes after the "
+                "checkpoint: it stays until there is a better one."
+            )
+        self.best = found
 
     def _best_on_disk(self) -> Optional[dict[str, float]]:
         path = self.session.folder.best
         if not path.is_file():
             return None
         try:
-            figures = read_weights(path)[1][FIGURES]
+            figures = _figures(path)
             _score(figures)
-            return {"epoch": int(figures["epoch"]), **figures}
-        except (UserError, KeyError, TypeError, ValueError):
-            self.session.say(
-                f"warning: '{path}' is damaged: the next weights that are evaluated take its place."
-            )
+            return {**figures, "epoch": int(figures["epoch"])}
+        except (KeyError, TypeError, ValueError):
+            others = "the checkpoint's weights" if self._wanted else "the next that are evaluated"
+            self.session.say(f"warning: '{path}' is damaged: {others} take its place.")
             return None
+
+
+def _figures(path: Path) -> Any:
+    """Return what a weights file says that it reached; None where it cannot be read."""
+    try:
+        return read_weights(path)[1].get(FIGURES)
+    except UserError:
+        return None
 
 
 def _score(figures: dict[str, float]) -> tuple[float, float]:
