@@ -56,8 +56,8 @@ class ImageClassifier(paddle.Model):
       says otherwise is passed;
     - with ``accumulate_grad_batches`` the gradient is the mean over all samples of a group, and a
       group that ends early is divided by what it has; schedulers step once per update;
-    - a loss that is no number stops the training before it reaches the weights or the running
-      statistics;
+    - a loss or running statistics that are no numbers stop the training before they reach the
+      weights or stay;
     - the order of a shuffled Dataset depends on ``paddle.seed``;
     - mixed precision has a dtype, and holds for the loss and for evaluation too;
     - optimizers with parameter groups work; a network with heads of its own for training
@@ -252,12 +252,12 @@ class ImageClassifier(paddle.Model):
             inputs, labels = self._split(data)
             cbks.on_batch_begin("train", step, dict(logs))
             self._iterations_left -= 1
-            loss, size = self._train_step(inputs, labels)
-            if not math.isfinite(loss):
+            loss, size, trouble = self._train_step(inputs, labels)
+            if trouble:
                 raise TrainingError(
-                    f"the loss became {loss} in step {step + 1} of epoch {epoch + 1}: training "
-                    "stopped before this step changed the weights. A smaller learning rate or a "
-                    "longer warm-up helps most often."
+                    f"{trouble} in step {step + 1} of epoch {epoch + 1}: training stopped before "
+                    "this step changed the weights. A smaller learning rate or a longer warm-up "
+                    "helps most often, unless images hold NaN or infinities."
                 )
             if self._group.is_full or step + 1 == steps or self._iterations_left <= 0:
                 self._update()
@@ -274,10 +274,11 @@ class ImageClassifier(paddle.Model):
             self._update()
         return logs
 
-    def _train_step(self, inputs: list, labels: list) -> tuple[float, int]:
+    def _train_step(self, inputs: list, labels: list) -> tuple[float, int, str]:
         """Do one forward and backward pass; return the loss, and of how many samples it is.
 
-        Both are those of all processes. A loss that is no number goes nowhere.
+        Both are those of all processes. Last comes what is wrong with them, empty if nothing is:
+        what is no number goes nowhere.
         """
         self.network.train()
         self.mode = "train"
@@ -287,19 +288,20 @@ class ImageClassifier(paddle.Model):
             outputs = _as_list(self.network(*inputs))
             losses = _as_list(self._training_loss()(*outputs, *labels))
             loss = paddle.add_n([each.mean() for each in losses])
-        value, size = float(loss), own
+        value, size, broken = float(loss), own, not self._statistics.are_finite()
         if distributed.world_size() > 1:
-            value, samples = distributed.total([value * own, own]).tolist()
+            value, samples, broken = distributed.total([value * own, own, broken]).tolist()
             value, size = value / samples, int(samples)
-        if not math.isfinite(value):
+        if broken or not math.isfinite(value):
             self._statistics.restore()
-            return value, size
+            what = "a running statistic became NaN or infinite"
+            return value, size, what if math.isfinite(value) else f"the loss became {value}"
         factor = self._group.add(size) * (own / size)
         loss = loss if factor == 1.0 else loss * factor
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
         with added_up(self._metrics):
             self._update_metrics(outputs, labels)
-        return value, size
+        return value, size, ""
 
     def _training_loss(self) -> Callable[..., paddle.Tensor]:
         """Return the loss with what the network adds to it, such as that of auxiliary heads."""

@@ -20,11 +20,24 @@ class RunningStatistics:
             for name in ("_mean", "_variance")
             if isinstance(tensor := getattr(layer, name, None), paddle.Tensor)
         ]
+        # As few operations as can be, in every step: those of one dtype are looked at together.
+        self._alike = [
+            [tensor for tensor in self._tensors if tensor.dtype == dtype and tensor.ndim == 1]
+            for dtype in {tensor.dtype for tensor in self._tensors if tensor.ndim == 1}
+        ]
         self._kept: list[Tensor] = []
 
     def keep(self) -> None:
         """Remember them as they are now."""
         self._kept = [tensor.clone() for tensor in self._tensors]
+
+    def are_finite(self) -> bool:
+        """Whether all of them are numbers: a loss can be one although they are not.
+
+        Of NaN a ReLU makes 0 (Paddle's does on a CPU), so one infinite pixel spoils a channel's
+        statistics and its gradients, and the loss does not show it.
+        """
+        return all(bool(paddle.isfinite(paddle.concat(alike)).all()) for alike in self._alike)
 
     def restore(self) -> None:
         """Put back what :meth:`keep` saw."""

@@ -502,6 +502,31 @@ def test_a_loss_that_is_no_number_reaches_the_weights(base, batches):
 
 
 @BOTH
+@pytest.mark.parametrize("pixel", [np.inf, -np.inf, np.nan, 1e30])
+def test_a_pixel_that_is_no_number_spoils_the_statistics(base, batches, pixel):
+    """On a CPU, ReLU makes 0 of NaN: the loss stays a number, statistics and weights do not."""
+    paddle.seed(0)
+    network = nn.Sequential(
+        nn.Conv2D(3, 4, 3), nn.BatchNorm2D(4), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)
+    )
+    bad = batches[0][0].copy()
+    bad[0, 0, 5, 5] = pixel
+    model = prepared(base, network)
+    model.fit(batches[:1], epochs=1, verbose=0)
+    before = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    if base is ImageClassifier:
+        with pytest.raises(TrainingError, match="a running statistic became NaN or infinite in st"):
+            model.fit([(bad, batches[0][1])], epochs=1, verbose=0)
+        for name, tensor in network.state_dict().items():
+            np.testing.assert_array_equal(tensor.numpy(), before[name], name)
+    else:
+        logs = Logs()
+        model.fit([(bad, batches[0][1])], epochs=1, verbose=0, callbacks=[logs])
+        assert np.isfinite(logs.of("train")[-1][1]["loss"][0])
+        assert not all(np.isfinite(t.numpy()).all() for t in network.state_dict().values())
+
+
+@BOTH
 def test_backspaces_and_no_history(base, batches):
     """The progress bar writes control characters into log files, and `fit` returns nothing."""
     text = io.StringIO()

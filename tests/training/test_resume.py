@@ -283,6 +283,24 @@ def run_and_break(started, action, monkeypatch):
         return run(started)
 
 
+def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeypatch):
+    """Else no run could go on from it; and it would push out the sound ones."""
+    from paddle_resnet.training import job
+
+    class Spoil(job.SeedSteps):
+        def on_train_batch_end(self, step, logs=None):
+            if step == 2:
+                self.model.network.fc.bias.set_value(np.full([10], np.inf, np.float32))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "SeedSteps", Spoil)
+        with pytest.raises(TrainingError, match=r"after step 3, 'fc.bias' holds NaN or infinite"):
+            run(config(tmp_path))
+    assert kill_harness.newest_step(tmp_path / "run") == 2
+    run(config(tmp_path), resume=RunFolder.find(config(tmp_path)))
+    assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
 @pytest.mark.parametrize("mode", ["warn", "stop"])
 def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, mode):
     folder = tmp_path / "run"

@@ -98,7 +98,8 @@ class Saver(Callback):
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Save the last weights, the best where they are, and a checkpoint."""
         logs = logs or {}
-        self._refuse_nonsense(epoch, logs)
+        where = f"{self.session.pace.unit} {epoch + 1}"
+        self._refuse_nonsense(where, float(logs.get("val_loss", [0.0])[0]))
         self.epoch, self._at_end = epoch + 1, True
         before = self.best
         if "val_acc_top1" in logs:
@@ -124,9 +125,8 @@ class Saver(Callback):
         if in_any(self.stop.asked):
             raise Interrupted
 
-    def _refuse_nonsense(self, epoch: int, logs: dict) -> None:
+    def _refuse_nonsense(self, where: str, val_loss: float = 0.0) -> None:
         """Stop before weights that are no numbers take the place of good ones."""
-        val_loss = float(logs.get("val_loss", [0.0])[0])
         broken = [
             name
             for name, tensor in self.model.network.state_dict().items()
@@ -135,16 +135,22 @@ class Saver(Callback):
         if broken or not math.isfinite(val_loss):
             what = f"'{broken[0]}' holds" if broken else "the validation loss is"
             raise TrainingError(
-                f"after {self.session.pace.unit} {epoch + 1}, {what} NaN or infinite: training "
-                "stopped, and the weights saved before stay as they are. A smaller learning rate "
-                "or a longer warm-up helps most often."
+                f"after {where}, {what} NaN or infinite: training stopped, and what was saved "
+                "before stays as it is. A smaller learning rate or a longer warm-up helps most "
+                "often."
             )
 
     # -- saving ----------------------------------------------------------------------------
 
     def save_checkpoint(self) -> None:
-        """Write a checkpoint now."""
+        """Write a checkpoint now.
+
+        Raises:
+            TrainingError: a weight is no number: no run could go on from there.
+        """
         step = self.session.pace.steps
+        if not self._at_end:  # at the end it has been looked
+            self._refuse_nonsense(f"step {step}")
         self._saved = (time.monotonic(), step)
         self.session.write(
             self.checkpoints.folder,
