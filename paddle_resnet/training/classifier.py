@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddle.callbacks import (
@@ -19,7 +20,7 @@ from paddle.callbacks import (
     ProgBarLogger,
 )
 from paddle.hapi.callbacks import CallbackList
-from paddle.io import Dataset
+from paddle.io import DataLoader, Dataset, IterableDataset
 from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..errors import DataError, TrainingError
@@ -394,14 +395,42 @@ class ImageClassifier(paddle.Model):
         verbose: int = 1,
         callbacks: Union[Callback, Sequence[Callback], None] = None,
     ) -> list:
-        """Return the network's outputs for all samples; see ``paddle.Model.predict``."""
+        """Return the network's outputs for all samples; see ``paddle.Model.predict``.
+
+        Several processes share the samples of a Dataset, and each gets the outputs for all.
+        """
         own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         own = [callback for callback in own if callback is not None]
-        if verbose:
+        if verbose and distributed.is_first():
             own.insert(0, Console(verbose=verbose + 1))
-        # The base class's own progress writes backspaces: silence it.
-        with self._precision.autocast():
-            return super().predict(test_data, batch_size, num_workers, stack_outputs, 0, own)
+        shared = distributed.world_size() > 1 and isinstance(test_data, Dataset)
+        if not shared or isinstance(test_data, IterableDataset):
+            return self._predict(test_data, batch_size, num_workers, stack_outputs, own)
+        count = len(test_data)
+        if count < distributed.world_size():  # too few to share
+            loader = DataLoader(test_data, batch_size=batch_size)
+            return self._predict(loader, batch_size, num_workers, stack_outputs, own)
+        loader = make_loader(test_data, batch_size, None, False, num_workers)
+        outputs = [
+            distributed.interleaved(np.concatenate(batches), count)
+            for batches in self._predict(loader, batch_size, num_workers, False, own)
+        ]
+        if stack_outputs:
+            return outputs
+        starts = range(0, count, batch_size)
+        return [tuple(rows[first : first + batch_size] for first in starts) for rows in outputs]
+
+    def _predict(
+        self, data: Any, batch_size: int, workers: int, stack: bool, callbacks: list
+    ) -> list:
+        # The base class's own progress writes backspaces: silence it. It gathers batches on GPUs,
+        # repeated samples included: what is gathered is our matter.
+        processes, self._adapter._nranks = self._adapter._nranks, 1
+        try:
+            with self._precision.autocast():
+                return super().predict(data, batch_size, workers, stack, 0, callbacks)
+        finally:
+            self._adapter._nranks = processes
 
     # -- weights ---------------------------------------------------------------------------
 

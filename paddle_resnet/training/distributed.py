@@ -73,6 +73,13 @@ def total(values: Any) -> np.ndarray:
     return tensor.numpy()
 
 
+def interleaved(own: np.ndarray, count: int) -> np.ndarray:
+    """Return ``count`` rows of all processes, of which this one has each n-th, in their order."""
+    rows = np.zeros((count, *own.shape[1:]))
+    rows[rank() :: world_size()] = own
+    return total(rows).astype(own.dtype)
+
+
 def in_any(flag: bool) -> bool:
     """Return whether it is so in any process: what one decides, all must do."""
     return bool(total([float(flag)])[0]) if world_size() > 1 else flag
