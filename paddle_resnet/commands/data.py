@@ -42,36 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{arguments.name} takes no '{arguments.path}'; did you mean --from {arguments.path}?"
         )
-    return _cifar10(arguments) if arguments.name == "cifar10" else _cifar100(arguments)
+    return _cifar(arguments)
 
 
-def _cifar10(arguments: argparse.Namespace) -> int:
+def _cifar(arguments: argparse.Namespace) -> int:
     from ..data import fetch
-
-    fetched = fetch(arguments.root, download=not arguments.no_download)
-    _tell("CIFAR-10", fetched)
-    for name, digest in fetched.sha256.items():
-        print(f"  {name}: sha256 {digest}")
-    return 0
-
-
-def _cifar100(arguments: argparse.Namespace) -> int:
     from ..data.cifar100 import fetch_cifar100
 
-    fetched = fetch_cifar100(arguments.root, download=not arguments.no_download)
-    _tell("CIFAR-100", fetched)
-    for name, digest in fetched.md5.items():
-        print(f"  {name}: md5 {digest}")
-    return 0
-
-
-def _tell(name: str, fetched: Any) -> None:
+    fetch_it = fetch if arguments.name == "cifar10" else fetch_cifar100
+    fetched = fetch_it(arguments.root, download=not arguments.no_download)
     verb = "written to" if fetched.written else "is already in"
+    name = arguments.name.upper().replace("CIFAR", "CIFAR-")
     print(f"{name} from {fetched.source}: verified, {verb} {fetched.path}")
     print(
         f"{fetched.images['train']:,} training and {fetched.images['test']:,} test images, "
         f"{fetched.size / 1e6:,.0f} MB"
     )
+    # What is checked: CIFAR-10's arrays, CIFAR-100's official files.
+    kind = "sha256" if arguments.name == "cifar10" else "md5"
+    for file, digest in getattr(fetched, kind).items():
+        print(f"  {file}: {kind} {digest}")
+    return 0
 
 
 def _folder(arguments: argparse.Namespace) -> int:
