@@ -171,19 +171,19 @@ def test_a_finished_run_is_not_resumed(finished, capsys):
 
 def test_a_budget_is_kept(tmp_path):
     began = time.monotonic()
-    assert main(command(tmp_path, "train.budget=25s", "data.limit=null", "run.report=false")) == 0
+    assert main(command(tmp_path, "train.budget=12s", "data.limit=null", "run.report=false")) == 0
     wall = time.monotonic() - began
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["training"]["budget"] == 25
+    assert result["training"]["budget"] == 12
     assert result["training"]["steps"] > 1
     # Wide bounds: a test must not fail because the machine is busy. The real bound of 5 % is
     # checked with a clock of our own in test_pace.py.
-    assert 15 < result["training"]["seconds"] < 45
-    assert wall < 90
+    assert 7 < result["training"]["seconds"] < 24
+    assert wall < 60
 
 
 def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
-    overrides = ("train.budget=8s", "model.name=resnet50", "model.options.widths=[64,128,256,512]")
+    overrides = ("train.budget=2s", "model.options.widths=[64,128,256,512]")
     assert main(command(tmp_path, *overrides, "run.report=false")) == 0
     out = capsys.readouterr().out
     assert "of the 200 validation images" in out
@@ -193,7 +193,7 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
 
 
 def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
-    process = start(tmp_path, "train.budget=12s", "data.limit=null", "run.log_every=0.5")
+    process = start(tmp_path, "train.budget=8s", "data.limit=null", "run.log_every=0.5")
     for line in process.stdout:
         if "round 1/" in line:
             process.send_signal(signal.SIGINT)

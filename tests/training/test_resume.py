@@ -34,10 +34,17 @@ root = pytest.mark.skipif(
 )
 
 
+#: Most of the time would be evaluation.
+SMALL = (
+    "data.limit=64", "data.validation=0.05", "train.eval_batch_size=100",
+    "model.options.layers=[1,1,1,1]", "run.visualdl=false",
+)  # fmt: skip
+
+
 def recipe(tmp_path, *overrides, name="run"):
     """The harness's small run, 2 epochs of 4 steps."""
     line = kill_harness.command(tmp_path / name, 2, "1 steps", 0)
-    for override in ("data.limit=64", "run.visualdl=false", *overrides):
+    for override in (*SMALL, *overrides):
         line += ["-o", override]
     return line
 
