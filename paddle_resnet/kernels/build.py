@@ -19,8 +19,8 @@ from ..files import cache_folder
 from . import mode
 
 HERE = Path(__file__).parent
-SOURCES = ("conv.cc", "loops.cc", "op.cc", "products.cc", "profile.cc")
-HEADERS = ("conv.h", "loops.h", "onednn.h", "products.h", "profile.h")
+SOURCES = ("conv.cc", "loops.cc", "op.cc", "products.cc", "profile.cc", "winograd.cc")
+HEADERS = ("conv.h", "loops.h", "onednn.h", "products.h", "profile.h", "winograd.h")
 NAME = "conv_bn.so"
 
 #: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.

@@ -1,4 +1,4 @@
-// The convolutions, by the oneDNN inside Paddle's own wheel.
+// The convolutions, by the oneDNN inside Paddle's own wheel, or by products.cc or winograd.cc.
 //
 // Where the speed comes from:
 // - Maps are [N, H, W, C]: the channels of a pixel fill a vector register, nothing is re-laid.
@@ -21,6 +21,7 @@
 
 #include "onednn.h"
 #include "products.h"
+#include "winograd.h"
 
 namespace {
 
@@ -298,6 +299,7 @@ float* Scratch::Get(size_t bytes) {
 Scratch::~Scratch() { std::free(data_); }
 
 void ConvForward(const ConvShape& s, const float* x, const float* weight, float* y) {
+  if (BetterByWinograd(s)) return WinogradForward(s, x, weight, y);
   if (BetterAsProduct(s)) return ProductForward(s, x, weight, y);
   Run(kForward, s, x, weight, y);
 }
@@ -308,11 +310,13 @@ void ConvInference(const ConvShape& s, const float* x, const float* weight, cons
 }
 
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+  if (BetterByWinograd(s)) return WinogradBackwardData(s, dy, weight, dx);
   if (BetterAsProduct(s)) return ProductBackwardData(s, dy, weight, dx);
   Run(kData, s, dx, weight, dy);
 }
 
 void ConvBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  if (BetterByWinograd(s)) return WinogradBackwardWeights(s, x, dy, dw);
   if (BetterAsProduct(s)) return ProductBackwardWeights(s, x, dy, dw);
   Run(kWeightsGradient, s, x, dw, dy);
 }

@@ -11,6 +11,7 @@
 #include "loops.h"
 #include "products.h"
 #include "profile.h"
+#include "winograd.h"
 #include "paddle/extension.h"
 
 namespace {
@@ -45,7 +46,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   const float* residual_of = residual ? residual->data<float>() : nullptr;
   Tensor y = Empty({s.n, s.oh, s.ow, s.o});
   std::vector<float> scale(channels);
-  if (!keep && !batch_statistics && !BetterAsProduct(s)) {
+  if (!keep && !batch_statistics && !BetterByWinograd(s) && !BetterAsProduct(s)) {
     std::vector<float> shift(channels);
     for (int64_t i = 0; i < channels; ++i) {
       scale[i] = gamma_of[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);

@@ -111,9 +111,33 @@ def test_large_weights_on_small_maps_agree(convolution, training):
         np.testing.assert_array_equal(again, ours[name])
 
 
-def test_repeats_are_bit_identical():
-    unit = make(CONVOLUTIONS[2], (4, 32, 64, 16, 16), "relu")
-    x, shortcut = inputs(unit, (4, 32, 64, 16, 16), True)
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize(
+    "shape", [(8, 32, 48, 9, 10), (5, 64, 32, 12, 17), (40, 96, 96, 4, 3), (1, 48, 32, 30, 33)]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_many_tiles_of_3x3_windows_agree(shape, padding, training):
+    # These are computed by Winograd's algorithm.
+    unit = make((3, 1, 1, 1, padding), shape, "relu")
+    unit.train() if training else unit.eval()
+    x, shortcut = inputs(unit, shape, True)
+    ours, plain = run("require", unit, x, shortcut), run("off", unit, x, shortcut)
+    assert_close(ours, plain, 3e-5)
+    unit.eval()
+    with paddle.no_grad():
+        given = paddle.to_tensor(x), paddle.to_tensor(shortcut)
+        found = []
+        for mode in ("require", "off"):
+            with kernels.use(mode):
+                found.append({"y": unit(*given).numpy()})
+    assert_close(*found, 3e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 24, 64, 16, 16), (4, 32, 64, 16, 16), (2, 512, 512, 4, 4)])
+def test_repeats_are_bit_identical(shape):
+    # By oneDNN, by Winograd's algorithm, as matrix products.
+    unit = make(CONVOLUTIONS[2], shape, "relu")
+    x, shortcut = inputs(unit, shape, True)
     first, second = (run("require", unit, x, shortcut) for _ in range(2))
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
