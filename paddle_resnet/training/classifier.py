@@ -182,17 +182,27 @@ class ImageClassifier(paddle.Model):
             History: a row per epoch.
 
         Raises:
-            TrainingError: ``prepare`` was not called with an optimizer and a loss, or the loss
-                became NaN or infinite; says in which step.
+            TrainingError: ``prepare`` was not called with an optimizer and a loss, a number is
+                below 1, or the loss became NaN or infinite; says in which step.
             DataError: there is no training data, or it yields no batch.
         """
         if train_data is None:
             raise DataError("fit needs train_data: a Dataset or an iterable of batches.")
+        for name, value in (
+            ("eval_freq", eval_freq),
+            ("accumulate_grad_batches", accumulate_grad_batches),
+            ("num_iters", 1 if num_iters is None else num_iters),
+        ):
+            if value < 1:
+                raise TrainingError(f"{name} is {value}, expected 1 or more.")
         if self._optimizer is None or self._loss is None:
             raise TrainingError("fit needs prepare(optimizer, loss, metrics) to be called first.")
-        train_size, eval_size = (
-            batch_size if isinstance(batch_size, (list, tuple)) else (batch_size, batch_size)
-        )
+        sizes = batch_size if isinstance(batch_size, (list, tuple)) else (batch_size, batch_size)
+        if len(sizes) != 2:
+            raise TrainingError(
+                f"batch_size is {batch_size}, expected a number, or two: training, evaluation."
+            )
+        train_size, eval_size = sizes
         loader = make_loader(train_data, train_size, shuffle, drop_last, num_workers)
         eval_loader = make_loader(eval_data, eval_size, None, False, num_workers)
         steps = length(loader)
@@ -210,6 +220,7 @@ class ImageClassifier(paddle.Model):
         self._group = Accumulation(accumulate_grad_batches)
         self._statistics = RunningStatistics(self.network)
         self._average = average
+        self._forget_gradients()  # of a group that a NaN or a Ctrl-C has cut short
         distributed.copy_from_first(self.network)
         cbks.on_begin("train")
         logs: dict[str, Any] = {}
@@ -281,8 +292,7 @@ class ImageClassifier(paddle.Model):
         Both are those of all processes. Last comes what is wrong with them, empty if nothing is:
         what is no number goes nowhere.
         """
-        self.network.train()
-        self.mode = "train"
+        self._set_mode("train")
         self._statistics.keep()
         own = int(inputs[0].shape[0])
         with self._precision.autocast():
@@ -319,10 +329,13 @@ class ImageClassifier(paddle.Model):
         else:
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        self._optimizer.clear_grad()
-        self.network.clear_gradients()  # those that the optimizer does not have, too
+        self._forget_gradients()
         if self._average is not None:
             self._average.update()
+
+    def _forget_gradients(self) -> None:
+        self._optimizer.clear_grad()
+        self.network.clear_gradients()  # those that the optimizer does not have, too
 
     # -- evaluation ------------------------------------------------------------------------
 
@@ -357,8 +370,7 @@ class ImageClassifier(paddle.Model):
     ) -> dict[str, Any]:
         cbks.on_begin("eval", {"steps": length(loader), "metrics": self._metrics_name()})
         self._reset_metrics()
-        self.network.eval()
-        self.mode = "eval"
+        self._set_mode("eval")
         mean = Mean()
         logs: dict[str, Any] = {}
         step = size = 0
@@ -536,6 +548,13 @@ class ImageClassifier(paddle.Model):
             {"batch_size": None, "verbose": verbose, "metrics": self._metrics_name(), **params}
         )
         return cbks
+
+    def _set_mode(self, mode: str) -> None:
+        """Put network and loss into ``train`` or ``eval`` mode; a loss may depend on it, too."""
+        self.mode = mode
+        for layer in (self.network, self._loss):
+            if isinstance(layer, nn.Layer):
+                layer.train() if mode == "train" else layer.eval()
 
     def _split(self, data: Any) -> tuple[list, list]:
         """Turn what a loader yields into lists of input and label tensors."""

@@ -14,14 +14,19 @@ class MixedCrossEntropy(nn.Layer):
     ``share * CE(label) + (1 - share) * CE(other)`` is the cross-entropy against the soft label, for
     that is linear in the label.
 
+    In eval mode it is the plain cross-entropy: what a validation loss is compared with, that of
+    other epochs, recipes and the test, knows no smoothing.
+
     Args:
-        label_smoothing: share of the answer that is spread evenly over all classes. Default: 0.
+        label_smoothing: share of the answer that is spread evenly over all classes, in training
+            mode. Default: 0.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
-        self.plain = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.plain = nn.CrossEntropyLoss()
+        self.smoothed = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.each = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="none")
 
     def forward(
@@ -33,7 +38,7 @@ class MixedCrossEntropy(nn.Layer):
     ) -> Tensor:
         """Return the loss; ``others`` and ``share`` (float32 [B]) are those of a mixed batch."""
         if others is None:
-            return self.plain(logits, labels)
+            return (self.smoothed if self.training else self.plain)(logits, labels)
         one = self.each(logits, labels).flatten().astype("float32")
         other = self.each(logits, others).flatten().astype("float32")
         return (share * one + (1 - share) * other).mean()

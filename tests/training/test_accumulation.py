@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paddle import nn
 
+from paddle_resnet.errors import TrainingError
 from paddle_resnet.training import ImageClassifier
 
 
@@ -75,11 +76,51 @@ def test_any_sizes(sample, sizes, accumulate):
     same(trained(batches, accumulate), trained(whole, 1))
 
 
-def test_schedulers_step_once_per_update(cut):
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("batches", [4, 5])
+def test_schedulers_step_once_per_update(cut, kind, batches):
     rate = paddle.optimizer.lr.StepDecay(0.1, step_size=1, gamma=0.5)
     by_step = paddle.callbacks.LRScheduler(by_step=True)
-    trained(cut(8, 8, 8, 8, 8), 2, lambda ps: paddle.optimizer.SGD(rate, ps), [by_step])
-    assert rate() == pytest.approx(0.1 * 0.5**3)
+    data = kind(cut(*[8] * batches))
+    trained(data, 2, lambda ps: paddle.optimizer.SGD(rate, ps), [by_step])
+    assert rate() == pytest.approx(0.1 * 0.5 ** (2 if batches == 4 else 3))
+
+
+class Stop(paddle.callbacks.Callback):
+    def on_train_batch_end(self, step, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("how", ["NaN", "Ctrl-C"])
+def test_a_group_that_was_cut_short_leaves_no_gradients(cut, how):
+    good = cut(8, 8)
+    bad = [good[1], (np.full_like(good[0][0], np.nan), good[0][1])]
+    paddle.seed(5)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+    model = ImageClassifier(network)
+    model.prepare(paddle.optimizer.SGD(0.1, network.parameters()), nn.CrossEntropyLoss())
+    options = {"epochs": 1, "verbose": 0, "accumulate_grad_batches": 2}
+    with pytest.raises(TrainingError if how == "NaN" else KeyboardInterrupt):
+        model.fit(bad, **options, callbacks=[] if how == "NaN" else [Stop()])
+    model.fit(good, **options)
+    same([tensor.numpy() for tensor in network.parameters()], trained(good, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"eval_freq": 0}, "eval_freq is 0, expected 1 or more"),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches is 0"),
+        ({"num_iters": 0}, "num_iters is 0"),
+        ({"batch_size": (2, 2, 2)}, r"batch_size is \(2, 2, 2\), expected a number, or two: training"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_sentences(cut, options, words):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+    model = ImageClassifier(network)
+    model.prepare(paddle.optimizer.SGD(0.1, network.parameters()), nn.CrossEntropyLoss())
+    with pytest.raises(TrainingError, match=words):
+        model.fit(cut(8, 8), **{"verbose": 0, **options})
 
 
 def test_the_base_class_sums_gradients_and_steps_schedulers_too_often(cut):

@@ -43,6 +43,19 @@ def test_the_loss_of_any_other_batch_is_paddles(batch):
         assert float(MixedCrossEntropy(smoothing)(logits, labels)) == float(expected)
 
 
+def test_evaluation_knows_no_smoothing(batch):
+    logits, labels = batch[0], batch[1]
+    network = paddle.nn.Linear(5, 5)
+    loss = MixedCrossEntropy(0.2)
+    model = ImageClassifier(network)
+    model.prepare(paddle.optimizer.SGD(1e-9, parameters=network.parameters()), loss)
+    history = model.fit([(logits, labels)], [(logits, labels)], epochs=1, verbose=0)
+    answers = network(paddle.to_tensor(logits))
+    for name, smoothing in (("loss", 0.2), ("val_loss", 0.0)):
+        expected = F.cross_entropy(answers, paddle.to_tensor(labels), label_smoothing=smoothing)
+        assert history[name] == pytest.approx([float(expected)], rel=1e-5)
+
+
 def test_the_gradient_pulls_towards_both_labels_by_their_shares(batch):
     values, labels, others, share = batch
     logits = paddle.to_tensor(values, stop_gradient=False)

@@ -37,8 +37,20 @@ class StepScheduler(LRScheduler):
 
     def __init__(self) -> None:
         super().__init__(by_step=True)
+        self._in_group = False
 
     def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
         """Step after the last batch of a group."""
-        if self.model.is_between_updates:
+        self._in_group = not self.model.is_between_updates
+        if not self._in_group:
             super().on_train_batch_end(step, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
+        """Step for a group that the end of the epoch has cut short.
+
+        Where the loader has no length, nobody knows of a last batch that it is the last: its update
+        comes after ``on_train_batch_end``.
+        """
+        if self._in_group:
+            self._in_group = False
+            super().on_train_batch_end(-1, logs)
