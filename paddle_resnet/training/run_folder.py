@@ -67,7 +67,7 @@ class RunFolder:
                     path.mkdir()
                     break
                 except FileExistsError:
-                    if config.run.name and _is_unused(path):
+                    if config.run.name and is_unused(path):
                         break
                     if config.run.name:
                         raise TrainingError(
@@ -208,7 +208,8 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _is_unused(path: Path) -> bool:
+def is_unused(path: Path) -> bool:
+    """Return whether a folder holds nothing of any run."""
     # Of a process killed at its very beginning there may be files without a recipe.
     leftovers = {"environment.json", ".lock"}
     return path.is_dir() and all(

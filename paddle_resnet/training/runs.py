@@ -14,7 +14,7 @@ from ..errors import TrainingError, UserError
 from ..files import atomic_write_json, atomic_write_text, with_home
 from . import distributed
 from .job import run
-from .run_folder import RunFolder
+from .run_folder import RunFolder, is_unused
 from .wording import duration
 
 #: The figures of the test set that are summed up, and how to write them.
@@ -47,7 +47,8 @@ def run_with_seeds(
         ``training`` and ``test`` as in its result.json.
 
     Raises:
-        TrainingError: several processes; or a run failed, and the others were done all the same.
+        TrainingError: several processes; another process works in the folder; or a run failed, and
+            the others were done all the same.
         Interrupted: Ctrl-C; what was reached is saved.
     """
     distributed.begin()
@@ -56,7 +57,22 @@ def run_with_seeds(
             f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
             "each train.seed."
         )
-    folder = resume if resume is not None else _make_folder(config, recipe)
+    outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
+    # Each run locks its own folder; without this lock, a second process would take the next seed.
+    outer.acquire()
+    try:
+        return _run_all(config, outer.path, recipe, afterwards, write)
+    finally:
+        outer.release()
+
+
+def _run_all(
+    config: Config,
+    folder: Path,
+    recipe: str,
+    afterwards: Callable[[RunFolder], None],
+    write: Callable[[str], None],
+) -> dict[str, Any]:
     seeds = list(range(config.train.seed, config.train.seed + config.train.runs))
     failed: list[str] = []
     for number, seed in enumerate(seeds, start=1):
@@ -143,27 +159,33 @@ def _one(config: Config, folder: Path, seed: int) -> Config:
     )
 
 
-def _make_folder(config: Config, recipe: str) -> Path:
+def _make_folder(config: Config, recipe: str) -> RunFolder:
+    """Make the folder of all runs, locked."""
     name = config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}-{config.train.runs}-seeds"
     folder = with_home(config.run.dir) / name
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not is_unused(folder):
         raise TrainingError(
             f"'{folder}' exists: choose another run.name, or go on with it: "
             f"paddle-resnet train --resume {folder}"
         )
+    outer = RunFolder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        outer.acquire()
         atomic_write_text(folder / "config.yaml", config_to_yaml(config))
     except OSError as error:
+        outer.release()
         raise TrainingError(
             f"cannot make the folder '{folder}': {error.strerror or error}."
         ) from None
-    return folder
+    return outer
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if [path.name for path in folder.iterdir()] == ["config.yaml"]:
-        (folder / "config.yaml").unlink()
+    files = list(folder.iterdir())
+    if {path.name for path in files} <= {"config.yaml", ".lock"}:
+        for path in files:
+            path.unlink()
         folder.rmdir()
 
 

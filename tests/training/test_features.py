@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
 from paddle_resnet.training.run_folder import RunFolder
+from paddle_resnet.training.runs import run_with_seeds
 from paddle_resnet.weights import read_weights
 
 SMALL = [
@@ -169,6 +171,34 @@ def test_seeds_do_not_overwrite_others(seeds, capsys):
         line += ["-o", override]
     assert main(line) == 2
     assert "--resume" in capsys.readouterr().err
+
+
+def test_one_process_at_a_time_in_the_folder_of_all_seeds(tmp_path, capsys):
+    """Asked for the moment that the first seed begins, and again between two of them."""
+    folder = tmp_path / "two"
+    overrides = (*SMALL, "train.epochs=1", "train.runs=2", f"run.dir={tmp_path}", "run.name=two")
+    config = load_config(None, overrides)
+    refusals = []
+
+    def second(line):
+        if not line.startswith("run "):
+            return
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        capsys.readouterr()
+        assert main(["train", "--resume", str(folder)]) == 2
+        refusals.append(capsys.readouterr().err)
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+    assert run_with_seeds(config, write=second)["finished"] == 2
+    assert (
+        refusals
+        == [f"error: another process is training in '{folder}': two runs cannot share a folder.\n"]
+        * 2
+    )
+
+
+def test_seeds_that_are_refused_leave_no_folder(tmp_path, capsys):
+    assert "nowhere" in refused(capsys, tmp_path, "train.runs=2", "data.root=/nowhere")
 
 
 @pytest.mark.parametrize("optimizer", ["lars", pytest.param("lamb", marks=pytest.mark.slow)])
