@@ -23,7 +23,7 @@ from .callbacks.saver import Saver
 from .callbacks.schedule import ScheduleLearningRate
 from .callbacks.seeding import SeedSteps
 from .classifier import ImageClassifier
-from .conclusion import keep_predictions, model_facts, test, training_facts
+from .conclusion import keep_predictions, test, training_facts
 from .datasets import Parts, load_parts, shared
 from .distributed import PeerLost, begin, first_alone, from_first, is_first, world_size
 from .evaluation import Evaluation
@@ -162,6 +162,7 @@ class _Job:
         self.folder = folder
         self.log = log
         self.options = options
+        self.parameters = trainable_parameters(network)  # now: parts may be frozen later on
         self.validation = parts.validation
         self.pace = make_pace(config, parts)
         self.session = Session(
@@ -320,9 +321,8 @@ class _Job:
     def _introduce(self, checkpoint: Optional[str]) -> None:
         parts, config = self.parts, self.config
         images = parts.describe(config.data.name)
-        parameters = trainable_parameters(self.network)
         self.log(
-            f"{config.model.name}: {parameters:,} parameters, input {parts.input_shape}; "
+            f"{config.model.name}: {self.parameters:,} parameters, input {parts.input_shape}; "
             f"{config.data.name} from {parts.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
@@ -388,7 +388,11 @@ class _Job:
         return {
             "status": status,
             **({"reason": reason} if reason is not None else {}),
-            "model": model_facts(self.config, self.network, self.options),
+            "model": {
+                "name": self.config.model.name,
+                "options": self.options,
+                "parameters": self.parameters,
+            },
             "data": self.parts.describe(self.config.data.name),
             "training": training_facts(self.config, self.pace, self.session.stream),
             "best": self.saver.best,

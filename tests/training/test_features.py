@@ -82,6 +82,8 @@ def test_head_first_then_all(tmp_path):
     # The other run's statistics moved; here, nothing but the head did.
     assert moved - statistics == {"fc.weight", "fc.bias"}
     assert np.all(frozen["bn1._mean"] == 0)
+    facts = [json.loads(each.result.read_text())["model"] for each in (folder, start)]
+    assert facts[0]["parameters"] == facts[1]["parameters"]
 
 
 def test_accumulation_and_steps_by_epoch(tmp_path):
