@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -13,7 +12,6 @@ from ..config import Config
 from ..errors import UserError
 from ..files import atomic_write
 from ..weights.files import load_weights
-from .building import trainable_parameters
 from .datasets import Parts, subset
 from .distributed import copy_from_first, from_first
 from .evaluation import Evaluation, evaluate
@@ -52,7 +50,7 @@ def test(
     """
     weights = "last"
     if best is not None:
-        weights = from_first(lambda: _load(network, best))
+        weights = from_first(lambda: _load(network, best, log))
         copy_from_first(network)
     whole = len(parts.test.images)
     if isinstance(pace, BudgetPace):
@@ -66,20 +64,20 @@ def test(
         + ("" if kind == "none" else f", {VIEWS[kind]} views of each ({kind})")
     )
     evaluation = evaluate(network, parts.test, kind=kind, precision=precision)
-    figures = evaluation.summary()
     log(
-        f"test accuracy {figures['acc_top1']:.2%} (top-5 {figures['acc_top5']:.2%}), "
-        f"loss {figures['loss']:.4f}, on {figures['images']:,} images; "
+        f"test {evaluation.sentence()}, on {len(evaluation.labels):,} images; "
         f"{duration(pace.elapsed)} in all"
     )
     return evaluation, weights
 
 
-def _load(network: nn.Layer, best: Path) -> str:
-    with contextlib.suppress(UserError):  # unreadable: the last weights are at hand
+def _load(network: nn.Layer, best: Path, log: Callable[[str], None]) -> str:
+    try:
         load_weights(network, best)
-        return "best"
-    return "last"
+    except UserError as error:
+        log(f"warning: {error} The last weights are tested in place of the best.")
+        return "last"
+    return "best"
 
 
 def keep_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:
@@ -109,13 +107,4 @@ def training_facts(config: Config, pace: Pace, stream: TrainingStream) -> dict[s
         "epochs": round(stream.epochs, 4),
         "images_per_second": round(pace.images / seconds, 2) if seconds else 0.0,
         "budget": config.train.budget,
-    }
-
-
-def model_facts(config: Config, network: nn.Layer, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry ``model`` of result.json."""
-    return {
-        "name": config.model.name,
-        "options": options,
-        "parameters": trainable_parameters(network),
     }

@@ -57,6 +57,11 @@ class Evaluation:
             "images_per_second": len(self.labels) / max(self.seconds, 1e-9),
         }
 
+    def sentence(self) -> str:
+        """Return the figures as people read them; the top 5 only where it can be wrong."""
+        top5 = f" (top-5 {self.top(5):.2%})" if self.probabilities.shape[1] > 5 else ""
+        return f"accuracy {self.top(1):.2%}{top5}, loss {self.loss:.4f}"
+
 
 def _logits(
     network: nn.Layer, images: np.ndarray, precision: Optional[Precision] = None
