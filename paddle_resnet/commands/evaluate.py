@@ -27,17 +27,22 @@ def add_parser(subparsers: Any) -> None:
         "--weights", choices=("best", "last"), default="best", help="of a run (default: best)"
     )
     parser.add_argument(
-        "--split", choices=("test", "train"), default="test", help="images (default: test)"
+        "--split",
+        choices=("test", "train"),
+        default="test",
+        help="test images, or those that a run was trained on (default: test)",
     )
     parser.add_argument(
-        "--data", metavar="PATH", help="other images: an archive of CIFAR, a folder, a list"
+        "--data",
+        metavar="PATH",
+        help="other images: an archive of CIFAR, a folder, a list (default: the run's own)",
     )
     parser.add_argument("--batch-size", type=int, default=250, metavar="N", help="default: 250")
     parser.add_argument(
         "--tta",
         choices=("none", "flip", "crops", "crops_flip"),
-        default="none",
-        help="average the answers to several views of each image (default: none)",
+        help="average the answers to several views of each image (default: as the run was tested, "
+        "of a weights file: none)",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
@@ -54,29 +59,35 @@ def run(arguments: argparse.Namespace) -> int:
 
     trained = load_trained(arguments.source, arguments.weights)
     run_folder = RunFolder(arguments.source)
+    config = run_folder.read_config() if run_folder.config.is_file() else None
+    kind = arguments.tta
+    if kind is None:
+        kind = "none" if config is None else config.augment.test_time
     loader, is_sample = labelled_loader(
         trained,
         arguments.split,
         arguments.batch_size,
-        config=run_folder.read_config() if run_folder.config.is_file() else None,
+        config=config,
         root=arguments.data,
         notify=lambda line: print(line, file=sys.stderr),
     )
+    evaluation = evaluate(trained.network, loader, kind=kind)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,
         "split": arguments.split,
         "is_sample": is_sample,
-        "tta": arguments.tta,
-        **evaluate(trained.network, loader, kind=arguments.tta).summary(),
+        "tta": kind,
+        **evaluation.summary(),
     }
     if arguments.json:
         print(json.dumps(figures, indent=2))
     else:
         sample = " (of the bundled sample)" if is_sample else ""
+        own = ", as the run was tested" if arguments.tta is None and config is not None else ""
         print(
             f"{trained.model} on {figures['images']:,} {arguments.split} images{sample}: "
-            f"accuracy {figures['acc_top1']:.2%}, top-5 {figures['acc_top5']:.2%}, "
-            f"loss {figures['loss']:.4f}, {figures['images_per_second']:,.1f} images/s"
+            f"{evaluation.sentence()}; views: {kind}{own}; "
+            f"{figures['images_per_second']:,.1f} images/s"
         )
     return 0

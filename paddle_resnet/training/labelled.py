@@ -33,10 +33,10 @@ def labelled_loader(
 
     Args:
         trained: the network.
-        split: ``test`` or ``train``.
+        split: ``test`` or ``train``: of a run of CIFAR, without the images that it held out.
         batch_size: of the loader.
-        config: the recipe of the network's run, which says what data it was trained on; without it
-            that is told by the classes.
+        config: the recipe of the network's run, which says what data it was trained on, and where
+            they are; without it that is told by the classes.
         root: other data: an archive of CIFAR, a folder of images or a list. Of a folder without a
             ``test`` (or ``val``) part, all images are taken, whatever the split.
         notify: takes lines that the user should see.
@@ -52,17 +52,13 @@ def labelled_loader(
         raise DataError(
             f"'{trained.path}' knows classes of its own: name a folder of images of them (--data)."
         )
-    if name != "folder":
-        images, labels, classes, is_sample = _cifar(name, split, root, notify)
-    elif root is not None:
+    if name == "folder" and root is not None:
         images, labels, classes = _files(trained, split, root, notify)
         is_sample = False
+    elif config is not None:
+        images, labels, classes, is_sample = _of_run(config, split, root, notify)
     else:
-        config = dataclasses.replace(config, train=config_from_dict({}).train)
-        config.train.batch_size = 1
-        parts = load_parts(config, notify)
-        chosen = parts.test if split == "test" else parts.train
-        images, labels, classes, is_sample = chosen.images, chosen.labels, parts.classes, False
+        images, labels, classes, is_sample = _cifar(name, split, root, notify)
     if list(classes) != list(trained.classes):
         raise DataError(
             f"'{trained.path}' knows the classes {_some(trained.classes)}: it was not trained on "
@@ -80,6 +76,20 @@ def _told_by(trained: Trained) -> str:
         return "cifar10"
     whale = len(trained.classes) == 100 and "whale" in trained.classes
     return "cifar100" if whale and trained.input_shape[1:] == [32, 32] else "folder"
+
+
+def _of_run(
+    config: Config, split: str, root: Optional[str], notify: Notify
+) -> tuple[Images, np.ndarray, list[str], bool]:
+    """Return a part as the run had it, from another place where one is given."""
+    data = config.data
+    if root is not None:
+        data = dataclasses.replace(data, root=root, sample=True)  # "sample" is asked for, if it is
+    config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
+    config.train.batch_size = 1
+    parts = load_parts(config, notify)
+    chosen = parts.test if split == "test" else parts.train
+    return chosen.images, chosen.labels, parts.classes, parts.is_sample
 
 
 def _cifar(

@@ -80,10 +80,38 @@ def test_the_test_figures_can_be_computed_again(finished, capsys):
     probabilities = kept["probabilities"].astype(np.float64)
     labels = kept["labels"]
     assert (probabilities.argmax(1) == labels).mean() == pytest.approx(result["acc_top1"], abs=0.01)
-    assert main(["evaluate", str(finished.path), "--data", "sample", "--json"]) == 0
+    assert main(["evaluate", str(finished.path), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["acc_top1"] == result["acc_top1"]
     assert again["loss"] == pytest.approx(result["loss"], rel=1e-5)
+
+
+def test_evaluation_is_of_the_runs_own_images_and_views(finished, tmp_path, capsys):
+    """The recipe says other views here than the run was made with: whose they are can be told."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "best.safetensors").write_bytes(finished.best.read_bytes())
+    recipe = finished.config.read_text()
+    assert "test_time: none" in recipe
+    (copy / "config.yaml").write_text(recipe.replace("test_time: none", "test_time: flip"))
+
+    def told(source, *options):
+        assert main(["evaluate", str(source), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    own, asked = told(copy), told(finished.path, "--tta", "flip")
+    assert own["tta"] == asked["tta"] == "flip"
+    assert own["loss"] == asked["loss"] != told(copy, "--tta", "none")["loss"]
+    alone = told(finished.best, "--data", "sample")
+    assert (alone["tta"], alone["images"], alone["is_sample"]) == ("none", 500, True)
+    # 200 of the sample's 2,000 were held out; of the others, the run was trained on 64.
+    assert told(finished.path, "--split", "train")["images"] == 64
+    (copy / "config.yaml").write_text(recipe.replace("limit: 64", "limit: null"))
+    assert told(copy, "--split", "train")["images"] == 1800
+    assert main(["evaluate", str(finished.path)]) == 0
+    out = capsys.readouterr().out
+    assert "500 test images (of the bundled sample)" in out
+    assert "views: none, as the run was tested" in out
 
 
 def test_mistakes_are_mistakes_and_the_most_confident_come_first(finished, sample):
