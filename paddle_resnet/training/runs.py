@@ -19,6 +19,8 @@ from .wording import duration
 
 #: The figures of the test set that are summed up, and how to write them.
 FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
+#: What tests must have in common for their mean to be of one thing.
+ALIKE = ("images", "weights", "is_sample")
 
 
 def run_with_seeds(
@@ -43,8 +45,10 @@ def run_with_seeds(
     Returns:
         dict: the content of summary.json: ``seeds``, ``finished`` (how many), ``mean`` and ``std``
         (of a sample: divided by n - 1; null of one run alone) of ``acc_top1``, ``acc_top5`` and
-        ``loss`` on the test set, and ``runs``: of each, ``seed``, ``folder``, ``status``, and
-        ``training`` and ``test`` as in its result.json.
+        ``loss`` on the test set; ``differ``: of the number of test images (``images``), the
+        ``weights`` tested and ``is_sample``, the values of those that the tests do not have in
+        common; ``classes`` (how many); and ``runs``: of each, ``seed``, ``folder``, ``status``,
+        ``is_sample``, and ``training`` and ``test`` as in its result.json.
 
     Raises:
         TrainingError: several processes; another process works in the folder; or a run failed, and
@@ -104,20 +108,27 @@ def _run_all(
 
 def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
     """Return the content of summary.json from the runs' result.json files."""
-    runs = []
+    runs, classes = [], 0
     for seed in seeds:
         child = RunFolder(folder / f"seed-{seed}")
         result = _result(child)
+        classes = len((result.get("data") or {}).get("classes") or ()) or classes
         runs.append(
             {
                 "seed": seed,
                 "folder": child.path.name,
                 "status": result.get("status", "missing"),
+                "is_sample": (result.get("data") or {}).get("is_sample"),
                 "training": result.get("training"),
                 "test": result.get("test"),
             }
         )
-    tests = [run["test"] for run in runs if run["status"] == "finished" and run["test"]]
+    tests = [
+        {"is_sample": run["is_sample"], **run["test"]}
+        for run in runs
+        if run["status"] == "finished" and run["test"]
+    ]
+    seen = {key: {test.get(key) for test in tests} for key in ALIKE}
     columns = {name: [test[name] for test in tests] for name in FIGURES}
     return {
         "seeds": seeds,
@@ -126,6 +137,12 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
         "std": {
             name: stdev(values) if len(values) > 1 else None for name, values in columns.items()
         },
+        "differ": {
+            key: sorted(found, key=lambda it: (it is None, it))
+            for key, found in seen.items()
+            if len(found) > 1
+        },
+        "classes": classes,
         "runs": runs,
     }
 
@@ -135,19 +152,33 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
     lines = []
     for each in summary["runs"]:
         test = each["test"]
-        figures = f"test accuracy {test['acc_top1']:.2%}, loss {test['loss']:.4f}" if test else ""
+        figures = _told(test, each["is_sample"]) if test else ""
         seconds = duration((each["training"] or {}).get("seconds"))
         lines.append(f"seed {each['seed']}: {figures or each['status']}, in {seconds}")
     if summary["finished"]:
         parts = []
         for name, form in FIGURES.items():
+            if name == "acc_top5" and 0 < summary["classes"] <= 5:
+                continue  # it cannot be wrong
             spread = summary["std"][name]
             parts.append(
                 f"{name} {summary['mean'][name]:{form}}"
                 + (f" ± {spread:{form}}" if spread is not None else "")
             )
-        lines.append(f"mean ± standard deviation of {summary['finished']} runs: {', '.join(parts)}")
+        differ = [f"{key} {', '.join(map(str, found))}" for key, found in summary["differ"].items()]
+        unlike = f", whose tests are not alike ({'; '.join(differ)})" if differ else ""
+        lines.append(
+            f"mean ± standard deviation of {summary['finished']} runs{unlike}: {', '.join(parts)}"
+        )
     return lines
+
+
+def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
+    sample = " of the sample" if is_sample else ""
+    return (
+        f"test accuracy {test['acc_top1']:.2%}, loss {test['loss']:.4f} "
+        f"on {test['images']:,} images{sample} ({test['weights']} weights)"
+    )
 
 
 def _one(config: Config, folder: Path, seed: int) -> Config:

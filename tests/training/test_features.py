@@ -10,7 +10,7 @@ import yaml
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.training.run_folder import RunFolder
-from paddle_resnet.training.runs import run_with_seeds
+from paddle_resnet.training.runs import lines_of, run_with_seeds, summarise
 from paddle_resnet.weights import read_weights
 
 SMALL = [
@@ -142,6 +142,30 @@ def test_runs_with_several_seeds_and_their_spread(seeds, capsys):
     assert summary["mean"]["acc_top1"] == pytest.approx(np.mean(accuracies))
     assert summary["std"]["acc_top1"] == pytest.approx(np.std(accuracies, ddof=1))
     assert len(set(accuracies)) > 1
+    assert summary["differ"] == {}
+    first, *_, last = lines_of(summary)
+    assert "on 500 images of the sample (best weights)" in first
+    assert "mean ± standard deviation of 3 runs: acc_top1 " in last
+
+
+def test_tests_that_are_not_alike_are_told(seeds, tmp_path):
+    """As budgets of slow machines cut them."""
+    shutil.copytree(seeds, tmp_path / "cut")
+    path = tmp_path / "cut" / "seed-6" / "result.json"
+    result = json.loads(path.read_text())
+    result["test"].update(images=312, weights="last")
+    path.write_text(json.dumps(result))
+    summary = summarise(tmp_path / "cut", [5, 6, 7])
+    assert summary["differ"] == {"images": [312, 500], "weights": ["best", "last"]}
+    last = lines_of(summary)[-1]
+    assert "3 runs, whose tests are not alike (images 312, 500; weights best, last): acc" in last
+    result["data"].update(is_sample=False, classes=["cat", "dog", "ship"])
+    path.write_text(json.dumps(result))
+    summary = summarise(tmp_path / "cut", [6])
+    assert summary["differ"] == {}
+    lines = lines_of(summary)
+    assert "on 312 images (last weights)" in lines[0]
+    assert "acc_top5" not in lines[-1]
 
 
 def test_a_run_with_several_seeds_equals_one_alone(seeds, tmp_path):
