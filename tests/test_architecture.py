@@ -12,6 +12,7 @@ FLOORS = {
     "errors": 0,
     "runtime": 0,
     "files": 0,
+    "seed_folders": 0,
     "hooks": 0,
     "downloads": 0,
     "kernels": 0,

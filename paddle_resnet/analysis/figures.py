@@ -51,7 +51,9 @@ def status(run: Run) -> tuple[str, str]:
     }
     if state in known:
         return known[state]
-    return ("warn", str(state)) if state else ("warn", "No result yet")
+    if state:
+        return ("warn", str(state))
+    return ("warn", "Result unknown" if "result.json" in run.damaged else "No result yet")
 
 
 def network_name(run: Run) -> str:
@@ -106,6 +108,9 @@ def notices(run: Run) -> list[Notice]:
             "paddle-resnet train --resume, followed by this folder, goes on from there."
         )
         found.append(Notice("warn", f"The run was interrupted{so_far}.", text))
+    elif "result.json" in run.damaged:
+        text = "What it came to is not known. The figures are those of the other files."
+        found.append(Notice("bad", "The file result.json is damaged.", text))
     elif not run.result:
         text = "It is still going on, or was killed. The figures are those written until now."
         found.append(Notice("warn", "The run has no result yet.", text))
@@ -186,7 +191,8 @@ def cards(run: Run) -> list[Card]:
         found.append(Card("Best validation accuracy", percent(best["val_acc_top1"]), when))
     if not test:
         # A validation accuracy leads while there is nothing better.
-        found.append(Card("Test accuracy", "Not tested yet"))
+        unknown = "result.json" in run.damaged
+        found.append(Card("Test accuracy", "Unknown" if unknown else "Not tested yet"))
     found += _training_cards(run)
     parameters = number(model.get("parameters"))
     if math.isfinite(parameters):

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from ..errors import UserError
+from ..seed_folders import holds_runs
 from . import wording
 
 # A folder with none of these was not written by `paddle-resnet train`.
@@ -48,6 +49,8 @@ class Run:
     result: dict[str, Any] = field(default_factory=dict)
     predictions: Predictions | None = None
     notes: list[str] = field(default_factory=list)
+    #: Names of the JSON files that are there and hold something else.
+    damaged: set[str] = field(default_factory=set)
 
     def part(self, name: str) -> dict[str, Any]:
         """Return a section of ``result.json``, empty when it is absent or null."""
@@ -59,7 +62,8 @@ def read_run(folder: str | Path) -> Run:
     """Read what a run folder holds.
 
     Raises:
-        UserError: ``folder`` does not exist, is a file, or holds no file of a run.
+        UserError: ``folder`` does not exist, is a file, holds several runs, or no file of a run
+            that can be read.
     """
     folder = Path(folder)
     wanted = (
@@ -70,6 +74,8 @@ def read_run(folder: str | Path) -> Run:
         raise UserError(f"There is no '{folder}': {wanted}")
     if not folder.is_dir():
         raise UserError(f"'{folder}' is a file: {wanted}")
+    if several := holds_runs(folder):
+        raise UserError(several)
     if not any((folder / name).is_file() for name in SIGNS):
         raise UserError(f"'{folder}' is not a run: {wanted}")
 
@@ -81,6 +87,10 @@ def read_run(folder: str | Path) -> Run:
     run.steps = _rows(run, "steps.jsonl", "the curves show whole epochs only")
     run.result = _json(run, "result.json", "the run has not ended, or was killed")
     run.predictions = _predictions(run)
+    if "result.json" in run.damaged and not any(
+        (run.config_text, run.environment, run.history, run.steps, run.predictions)
+    ):
+        raise UserError(f"'{folder}' is not a run, its result.json is damaged: {wanted}")
     return run
 
 
@@ -114,6 +124,7 @@ def _json(run: Run, name: str, consequence: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
+        run.damaged.add(name)
         run.notes.append(f"{name} is damaged: {consequence}.")
         return {}
     return value

@@ -12,6 +12,7 @@ from paddle import nn
 
 from ..errors import UserError, WeightsError
 from ..models import create_model
+from ..seed_folders import holds_runs
 from .contents import printable
 from .files import assign_weights, check_weights, read_weights
 
@@ -89,7 +90,7 @@ def find_weights(source: Union[str, Path], which: str = "best") -> Path:
     """Return the weights file of a run folder, or ``source`` itself where it is a file.
 
     Raises:
-        WeightsError: there is neither.
+        WeightsError: there is neither, or the folder holds several runs.
     """
     source = Path(source)
     if source.is_dir():
@@ -97,7 +98,8 @@ def find_weights(source: Union[str, Path], which: str = "best") -> Path:
             if (source / f"{name}.safetensors").is_file():
                 return source / f"{name}.safetensors"
         raise WeightsError(
-            f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
+            holds_runs(source)
+            or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
             "its training ended before the first epoch did."
         )
     if not source.is_file():

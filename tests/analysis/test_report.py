@@ -357,6 +357,15 @@ def test_a_run_that_was_killed(run_dir):
     assert "1 line of history.jsonl could not be read" in page.one("ul", "missing").text
 
 
+def test_a_result_that_is_damaged(run_dir):
+    (run_dir / "result.json").write_text("[]")
+    page = report_of(run_dir)
+    assert page.one(cls="badge").text == "Result unknown"
+    assert page.one(cls="notice").one("h3").text == "The file result.json is damaged."
+    assert cards_of(page)["Test accuracy"][0] == "Unknown"
+    assert cards_of(page)["Epochs"] == ("8", "160 steps")
+
+
 @pytest.mark.parametrize(
     "name", ["history.jsonl", "steps.jsonl", "result.json", "environment.json", "config.yaml"]
 )

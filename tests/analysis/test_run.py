@@ -26,6 +26,12 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path):
         assert "expected the folder of a run" in str(error.value)
 
 
+def test_a_damaged_result_alone_is_no_run(tmp_path):
+    (tmp_path / "result.json").write_text("[]")
+    with pytest.raises(UserError, match=r"is not a run, its result\.json is damaged"):
+        read_run(tmp_path)
+
+
 def test_half_a_line_at_the_end_is_left_out_and_said(run_dir):
     with open(run_dir / "history.jsonl", "a") as file:
         file.write('{"epoch": 9, "epochs": 9.0, "lo')

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
@@ -197,6 +198,22 @@ def test_seeds_do_not_overwrite_others(seeds, capsys):
         line += ["-o", override]
     assert main(line) == 2
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report", "evaluate", "predict", "compare", "train -o"])
+def test_the_folder_of_all_seeds_is_no_run(seeds, tmp_path, command, capsys):
+    given = f"model.pretrained={seeds}" if command == "train -o" else str(seeds)
+    line = [*command.split(), given]
+    if command == "predict":
+        Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
+        line.append(str(tmp_path / "image.png"))
+    before = sorted(seeds.iterdir())
+    assert main(line) == 2
+    sentence = capsys.readouterr().err
+    assert f"'{seeds}' is not one run, but holds seed-5, seed-6, seed-7" in sentence
+    assert f"such as '{seeds / 'seed-5'}'" in sentence
+    assert len(sentence.splitlines()) == 1
+    assert sorted(seeds.iterdir()) == before
 
 
 def test_one_process_at_a_time_in_the_folder_of_all_seeds(tmp_path, capsys):
