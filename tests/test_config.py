@@ -181,4 +181,4 @@ def test_any_input_is_a_config_or_a_sentence(values):
 def test_mutated_recipes_are_recipes_or_sentences(tmp_path):
     counts = fuzz(300, random.Random(1), tmp_path)
     assert counts["others"] == 0
-    assert min(counts.values()) == 0 < counts["accepted"]
+    assert counts["accepted"] > 0
