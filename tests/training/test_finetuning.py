@@ -115,6 +115,8 @@ def test_what_was_tuned_can_be_evaluated_and_asked(tuned, photos, capsys):
     again = json.loads(capsys.readouterr().out)
     assert (again["images"], again["acc_top1"]) == (6, result["acc_top1"])
     assert again["loss"] == pytest.approx(result["loss"], rel=1e-5)
+    assert main(["evaluate", str(tuned.path)]) == 0
+    assert "top-5" not in capsys.readouterr().out  # of three classes
     assert (
         main(["evaluate", str(tuned.path), "--data", str(photos), "--tta", "flip", "--json"]) == 0
     )
