@@ -79,7 +79,7 @@ class RunFolder:
             folder.acquire()
             atomic_write_json(folder.environment, environment())
             # Last: with its recipe, a folder is a run.
-            atomic_write_text(folder.config, config_to_yaml(_anywhere(config)))
+            atomic_write_text(folder.config, config_to_yaml(anywhere(config)))
         except OSError as error:
             folder.release()
             raise TrainingError(
@@ -114,7 +114,7 @@ class RunFolder:
         folder = cls(with_home(config.run.dir) / config.run.name)
         if not folder.config.is_file():
             return None
-        different = _differences(folder.read_config(), _anywhere(config))
+        different = _differences(folder.read_config(), anywhere(config))
         if different:
             key, before, now = different[0]
             raise ConfigError(
@@ -217,7 +217,7 @@ def is_unused(path: Path) -> bool:
     )
 
 
-def _anywhere(config: Config) -> Config:
+def anywhere(config: Config) -> Config:
     """Return a recipe that means the same in every working directory."""
     data = dataclasses.replace(config.data, root=_absolute(config.data.root))
     model = dataclasses.replace(config.model, pretrained=_absolute(config.model.pretrained))

@@ -14,7 +14,7 @@ from ..errors import TrainingError, UserError
 from ..files import atomic_write_json, atomic_write_text, with_home
 from . import distributed
 from .job import run
-from .run_folder import RunFolder, is_unused
+from .run_folder import RunFolder, anywhere, is_unused
 from .wording import duration
 
 #: The figures of the test set that are summed up, and how to write them.
@@ -203,7 +203,7 @@ def _make_folder(config: Config, recipe: str) -> RunFolder:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         outer.acquire()
-        atomic_write_text(folder / "config.yaml", config_to_yaml(config))
+        atomic_write_text(folder / "config.yaml", config_to_yaml(anywhere(config)))
     except OSError as error:
         outer.release()
         raise TrainingError(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
+from paddle_resnet.errors import UserError
 from paddle_resnet.training.run_folder import RunFolder
 from paddle_resnet.training.runs import lines_of, run_with_seeds, summarise
 from paddle_resnet.weights import read_weights
@@ -238,6 +239,20 @@ def test_one_process_at_a_time_in_the_folder_of_all_seeds(tmp_path, capsys):
         == [f"error: another process is training in '{folder}': two runs cannot share a folder.\n"]
         * 2
     )
+
+
+def test_seeds_go_on_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    roots = []
+
+    def look(line):
+        roots.append(RunFolder(tmp_path / "runs" / "many").read_config().data.root)
+
+    line = ("data.name=folder", "data.root=data", "train.runs=2", "run.name=many")
+    with pytest.raises(UserError):  # there are no images in it
+        run_with_seeds(load_config(None, line), write=look)
+    assert roots == [str(tmp_path / "data")]
 
 
 def test_seeds_that_are_refused_leave_no_folder(tmp_path, capsys):

@@ -216,17 +216,17 @@ def test_weights_that_no_checkpoint_knows_are_told(whole, tmp_path, capsys):
 
 
 def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
-    from paddle_resnet.training.run_folder import _anywhere
+    from paddle_resnet.training.run_folder import anywhere
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     there = config(tmp_path, "data.root=data", name="x")
-    assert _anywhere(there).data.root == str(tmp_path / "data")
+    assert anywhere(there).data.root == str(tmp_path / "data")
     folder = RunFolder.create(there, "x")
     folder.release()
     assert yaml.safe_load(folder.config.read_text())["data"]["root"] == str(tmp_path / "data")
     assert RunFolder.find(there) is not None
-    assert _anywhere(config(tmp_path, "data.root=sample")).data.root == "sample"
+    assert anywhere(config(tmp_path, "data.root=sample")).data.root == "sample"
 
 
 # -- two at once ---------------------------------------------------------------------------------
