@@ -112,7 +112,10 @@ def test_a_group_that_was_cut_short_leaves_no_gradients(cut, how):
         ({"eval_freq": 0}, "eval_freq is 0, expected 1 or more"),
         ({"accumulate_grad_batches": 0}, "accumulate_grad_batches is 0"),
         ({"num_iters": 0}, "num_iters is 0"),
-        ({"batch_size": (2, 2, 2)}, r"batch_size is \(2, 2, 2\), expected a number, or two: training"),
+        (
+            {"batch_size": (2, 2, 2)},
+            r"batch_size is \(2, 2, 2\), expected a number, or two: training",
+        ),
     ],
 )
 def test_numbers_that_make_no_sense_are_sentences(cut, options, words):
