@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from .config_effects import refuse_without_effect
 from .errors import ConfigError, nearest, shown
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
@@ -87,9 +88,30 @@ def _alpha(value: float) -> float:
     return value
 
 
+def _share_or_whole(value: Optional[float]) -> Optional[float]:
+    if value is not None and value > 1 and value != int(value):
+        raise ValueError("expected a share below 1, or a whole number of images")
+    return value
+
+
+def _on_the_scale(values: Optional[list[float]]) -> Optional[list[float]]:
+    if values is not None and not all(0 <= value <= 1 for value in values):
+        raise ValueError(
+            "expected numbers from 0 to 1, as pixels are here: divide figures of 0 to 255 by 255"
+        )
+    return values
+
+
+def _above_0(values: Optional[list[float]]) -> Optional[list[float]]:
+    if values is not None and 0 in values:
+        raise ValueError("expected numbers above 0: images are divided by them")
+    return values
+
+
 _Number = Annotated[float, BeforeValidator(_no_bool)]
 _Whole = Annotated[int, BeforeValidator(_no_bool)]
 _Amount = Union[_Whole, _Number]
+_Channels = Annotated[Optional[list[_Number]], AfterValidator(_on_the_scale)]
 _Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 _Interval = Annotated[Union[float, str], BeforeValidator(parse_interval)]
 
@@ -122,9 +144,9 @@ class DataConfig:
     sample: bool = True
     #: Training images held out, each class by its share, for validation: a number, or below 1 a
     #: share. None: 5,000 of CIFAR, a tenth of a folder that has no part for it.
-    validation: Annotated[Optional[_Amount], Field(ge=0)] = None
+    validation: Annotated[Optional[_Amount], Field(ge=0), AfterValidator(_share_or_whole)] = None
     #: Images of a folder held out for the test, where it has no part for it; as ``validation``.
-    test: Annotated[_Amount, Field(gt=0)] = 0.1
+    test: Annotated[_Amount, Field(gt=0), AfterValidator(_share_or_whole)] = 0.1
     #: Use the first this many training images of a fixed shuffle; None uses all.
     limit: Annotated[Optional[_Whole], Field(ge=1)] = None
     #: Subtract the training set's mean and divide by its standard deviation, per channel.
@@ -140,8 +162,8 @@ class DataConfig:
     centre: Annotated[_Number, Field(gt=0, le=1)] = 0.875
     #: Mean and standard deviation per channel, of pixels in [0, 1]; None takes the data set's own,
     #: for a folder the pretrained network's or ImageNet's.
-    mean: Optional[list[_Number]] = None
-    std: Optional[list[_Number]] = None
+    mean: _Channels = None
+    std: Annotated[_Channels, AfterValidator(_above_0)] = None
     #: What to do about damaged images of a folder: leave them out, with a notice, or stop.
     damaged: Literal["skip", "stop"] = "skip"
     #: Threads that prepare batches ahead; None is 2 for folders and 0 for images in memory.
@@ -161,9 +183,10 @@ class AugmentConfig:
     alternate_flip: bool = False
     #: TrivialAugment: one random operation of random strength on each image.
     trivial: bool = False
-    #: Probability that a random rectangle is set to the mean colour.
+    #: Probability that a random rectangle is set to the mean colour (to black without
+    #: ``data.normalize``).
     erase: Annotated[_Number, Field(ge=0, le=1)] = 0.0
-    #: Side in pixels of a square that is set to the mean colour in each image; 0 is off.
+    #: Side in pixels of a square that is set to that colour in each image; 0 is off.
     cutout: Annotated[_Whole, Field(ge=0)] = 0
     #: Alpha of mixup, such as 0.2, and of cutmix, such as 1: each batch is of one kind. 0 is off.
     mixup: Annotated[_Number, AfterValidator(_alpha)] = 0.0
@@ -421,19 +444,34 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
 
     Raises:
         ConfigError: an unknown key (with the nearest name), a value of the wrong type or out of
-            range, or a file that is no YAML.
+            range, a setting that was given and would have no effect, or a file that is no YAML.
     """
     values = _read_yaml(find_recipe(str(recipe))) if recipe is not None else {}
+    in_file, overriding = _full_keys(values), {}
     for override in overrides:
         _apply_override(values, override)
+        _apply_override(overriding, override)
     config = config_from_dict(values, origin=str(recipe) if recipe else "the command line")
-    keys = {override.partition("=")[0].strip() for override in overrides}
-    if "train.epochs" in keys and config.train.budget is not None:
+    overridden = _full_keys(overriding)
+    # A file that holds every key is a resolved recipe: nobody gave them one by one.
+    given = overridden if in_file >= set(_all_keys()) else in_file | overridden
+    _refuse_useless(config, given, overridden)
+    return config
+
+
+def _refuse_useless(config: Config, given: set[str], overridden: set[str]) -> None:
+    refuse_without_effect(config_to_dict(config), config_to_dict(Config()), given)
+    if "train.epochs" in overridden and config.train.budget is not None:
         raise ConfigError(
             f"train.epochs={config.train.epochs} would have no effect beside the budget of "
             f"{config.train.budget:g} s: add -o train.budget=null."
         )
-    return config
+    side = config.data.image_size if config.data.name == "folder" else 32
+    if "augment.cutout" in given and side is not None and config.augment.cutout >= side:
+        raise ConfigError(
+            f"augment.cutout={config.augment.cutout} is as large as the images, which have {side} "
+            f"x {side} pixels: expected less than {side}, such as {side // 2}."
+        )
 
 
 def config_from_dict(values: dict[str, Any], origin: str = "the recipe") -> Config:
@@ -562,6 +600,12 @@ def _keys(path: list[str]) -> list[str]:
         if not dataclasses.is_dataclass(here):
             return []
     return [field.name for field in dataclasses.fields(here)]
+
+
+def _full_keys(values: dict[str, Any]) -> set[str]:
+    """Return the keys of nested values, as overrides name them."""
+    sections = {name: inner for name, inner in values.items() if isinstance(inner, dict)}
+    return {f"{name}.{key}" for name, inner in sections.items() for key in inner}
 
 
 def _all_keys() -> list[str]:

@@ -18,6 +18,7 @@ FLOORS = {
     "kernels": 0,
     "safe_pickle": 0,
     "pickled_arrays": 0,
+    "config_effects": 0,
     "layers": 1,
     "data": 1,
     "config": 1,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from paddle_resnet.config import (
     config_from_dict,
+    config_to_dict,
     config_to_yaml,
     find_recipe,
     list_recipes,
@@ -76,6 +77,104 @@ def test_epochs_beside_a_budget_are_not_silently_ignored():
     assert "no effect beside the budget" in refused("train.epochs=7", recipe="quickstart")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "needs"),
+    [
+        (["optimizer.trust=0.01"], "optimizer.name=lars, and optimizer.name is momentum"),
+        (["optimizer.beta1=0.8"], "optimizer.name=adam or adamw or lamb"),
+        (["optimizer.beta2=0.99"], "optimizer.name=adam or adamw or lamb"),
+        (["optimizer.momentum=0.8", "optimizer.name=sgd"], "optimizer.name=momentum or lars"),
+        (["optimizer.nesterov=false", "optimizer.name=lars"], "optimizer.name=momentum, and"),
+        (
+            ["optimizer.decay_norm_and_bias=true", "optimizer.weight_decay=0"],
+            "optimizer.weight_decay above 0, and optimizer.weight_decay is 0",
+        ),
+        (["schedule.final=0.1", "schedule.name=step"], "schedule.name=cosine or linear or"),
+        (["schedule.warmup_from=0.1", "schedule.warmup=0"], "schedule.warmup above 0"),
+        (["schedule.by=epoch", "schedule.name=constant"], "schedule.name=cosine or linear or"),
+        (["train.precision_level=O2"], "train.precision=float16 or bfloat16"),
+        (["augment.size_until=0.5"], "augment.size_from below 1, and augment.size_from is 1.0"),
+        (["plateau.factor=0.5"], "plateau.patience of 0 or more, and plateau.patience is null"),
+        (["plateau.monitor=val_acc_top1"], "plateau.patience"),
+        (["plateau.min_delta=0.1"], "plateau.patience"),
+        (["plateau.cooldown=2"], "plateau.patience"),
+        (["plateau.least=0.1"], "plateau.patience"),
+        (["early_stopping.min_delta=0.1"], "early_stopping.patience of 0 or more"),
+        (["early_stopping.monitor=val_loss"], "early_stopping.patience"),
+        (["ema.warmup=false"], "ema.decay above 0, and ema.decay is null"),
+        (["data.centre=0.5"], "data.name=folder, and data.name is cifar10"),
+        (["data.test=0.2"], "data.name=folder"),
+        (["data.damaged=stop"], "data.name=folder"),
+        (["data.memory=9"], "data.name=folder"),
+        (["data.image_size=64", "data.name=cifar100"], "data.name=folder"),
+        (["data.mean=[0.5, 0.5, 0.5]", "data.normalize=false"], "data.normalize=true"),
+        (["data.std=[0.5, 0.5, 0.5]", "data.normalize=false"], "data.normalize=true, and"),
+    ],
+)
+def test_a_setting_without_effect_is_refused_wherever_it_was_given(overrides, needs, tmp_path):
+    key, _, value = overrides[0].partition("=")
+    sentence = refused(*overrides)
+    assert f"{key}={value} would have no effect: it is for " in sentence
+    assert needs in sentence
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"{key.split('.')[0]}: {{{key.split('.')[1]}: {value}}}")
+    assert refused(*overrides[1:], recipe=str(path)) == sentence
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimizer.name=lars", "optimizer.trust=0.01", "optimizer.momentum=0.8"],
+        ["optimizer.name=lamb", "optimizer.beta1=0.8", "optimizer.beta2=0.99"],
+        ["optimizer={name: sgd, trust: 0.001, momentum: 0.9, nesterov: true}"],  # the defaults
+        ["schedule.name=constant", "schedule.warmup_from=0.1", "schedule.final=0"],
+        ["schedule.name=step", "schedule.by=epoch"],
+        ["train.precision=float16", "train.precision_level=O2"],
+        ["augment.size_from=0.5", "augment.size_until=0.5"],
+        ["plateau.patience=0", "plateau.factor=0.5", "plateau.least=0.1"],
+        ["early_stopping.patience=0", "early_stopping.min_delta=0.1"],
+        ["ema.decay=0.9", "ema.warmup=false"],
+        ["data.name=folder", "data.centre=1", "data.test=20", "data.memory=0"],
+        ["data.mean=[0, 0, 0]", "data.std=[1, 1, 1]"],
+        ["train.sync_bn=true"],  # in one process, a notice: the recipe serves several as well
+    ],
+)
+def test_settings_with_an_effect_and_defaults_are_not(overrides):
+    load_config(None, tuple(overrides))
+
+
+def test_a_whole_section_as_an_override_is_looked_into():
+    assert "optimizer.trust=3.0 would have no effect" in refused("optimizer={trust: 3}")
+
+
+def test_a_resolved_recipe_is_not_asked_which_of_its_keys_were_meant(tmp_path):
+    values = config_to_dict(load_config())
+    values["optimizer"]["trust"], values["ema"]["warmup"] = 0.5, False
+    config = config_from_dict(values)
+    path = tmp_path / "config.yaml"
+    path.write_text(config_to_yaml(config))
+    assert load_config(path) == config
+    assert load_config(path, ("optimizer.lr=3",)).optimizer.trust == 0.5
+    # What is changed about it was meant.
+    assert "plateau.factor=0.5 would have no" in refused("plateau.factor=0.5", recipe=str(path))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        (["augment.cutout=32"], "as large as the images, which have 32 x 32 pixels"),
+        (["augment.cutout=64", "data.name=folder", "data.image_size=64"], "less than 64"),
+    ],
+)
+def test_a_square_as_large_as_the_image_is_refused(overrides, part):
+    assert part in refused(*overrides)
+
+
+def test_a_square_smaller_than_the_image_is_not():
+    assert load_config(None, ("augment.cutout=31",)).augment.cutout == 31
+    assert load_config(None, ("augment.cutout=32", "data.name=folder")).augment.cutout == 32
+
+
 def test_a_path_to_elsewhere_is_not_replaced_by_a_recipe_of_the_package():
     assert "there is no recipe" in refused(recipe="/nowhere/quickstart.yaml")
 
@@ -101,6 +200,12 @@ def test_null_removes_a_budget():
         ("train.budget=10x", ["a duration such as 90s, 10m or 1h30m"]),
         ("train.budget=0", ["greater than 0"]),
         ("train.seed=", ["'train.seed'"]),
+        ("data.mean=[125.3, 123.0, 113.9]", ["'data.mean'", "from 0 to 1", "divide", "by 255"]),
+        ("data.mean=[-0.1]", ["'data.mean'", "from 0 to 1"]),
+        ("data.std=[63.0]", ["'data.std'", "from 0 to 1"]),
+        ("data.std=[0.2, 0, 0.2]", ["'data.std'", "above 0"]),
+        ("data.validation=5000.5", ["'data.validation' is 5000.5", "a whole number of images"]),
+        ("data.test=1.5", ["'data.test' is 1.5", "a share below 1"]),
         ("model=3", ["'model' is 3"]),
         ("optimizer.lr=[1,", ["no valid YAML"]),
         ("optimizer.lr", ["section.key=value"]),

@@ -17,8 +17,9 @@ class Augment:
         alternate_flip: show each image from one side in the even epochs and from the other in the
             odd ones, where it is flipped at all; chance decides which comes first.
         trivial: TrivialAugment, one random operation an image.
-        erase: probability that a random rectangle is set to the mean colour.
-        cutout: side of a square in pixels that is set to the mean colour in every image. 0 is off.
+        erase: probability that a random rectangle is set to the mean colour (where images are not
+            normalised, to black).
+        cutout: side of a square in pixels that is set to that colour in every image. 0 is off.
         mixup: alpha of mixup, from 0.05 to 4, such as 0.2. 0 is off.
         cutmix: alpha of cutmix, from 0.05 to 4, such as 1. 0 is off.
 

@@ -19,7 +19,8 @@ def erase(images: np.ndarray, words: np.ndarray, probability: float) -> None:
     """Set one random rectangle to 0 in some of the images, in place.
 
     The area is uniform over `AREAS`, the ratio's logarithm over `RATIOS`, the place over all that
-    fit; a side longer than the image is cut to it. 0 after normalisation is the mean colour.
+    fit; a side longer than the image is cut to it. 0 is the mean colour after normalisation, and
+    black without it.
 
     Args:
         images: float32 [B, C, H, W].

@@ -71,7 +71,6 @@ def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
 
 
 def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
-    _refuse_folder_keys(config)
     data = load_cifar10(
         config.data.root, config.data.download, allow_sample=config.data.sample, notify=notify
     )
@@ -91,7 +90,6 @@ def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
 
 
 def _cifar100(config: Config, notify: Callable[[str], None]) -> Parts:
-    _refuse_folder_keys(config)
     data = load_cifar100(config.data.root, config.data.download, notify=notify)
     train, validation = _hold_out((data.train_images, data.train_labels), config)
     return _parts(
@@ -233,12 +231,3 @@ def _limited(images: Labelled, config: Config) -> Labelled:
 
 def _chosen(images: Labelled, indices: np.ndarray) -> Labelled:
     return take(images[0], indices), images[1][indices]
-
-
-def _refuse_folder_keys(config: Config) -> None:
-    """Say that a key has no effect, where one might believe that it has."""
-    if config.data.image_size not in (None, 32):
-        raise DataError(
-            f"data.image_size={config.data.image_size} is for data.name=folder: the images of "
-            f"{config.data.name} have 32 x 32 pixels."
-        )

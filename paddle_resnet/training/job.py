@@ -111,6 +111,8 @@ def run(
         try_features(config, network, make_pace(config, parts), parts.validation is not None)
         if config.train.sync_bn and world_size() > 1:
             synchronise_bn(network)
+        elif config.train.sync_bn:
+            notify("Notice: train.sync_bn has no effect in one process: it sees whole batches.")
         folder = resume or _create(config, recipe)
         stack.callback(folder.release)
         log = Log(folder.log, silent=not is_first())

@@ -9,7 +9,7 @@ from typing import Any, Callable
 from paddle import nn
 
 from ..config import Config
-from ..errors import ConfigError, WeightsError
+from ..errors import ConfigError, WeightsError, shown
 from ..weights.files import load_weights
 from ..weights.naming import is_head
 from ..weights.pretrained import fetch_pretrained
@@ -61,7 +61,14 @@ def resolve(config: Config, notify: Callable[[str], None]) -> Config:
             changes["normalize"] = False
         else:
             changes.update(mean=facts["mean"], std=facts["std"])
-    return dataclasses.replace(config, model=model, data=dataclasses.replace(data, **changes))
+    try:
+        data = dataclasses.replace(data, **changes)
+    except ValueError:  # the schema's: an old file, or one of our own making
+        given = " and ".join(f"data.{key} of {shown(value)}" for key, value in changes.items())
+        raise ConfigError(
+            f"'{path}' asks for {given}, which a recipe cannot have: say what to take instead."
+        ) from None
+    return dataclasses.replace(config, model=model, data=data)
 
 
 def load_start(

@@ -125,6 +125,12 @@ def test_half_precision_on_a_cpu_is_a_notice(tmp_path, capsys):
     assert "notice: precision bfloat16 needs a GPU" in folder.log.read_text()
 
 
+def test_sync_bn_in_one_process_is_a_notice(tmp_path, capsys):
+    folder = train(tmp_path, "train.epochs=1", "train.sync_bn=true")
+    assert "Notice: train.sync_bn has no effect in one process" in capsys.readouterr().out
+    assert "Notice: train.sync_bn has no effect in one process" in folder.log.read_text()
+
+
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("seeds")

@@ -12,7 +12,7 @@ from paddle_resnet.config import load_config
 from paddle_resnet.data import load_cifar10
 from paddle_resnet.training.datasets import load_parts
 from paddle_resnet.training.run_folder import RunFolder
-from paddle_resnet.weights import load_trained, read_weights
+from paddle_resnet.weights import load_trained, read_weights, save_weights
 
 #: Three classes of real images; all of them in few colours, so that seconds suffice to learn.
 CLASSES = ("bird", "frog", "ship")
@@ -202,6 +202,26 @@ def test_recipes_that_do_not_fit_the_photos_are_told(tmp_path, photos, capsys, o
     said = capsys.readouterr().err.strip()
     assert re.search(message, said), said
     assert len(said.splitlines()) == 1
+    assert not (tmp_path / "tuned").exists()
+
+
+@pytest.mark.parametrize(
+    ("fact", "part"),
+    [({"mean": [125.0, 123.0, 114.0]}, "data.mean of [125.0, "),
+     ({"input_shape": [3, 2048, 2048]}, "data.image_size of 2048")],
+)  # fmt: skip
+def test_a_pretrained_network_of_what_no_recipe_can_have_is_a_sentence(
+    tmp_path, photos, earlier, capsys, fact, part
+):
+    network = load_trained(earlier).network
+    _, facts = read_weights(earlier / "best.safetensors")
+    save_weights(network, tmp_path / "odd.safetensors", metadata={**facts, **fact})
+    line = finetune(tmp_path, photos, f"model.pretrained={tmp_path / 'odd.safetensors'}")
+    capsys.readouterr()
+    assert main(line) == 2
+    said = capsys.readouterr().err
+    assert part in said
+    assert "say what to take instead" in said
     assert not (tmp_path / "tuned").exists()
 
 
