@@ -373,7 +373,10 @@ class RunConfig:
     dir: str = "runs"
     #: The run's own folder in it; None takes the recipe's name and the time.
     name: Annotated[Optional[str], AfterValidator(_one_folder)] = None
+    #: Curves, images, weights and the recipe for VisualDL.
     visualdl: bool = True
+    #: The network's graph for VisualDL, too: some 12 s for ResNet-50 before training begins.
+    graph: bool = False
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
     log_every: _Seconds = 10.0

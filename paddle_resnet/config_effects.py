@@ -56,6 +56,7 @@ _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
     ("plateau.factor", "plateau.patience", _A_NUMBER),
     ("plateau.cooldown", "plateau.patience", _A_NUMBER),
     ("plateau.least", "plateau.patience", _A_NUMBER),
+    ("run.graph", "run.visualdl", _TRUE),
 )
 
 

@@ -22,6 +22,7 @@ from .callbacks.record import Record
 from .callbacks.saver import Saver
 from .callbacks.schedule import ScheduleLearningRate
 from .callbacks.seeding import SeedSteps
+from .callbacks.visualise import Visualise
 from .classifier import ImageClassifier
 from .conclusion import keep_predictions, test, training_facts
 from .datasets import Parts, load_parts, shared
@@ -194,6 +195,9 @@ class _Job:
             every=config.run.log_every,
             visualdl=config.run.visualdl and is_first(),
         )
+        self.visualise = (
+            Visualise(self.session, self.record.log, config, parts) if self.record.log else None
+        )
         self.saver = Saver(
             self.session,
             describe(
@@ -209,6 +213,7 @@ class _Job:
             keep=config.train.keep_checkpoints,
         )
         shown = [self.console, self.record] if is_first() else []
+        shown += [self.visualise] if self.visualise is not None else []
         looks = (
             [
                 Look(
@@ -262,6 +267,8 @@ class _Job:
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
             predictions, images = self.folder.predictions, self.parts.test.images
             self._write(predictions, lambda path: keep_predictions(path, evaluation, images))
+            if self.visualise is not None:
+                self.visualise.conclude(evaluation.summary())
         except Interrupted:
             self._write_result(self._result("interrupted"))
             self.log(

@@ -170,7 +170,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left: halves of files, and a result that is none yet."""
-        for place in (self.path, self.checkpoints):
+        for place in (self.path, self.checkpoints, self.visualdl):
             for path in place.glob(".*.tmp"):
                 _remove(path)
         _remove(self.result)
