@@ -456,14 +456,16 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
         _apply_override(overriding, override)
     config = config_from_dict(values, origin=str(recipe) if recipe else "the command line")
     overridden = _full_keys(overriding)
-    # A file that holds every key is a resolved recipe: nobody gave them one by one.
-    given = overridden if in_file >= set(_all_keys()) else in_file | overridden
-    _refuse_useless(config, given, overridden)
+    # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer:
+    # nobody gave them one by one.
+    resolved = len(in_file & set(_all_keys())) > len(_all_keys()) / 2
+    _refuse_useless(config, set() if resolved else in_file, overridden)
     return config
 
 
-def _refuse_useless(config: Config, given: set[str], overridden: set[str]) -> None:
-    refuse_without_effect(config_to_dict(config), config_to_dict(Config()), given)
+def _refuse_useless(config: Config, in_file: set[str], overridden: set[str]) -> None:
+    given = in_file | overridden
+    refuse_without_effect(config_to_dict(config), config_to_dict(Config()), in_file, overridden)
     if "train.epochs" in overridden and config.train.budget is not None:
         raise ConfigError(
             f"train.epochs={config.train.epochs} would have no effect beside the budget of "

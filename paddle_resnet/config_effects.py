@@ -61,21 +61,26 @@ _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
 
 
 def refuse_without_effect(
-    config: dict[str, Any], defaults: dict[str, Any], given: set[str]
+    config: dict[str, Any], defaults: dict[str, Any], in_file: set[str], overridden: set[str]
 ) -> None:
     """Refuse the first given setting that is not its default and would have no effect.
+
+    A recipe's own setting gives way where an override changes what it depends on: with
+    ``-o optimizer.name=adamw`` nobody has to take Nesterov's momentum out of a recipe.
 
     Args:
         config: a recipe as nested values, every key present.
         defaults: the recipe of which nothing was given.
-        given: keys such as ``"optimizer.trust"`` that stand in a recipe's file or an override.
+        in_file, overridden: keys such as ``"optimizer.trust"`` that stand in the recipe's file,
+            and in overrides.
 
     Raises:
         ConfigError: there is one; names it, what it needs, and its default.
     """
     for key, switch, (words, has_effect) in _EFFECTS:
         value, default = _at(config, key), _at(defaults, key)
-        if key in given and value != default and not has_effect(_at(config, switch)):
+        given = key in overridden or (key in in_file and switch not in overridden)
+        if given and value != default and not has_effect(_at(config, switch)):
             raise ConfigError(
                 f"{key}={_written(value)} would have no effect: it is for {switch}{words}, and "
                 f"{switch} is {_written(_at(config, switch))} (leave it at {_written(default)})."

@@ -117,8 +117,12 @@ def test_a_setting_without_effect_is_refused_wherever_it_was_given(overrides, ne
     assert f"{key}={value} would have no effect: it is for " in sentence
     assert needs in sentence
     path = tmp_path / "recipe.yaml"
-    path.write_text(f"{key.split('.')[0]}: {{{key.split('.')[1]}: {value}}}")
-    assert refused(*overrides[1:], recipe=str(path)) == sentence
+    sections = {}
+    for override in overrides:
+        section, _, setting = override.partition(".")
+        sections.setdefault(section, []).append(setting.replace("=", ": ", 1))
+    path.write_text("".join(f"{s}: {{{', '.join(keys)}}}\n" for s, keys in sections.items()))
+    assert refused(recipe=str(path)) == sentence
 
 
 @pytest.mark.parametrize(
@@ -143,6 +147,14 @@ def test_settings_with_an_effect_and_defaults_are_not(overrides):
     load_config(None, tuple(overrides))
 
 
+def test_a_recipes_own_setting_gives_way_to_an_override_of_what_it_depends_on():
+    config = load_config("resnet20_cifar10_paper", ("optimizer.name=adamw",))
+    assert config.optimizer.name == "adamw"
+    assert "optimizer.nesterov=false would have no effect" in refused(
+        "optimizer.name=adamw", "optimizer.nesterov=false", recipe="resnet20_cifar10_paper"
+    )
+
+
 def test_a_whole_section_as_an_override_is_looked_into():
     assert "optimizer.trust=3.0 would have no effect" in refused("optimizer={trust: 3}")
 
@@ -153,6 +165,9 @@ def test_a_resolved_recipe_is_not_asked_which_of_its_keys_were_meant(tmp_path):
     config = config_from_dict(values)
     path = tmp_path / "config.yaml"
     path.write_text(config_to_yaml(config))
+    assert load_config(path) == config
+    older = config_to_yaml(config).replace("  cutout: 0\n", "")  # a key that came later
+    path.write_text(older)
     assert load_config(path) == config
     assert load_config(path, ("optimizer.lr=3",)).optimizer.trust == 0.5
     # What is changed about it was meant.
