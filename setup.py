@@ -36,6 +36,7 @@ setup(
         "paddle_resnet.data": ["sample/*"],
         "paddle_resnet.analysis": ["templates/*"],
         "paddle_resnet.kernels": ["*.cc", "*.h"],
+        "paddle_resnet.weights": ["cifar10/*"],
     },
     install_requires=REQUIRES,
     extras_require={

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from .. import runtime
 from . import _parser
 
+#: Its weights are in the package.
+DEFAULT = "resnet20"
+WEIGHTS = (".safetensors", ".pdparams", ".pth", ".pt", ".th")
+
 EXAMPLES = """\
+  paddle-resnet predict cat.jpg             by the package's resnet20, trained on CIFAR-10
   paddle-resnet predict runs/quickstart-20250101-120000 cat.jpg dog.png
   paddle-resnet predict best.safetensors photos/ --top 3 --json
   paddle-resnet predict RUN cat.jpg --tta crops_flip
@@ -19,9 +25,13 @@ EXAMPLES = """\
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = _parser.make(subparsers, "predict", "classify images", EXAMPLES, run)
-    parser.add_argument("source", metavar="RUN_OR_WEIGHTS", help="a run folder or a weights file")
+    parser.usage = "paddle-resnet predict [-h] [options] [RUN_OR_WEIGHTS] IMAGE [IMAGE ...]"
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="image files of any size, or folders of them"
+        "paths",
+        metavar="IMAGE",
+        nargs="+",
+        help="image files of any size, or folders of them; in front of them a run folder or a "
+        f"weights file (default: {DEFAULT}, trained on CIFAR-10, which is in the package)",
     )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="answers (default: 5)")
     parser.add_argument(
@@ -42,12 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
-    paths = find_images(arguments.images)
+    source, given = _split(arguments.paths)
+    paths = find_images(given)
     runtime.import_paddle()
     from ..training.prediction import classify
     from ..weights import load_trained
 
-    trained = load_trained(arguments.source)
+    trained = load_trained(source)
+    if source != arguments.paths[0]:
+        print(
+            f"by the package's {source}, which knows {', '.join(trained.classes)}; for another "
+            "network, name its run folder or weights file before the images.",
+            file=sys.stderr,
+        )
     bad = 0
     for path in paths:
         try:
@@ -65,3 +82,26 @@ def run(arguments: argparse.Namespace) -> int:
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
             )
     return 2 if bad else 0
+
+
+def _split(paths: list[str]) -> tuple[str, list[str]]:
+    """Return the network, the first path where that is one, and the images.
+
+    Raises:
+        UserError: a network without images, or a first path that is nothing at all.
+    """
+    from ..errors import UserError, nearest
+
+    first, path = paths[0], Path(paths[0])
+    names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
+    # A run's folder before its first weights counts too: the error is then about the weights.
+    is_run = any((path / name).is_file() for name in ("config.yaml", "best.safetensors"))
+    if names_weights or is_run:
+        if len(paths) == 1:
+            raise UserError(f"'{first}' is a network: name the images that it should classify.")
+        return first, paths[1:]
+    if not path.exists():
+        raise UserError(
+            f"there is no run folder, weights file or image '{first}'." + nearest(first, [DEFAULT])
+        )
+    return DEFAULT, paths

@@ -82,14 +82,14 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> N
 
     Args:
         name (str): one of :func:`list_models`.
-        pretrained (bool): load the ImageNet weights that Paddle publishes for it. Another
-            ``num_classes`` keeps its new head, another ``in_channels`` adapts the first
-            convolution. Default: False.
+        pretrained (bool): load trained weights: of resnet20 those for CIFAR-10 inside the package,
+            else the ImageNet weights that Paddle publishes. Another ``num_classes`` keeps its new
+            head, another ``in_channels`` adapts the first convolution. Default: False.
         **options: for example ``num_classes=10, stem="cifar"``, see :class:`ResNet`.
 
     Raises:
         ModelError: the name or an option is unknown; says what comes nearest.
-        WeightsError: Paddle publishes no weights of the network, or they cannot be had.
+        WeightsError: there are no weights of the network, or they cannot be had.
     """
     entry = _entry(name)
     _check(name, entry.network, options)

@@ -13,6 +13,7 @@ from ..errors import ConfigError, WeightsError, shown
 from ..weights.files import load_weights
 from ..weights.naming import is_head
 from ..weights.pretrained import fetch_pretrained
+from ..weights.shipped import shipped
 from ..weights.trained import describe_file, find_weights
 from .datasets import Parts
 
@@ -32,9 +33,12 @@ def resolve(config: Config, notify: Callable[[str], None]) -> Config:
     Raises:
         UserError: the weights cannot be read, or published ones be had.
     """
-    if config.model.pretrained in (None, PUBLISHED):
+    given = config.model.pretrained
+    if given == PUBLISHED and config.model.name in shipped():
+        given = config.model.name
+    if given in (None, PUBLISHED):  # Paddle's files say nothing about themselves
         return config
-    path = find_weights(config.model.pretrained)
+    path = find_weights(given)
     facts, options = describe_file(path)
     if facts is None:
         return config  # anybody's weights: the recipe says what they are of

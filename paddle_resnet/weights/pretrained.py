@@ -1,4 +1,4 @@
-"""The ImageNet weights that Paddle publishes: its own files, checked and kept."""
+"""Pretrained weights by name: ours inside the package, and those that Paddle publishes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import WeightsError, nearest
 from ..files import atomic_write, cache_folder
 from .files import load_weights
 from .report import LoadReport
+from .shipped import shipped
 
 #: The largest of them has 460 MB.
 _SIZE_LIMIT = 2**30
@@ -26,37 +27,41 @@ def published() -> dict[str, tuple[str, str]]:
 
 
 def load_pretrained(network: nn.Layer, name: str, timeout: float = TIMEOUT) -> LoadReport:
-    """Load the weights that Paddle publishes for a network, trained on ImageNet.
+    """Load the weights inside the package, trained on CIFAR-10, or those that Paddle publishes,
+    trained on ImageNet.
 
     Another number of classes leaves the network's new head as it is, another number of input
     channels adapts the first convolution; all else must match.
 
     Args:
-        network: with the layers of ``paddle.vision.models``'s network of that name.
-        name: such as ``resnet50``.
+        network: with the layers of our network of that name.
+        name: such as ``resnet20`` (CIFAR-10, no download) or ``resnet50`` (ImageNet).
         timeout: in seconds, for the server's answer.
 
     Raises:
-        WeightsError: Paddle publishes none of that name, they could not be downloaded, or they do
-            not fit the network, such as one with the CIFAR stem.
+        WeightsError: there are none of that name, they could not be downloaded, or they do not fit
+            the network, such as one with the CIFAR stem.
     """
     return load_weights(network, fetch_pretrained(name, timeout), new_head=True, adapt_input=True)
 
 
 def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
-    """Return the published file of a network: our copy, Paddle's own, or a fresh download.
+    """Return the file of a network: the package's, our copy, Paddle's own, or a fresh download.
 
-    Ours is kept in the folder ``weights`` of the cache, see
+    Our copy is kept in the folder ``weights`` of the cache, see
     :func:`paddle_resnet.files.cache_folder`.
 
     Raises:
-        WeightsError: Paddle publishes none of that name, or it could not be downloaded whole.
+        WeightsError: there are none of that name, or they could not be downloaded whole.
     """
-    table = published()
+    own_weights, table = shipped(), published()
+    if name in own_weights:
+        return own_weights[name]
     if name not in table:
         raise WeightsError(
-            f"Paddle publishes no weights of '{name}' as it is here, only of {', '.join(table)}."
-            + nearest(name, table)
+            f"Paddle publishes no weights of '{name}' as it is here, only of {', '.join(table)}; "
+            f"the package holds those of {', '.join(own_weights)}."
+            + nearest(name, [*table, *own_weights])
         )
     url, md5 = table[name]
     own = cache_folder() / "weights" / url.rpartition("/")[2]

@@ -10,11 +10,12 @@ from typing import Any, Callable, Union
 import paddle
 from paddle import nn
 
-from ..errors import UserError, WeightsError
+from ..errors import UserError, WeightsError, nearest
 from ..models import create_model
 from ..seed_folders import holds_runs
 from .contents import printable
 from .files import assign_weights, check_weights, read_weights
+from .shipped import shipped
 
 #: Far beyond what these networks are fed with; a file that says more wants memory.
 _LARGEST_IMAGE = 4096
@@ -89,29 +90,38 @@ def describe(
 def find_weights(source: Union[str, Path], which: str = "best") -> Path:
     """Return the weights file of a run folder, or ``source`` itself where it is a file.
 
+    The name of a network whose weights are in the package stands for them, unless there is a file
+    or folder of that name.
+
     Raises:
         WeightsError: there is neither, or the folder holds several runs.
     """
-    source = Path(source)
+    name, source = str(source), Path(source)
     if source.is_dir():
-        for name in (which, "best", "last"):
-            if (source / f"{name}.safetensors").is_file():
-                return source / f"{name}.safetensors"
+        for kind in (which, "best", "last"):
+            if (source / f"{kind}.safetensors").is_file():
+                return source / f"{kind}.safetensors"
         raise WeightsError(
             holds_runs(source)
             or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
             "its training ended before the first epoch did."
         )
-    if not source.is_file():
-        raise WeightsError(f"there is no run folder or weights file '{source}'.")
-    return source
+    if source.is_file():
+        return source
+    if name in shipped():
+        return shipped()[name]
+    raise WeightsError(
+        f"there is no run folder or weights file '{source}', and the package holds weights of "
+        f"{', '.join(shipped())} only." + nearest(name, shipped())
+    )
 
 
 def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
     """Rebuild a trained network from its run folder or its weights file.
 
     Args:
-        source: a run folder, or one of our safetensors files (they describe themselves).
+        source: a run folder; one of our safetensors files (they describe themselves); or
+            ``resnet20``, whose weights for CIFAR-10 are in the package.
         which: ``best`` or ``last``, of a run folder. Default: ``best``.
 
     Raises:

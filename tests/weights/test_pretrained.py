@@ -1,14 +1,27 @@
 """Published weights, with files in the place of the internet."""
 
 import hashlib
+import json
 import time
 
 import numpy as np
 import paddle
 import pytest
 
-from paddle_resnet import BasicBlock, ResNet, create_model, resnet18, save_weights
+from paddle_resnet import (
+    BasicBlock,
+    ResNet,
+    create_model,
+    load_trained,
+    resnet18,
+    resnet20,
+    save_weights,
+)
+from paddle_resnet.cli import main
+from paddle_resnet.data.bundled import load_sample
+from paddle_resnet.data.loader import BatchLoader
 from paddle_resnet.errors import WeightsError
+from paddle_resnet.training.evaluation import evaluate
 from paddle_resnet.weights import pretrained
 
 
@@ -118,5 +131,83 @@ def test_as_everyone_spells_it(source, tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         network.layer4[0].conv1.conv.weight.numpy(), published.layer4[0].conv1.conv.weight.numpy()
     )
-    with pytest.raises(WeightsError, match="publishes no weights of 'resnet20'"):
-        create_model("resnet20", pretrained=True)
+    with pytest.raises(WeightsError, match="publishes no weights of 'resnet32'"):
+        create_model("resnet32", pretrained=True)
+
+
+def test_the_packages_own_needs_no_download_and_knows_the_sample(cache, monkeypatch):
+    monkeypatch.setattr(pretrained, "published", dict)
+    trained = load_trained("resnet20")
+    sample = load_sample()
+    loader = BatchLoader(
+        sample.test_images, sample.test_labels, 250, mean=trained.mean, std=trained.std
+    )
+    network = resnet20(pretrained=True)
+    network.eval()
+    figures = evaluate(network, loader).summary()
+    assert figures["images"] == 500
+    assert figures["acc_top1"] > 0.88
+    assert evaluate(trained.network, loader).summary()["loss"] == pytest.approx(figures["loss"])
+    assert not cache.exists()
+
+
+def test_the_packages_own_as_a_start_for_other_classes_and_channels():
+    network = resnet20(num_classes=3, in_channels=1, pretrained=True)
+    own = resnet20(pretrained=True)
+    np.testing.assert_array_equal(
+        network.layer3[0].conv1.conv.weight.numpy(), own.layer3[0].conv1.conv.weight.numpy()
+    )
+    assert network.fc.weight.shape == [64, 3]
+
+
+def test_the_packages_own_does_not_fit_another_shortcut():
+    with pytest.raises(WeightsError, match=r"resnet20\.safetensors"):
+        resnet20(shortcut="B", pretrained=True)
+
+
+def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet20").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="'resnet20'"):
+        load_trained("resnet20")
+
+
+def test_predict_needs_no_network_named(tmp_path, capsys):
+    from PIL import Image
+
+    sample = load_sample()
+    right = 0
+    for i in range(20):
+        path = tmp_path / f"{i:02}.png"
+        Image.fromarray(sample.test_images[i].transpose(1, 2, 0)).save(path)
+    assert main(["predict", str(tmp_path), "--top", "1", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "the package's resnet20, which knows airplane, automobile" in captured.err
+    classes = load_trained("resnet20").classes
+    for line, label in zip(captured.out.splitlines(), sample.test_labels[:20]):
+        right += json.loads(line)["top"][0]["class"] == classes[label]
+    assert right >= 15
+    assert main(["predict", "resnet20", str(tmp_path / "03.png"), "--top", "1"]) == 0
+    assert "which knows" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["resnet20"], "'resnet20' is a network: name the images"),
+        (["runs/nope", "cat.jpg"], "no run folder, weights file or image 'runs/nope'"),
+        (["nope.safetensors", "cat.jpg"], "there is no image 'cat.jpg'"),
+        (["resnet2"], "Did you mean 'resnet20'"),
+    ],
+)
+def test_what_predict_cannot_take(given, words, capsys):
+    assert main(["predict", *given]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_the_packages_own_reaches_on_the_whole_test_set_what_its_readme_says(capsys):
+    assert main(["evaluate", "resnet20", "--json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["acc_top1"]
+    readme = (pretrained.shipped()["resnet20"].parent / "README.md").read_text()
+    assert f"{accuracy:.2%}".replace("%", " %") in readme
