@@ -102,6 +102,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
         return first, paths[1:]
     if not path.exists():
         raise UserError(
-            f"there is no run folder, weights file or image '{first}'." + nearest(first, [DEFAULT])
+            f"there is no run folder or weights file '{first}', and no image of that name."
+            + nearest(first, [DEFAULT])
         )
     return DEFAULT, paths

@@ -195,7 +195,7 @@ def test_predict_needs_no_network_named(tmp_path, capsys):
     ("given", "words"),
     [
         (["resnet20"], "'resnet20' is a network: name the images"),
-        (["runs/nope", "cat.jpg"], "no run folder, weights file or image 'runs/nope'"),
+        (["runs/nope", "cat.jpg"], "no run folder or weights file 'runs/nope', and no image"),
         (["nope.safetensors", "cat.jpg"], "there is no image 'cat.jpg'"),
         (["resnet2"], "Did you mean 'resnet20'"),
     ],
