@@ -90,12 +90,15 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     Raises:
         UserError: a network without images, or a first path that is nothing at all.
     """
+    from ..data.pictures import SUFFIXES
     from ..errors import UserError, nearest
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
-    # A run's folder before its first weights counts too: the error is then about the weights.
     is_run = any((path / name).is_file() for name in ("config.yaml", "best.safetensors"))
+    if path.is_dir() and len(paths) > 1 and not is_run:
+        # One without images must be meant as a run's: the error is then about its weights.
+        is_run = not any(p.suffix.lower() in SUFFIXES for p in path.rglob("*"))
     if names_weights or is_run:
         if len(paths) == 1:
             raise UserError(f"'{first}' is a network: name the images that it should classify.")
