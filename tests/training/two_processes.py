@@ -4,7 +4,7 @@ The same images in the same batches: how fast, how far the weights are apart at 
 each test image was looked at exactly once. Rounds take turns, so that a change of the machine's
 load meets all of them.
 
-    python tests/training/two_processes.py --rounds 3
+    python tests/training/two_processes.py --rounds 3      (a round takes some four minutes)
 """
 
 from __future__ import annotations
@@ -118,15 +118,18 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=6400, help="training images")
+    parser.add_argument("--images", type=int, default=2560, help="training images")
     parser.add_argument("--epochs", type=int, default=2)
     arguments = parser.parse_args()
     rows = [Row(1, 2), Row(1, 1), Row(2, 1), Row(2, 1, sync_bn=True)]
     with tempfile.TemporaryDirectory() as place:
-        for _ in range(arguments.rounds):
+        for number in range(arguments.rounds):
             for row in rows:
                 train(row, Path(place), arguments.images, arguments.epochs)
-        print(table(rows))
+                print(
+                    f"round {number + 1}: {row.title()} {row.speeds[-1]:.0f} images/s", flush=True
+                )
+            print(table(rows), flush=True)  # all that is known so far
     return 0
 
 
