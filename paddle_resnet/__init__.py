@@ -56,7 +56,7 @@ _HOMES = {
         resnext50_32x4d resnext50_64x4d resnext101_32x4d resnext101_64x4d resnext101_32x8d
         resnext152_32x4d resnext152_64x4d wide_resnet50_2 wide_resnet101_2
         seresnet50 resnet50_d preact_resnet18 preact_resnet50
-        resnet18_keras resnet18_residual_block googlenet nin
+        resnet18_keras resnet18_residual_block googlenet nin speedrun_resnet
     """,
     "training": "ImageClassifier",
     "weights": """

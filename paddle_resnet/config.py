@@ -228,7 +228,8 @@ class OptimizerConfig:
     clip_value: Annotated[Optional[_Number], Field(gt=0)] = None
     #: The head learns at the full rate, each block in front at this share of the next one's.
     layer_decay: Annotated[_Number, Field(gt=0, le=1)] = 1.0
-    #: Factors of the rate by part of the network, such as ``{conv1: 0.1, layer1: 0.1}``.
+    #: Factors of the rate by part of the network, such as ``{conv1: 0.1, layer1: 0.1}``, or, with
+    #: a dot in front, by how the names of weights end, such as ``{.bias: 2}``.
     rates: dict[str, Annotated[_Number, Field(ge=0)]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from ..files import cache_folder
 from . import mode
 
 HERE = Path(__file__).parent
-SOURCES = ("conv.cc", "loops.cc", "op.cc", "products.cc", "profile.cc", "winograd.cc")
+SOURCES = ("conv.cc", "loops.cc", "op.cc", "pool.cc", "products.cc", "profile.cc", "winograd.cc")
 HEADERS = ("conv.h", "loops.h", "onednn.h", "products.h", "profile.h", "winograd.h")
 NAME = "conv_bn.so"
 

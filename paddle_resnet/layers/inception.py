@@ -6,6 +6,7 @@ import paddle
 from paddle import Tensor, nn
 
 from .conv_bn import ConvBNLayer
+from .pooling import MaxPool2D
 from .style import PLAIN, Style
 
 
@@ -46,7 +47,7 @@ class Inception(nn.Layer):
         def conv(ins: int, outs: int, size: int) -> ConvBNLayer:
             return style.conv(ins, outs, size, act=style.act)
 
-        pool = nn.MaxPool2D(3, 1, 1, data_format=style.data_format)
+        pool = MaxPool2D(3, 1, 1, data_format=style.data_format)
         self.branch1 = conv(num_channels, ch1x1, 1)
         self.branch2 = nn.Sequential(conv(num_channels, ch3x3red, 1), conv(ch3x3red, ch3x3, 3))
         self.branch3 = nn.Sequential(

@@ -13,6 +13,7 @@ import numpy as np
 from paddle import nn
 
 from ..errors import ModelError
+from .pooling import MaxPool2D
 from .style import Style
 
 Stem = Callable[[int, int, Style], "tuple[nn.Layer, nn.Layer, int]"]
@@ -55,11 +56,11 @@ def keras_stem(in_channels: int, width: int, style: Style) -> tuple[nn.Layer, nn
     The small-image stem of the Keras lessons.
     """
     conv1 = style.conv(in_channels, width, 3, act=style.act, padding=0)
-    return conv1, nn.MaxPool2D(2, 1, padding="SAME", data_format=style.data_format), 1
+    return conv1, MaxPool2D(2, 1, padding="SAME", data_format=style.data_format), 1
 
 
 def _pool(style: Style) -> nn.Layer:
-    return nn.MaxPool2D(kernel_size=3, stride=2, padding=1, data_format=style.data_format)
+    return MaxPool2D(kernel_size=3, stride=2, padding=1, data_format=style.data_format)
 
 
 STEMS: dict[str, Stem] = {

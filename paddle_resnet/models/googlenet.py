@@ -12,6 +12,7 @@ from paddle.nn import functional as F
 from ..layers.activation import Activation
 from ..layers.conv_bn import NormLayer
 from ..layers.inception import Inception
+from ..layers.pooling import MaxPool2D
 from ..layers.style import Style
 from .network import Network
 
@@ -96,7 +97,7 @@ class GoogLeNet(Network):
             self.add_part(f"conv{place}", unit, outs, shown)
 
         def pool(place: int, size: int = 3) -> None:
-            layer = nn.MaxPool2D(size, 2, ceil_mode=True, data_format=data_format)
+            layer = MaxPool2D(size, 2, ceil_mode=True, data_format=data_format)
             self.add_part(f"maxpool{place}", layer)
 
         self._auxiliary = {"inception4a": "aux1", "inception4d": "aux2"} if aux_heads else {}

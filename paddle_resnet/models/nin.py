@@ -8,6 +8,7 @@ from paddle import nn
 
 from ..layers.activation import Activation
 from ..layers.conv_bn import NormLayer
+from ..layers.pooling import MaxPool2D
 from ..layers.style import Style
 from .network import Network
 
@@ -49,7 +50,7 @@ class NetworkInNetwork(Network):
         channels = in_channels
         for index, (size, *widths) in enumerate(STAGES):
             if index:
-                pool = nn.MaxPool2D(3, 2, 1, data_format=data_format)
+                pool = MaxPool2D(3, 2, 1, data_format=data_format)
                 self.add_part(f"pool{index}", nn.Sequential(pool, nn.Dropout(dropout)))
             units = []
             for place, width in enumerate(widths):

@@ -12,6 +12,7 @@ from .network import Network
 from .nin import NetworkInNetwork
 from .registry import add, list_models
 from .resnet import ResNet
+from .speedrun import SpeedrunResNet
 
 # He et al. 2015, table 1, with the stride in the 3x3 convolution ("v1.5").
 HE = "He et al. 2015, arXiv:1512.03385, table 1"
@@ -92,5 +93,11 @@ resnet18_residual_block = add(
 
 googlenet = add("googlenet", GoogLeNet, "Szegedy et al. 2014, arXiv:1409.4842, table 1, with BN")
 nin = add("nin", NetworkInNetwork, "Lin et al. 2013, arXiv:1312.4400, figure 2, with BN", 32)
+speedrun_resnet = add(
+    "speedrun_resnet",
+    SpeedrunResNet,
+    "ours, after Jordan 2024, arXiv:2404.00498: CIFAR-10 in minutes",
+    32,
+)
 
 __all__ = list_models()

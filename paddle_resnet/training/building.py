@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import nn
 
@@ -11,6 +12,9 @@ from ..config import Config
 from ..errors import ConfigError
 from ..models import create_model
 from .datasets import Parts
+
+#: Images whose patches a whitening layer is made of: about a million patches.
+WHITENED = 1000
 
 
 def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any]]:
@@ -25,6 +29,9 @@ def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any
     """
     options = {"num_classes": len(parts.classes), **config.model.options}
     network = create_model(config.model.name, **options)
+    if hasattr(network, "whiten"):  # a first layer made of the images themselves
+        some = parts.train.subset(np.arange(min(len(parts.train.images), WHITENED)))
+        network.whiten(np.concatenate([batch[0] for batch in some]))
     network.eval()
     try:
         with paddle.no_grad():

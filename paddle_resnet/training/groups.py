@@ -23,8 +23,9 @@ class Rates:
         layer_decay (float): the head learns at the full rate, the last block at ``layer_decay``
             times the rate, the block before at its square, ...; see ``Network.param_groups``.
         parts (dict): a factor for all parameters whose names begin so, in whole components:
-            ``{"layer1": 0.1}`` is ``layer1.0.conv1.weight`` and its like. It multiplies the one
-            of ``layer_decay``; the longest name that fits counts.
+            ``{"layer1": 0.1}`` is ``layer1.0.conv1.weight`` and its like; or, with a dot in
+            front, end so: ``{".bias": 2}``. It multiplies the one of ``layer_decay``; the longest
+            name that fits counts.
 
     Raises:
         ConfigError: the network has no such part, or no depth to decay along.
@@ -43,14 +44,14 @@ class Rates:
                     self._factors[parameter.name] = group["learning_rate"]
         names = dict(network.named_parameters())
         for part in parts:
-            if not any(_begins(name, part) for name in names):
+            if not any(_fits(name, part) for name in names):
                 known = list(dict.fromkeys(name.partition(".")[0] for name in names))
                 raise ConfigError(
                     f"optimizer.rates names '{part}', but names of weights begin with "
                     f"{', '.join(known)}.{nearest(part, known)}"
                 )
         for name, parameter in names.items():
-            fitting = [part for part in parts if _begins(name, part)]
+            fitting = [part for part in parts if _fits(name, part)]
             if fitting:
                 own = parts[max(fitting, key=len)]
                 self._factors[parameter.name] = own * self._factors.get(parameter.name, 1.0)
@@ -60,5 +61,7 @@ class Rates:
         return self._factors.get(parameter.name, 1.0)
 
 
-def _begins(name: str, part: str) -> bool:
+def _fits(name: str, part: str) -> bool:
+    if part.startswith("."):
+        return name.endswith(part)
     return name == part or name.startswith(part + ".")

@@ -109,6 +109,7 @@ BIAS = "a convolution with bias, or a norm without weights"
         ("preact_resnet50", {NO_NORM}),
         ("googlenet", set()),
         ("nin", set()),
+        ("speedrun_resnet", set()),
         # Biased convolutions, as in the lessons that they are from.
         ("resnet18_keras", {NO_NORM, BIAS}),
         ("resnet18_residual_block", {NO_NORM}),

@@ -17,9 +17,13 @@ CLASSES = 7
 KINDS = (
     *("resnet18", "resnet20", "resnet50", "plain20", "preact_resnet18", "seresnet50", "resnet50_d"),
     *("resnext50_32x4d", "resnet18_keras", "resnet18_residual_block", "googlenet", "nin"),
+    "speedrun_resnet",
 )
 #: Exporting takes seconds.
-EXPORTED = ("resnet18_keras", "resnet20", "preact_resnet18", "resnet50_d", "googlenet", "nin")
+EXPORTED = (
+    *("resnet18_keras", "resnet20", "preact_resnet18", "resnet50_d", "googlenet", "nin"),
+    "speedrun_resnet",
+)
 
 
 def cases(quick=KINDS):

@@ -125,6 +125,16 @@ def test_rates_multiply_and_the_longest_name_counts(tiny):
         np.testing.assert_allclose(after[name], weight - rate * gradients[name], atol=1e-6)
 
 
+def test_rates_of_names_that_end_alike(tiny):
+    config = OptimizerConfig(rates={".bias": 64.0, "fc": 0.5, "fc.bias": 0.25})
+    make_optimizer(config, tiny)
+    found = {n: p.optimize_attr["learning_rate"] for n, p in tiny.named_parameters()}
+    assert found["bn1.bias"] == found["layer1.0.bn2.bias"] == 64
+    assert (found["fc.weight"], found["fc.bias"], found["conv1.weight"]) == (0.5, 0.25, 1)
+    with pytest.raises(ConfigError, match=r"names '\.bia'"):
+        make_optimizer(OptimizerConfig(rates={".bia": 2.0}), tiny)
+
+
 def test_a_network_without_depth_refuses_layer_decay():
     network = nn.Linear(2, 2)
     with pytest.raises(ConfigError, match="layer_decay"):
