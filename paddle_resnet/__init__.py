@@ -45,6 +45,7 @@ _HOMES = {
     "data": "BatchLoader Cifar10",
     "layers": """
         BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
+        maps_in
     """,
     "models": """
         GoogLeNet ModelInfo Network NetworkInNetwork ResNet

@@ -240,6 +240,11 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def has_bfloat16_units() -> bool:
+    """Return whether the CPU multiplies bfloat16 numbers itself, and so gains from them."""
+    return not cpu_flags().isdisjoint(("avx512_bf16", "amx_bf16"))
+
+
 def memory_gib() -> float:
     """Return the machine's memory in GiB, 0.0 where it cannot be read."""
     try:

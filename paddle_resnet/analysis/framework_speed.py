@@ -31,6 +31,7 @@ def measure(
     batch_size: int = 64,
     image_size: int = 32,
     rounds: int = 5,
+    precision: str = "float32",
     compiled: bool = False,
     torch_python: Optional[str] = None,
     say: Callable[[str], None] = lambda line: None,
@@ -41,6 +42,8 @@ def measure(
         what: ``train`` (forward, backward, momentum) or ``infer``.
         model, stem, batch_size, image_size: the network and its images.
         rounds: turns that count; one more comes before them and does not.
+        precision: of ours, ``float32`` or ``bfloat16``; with bfloat16 there is a side of ours in
+            float32 too. PyTorch computes in both, where the CPU has bfloat16 units or it is asked.
         compiled: whether PyTorch is also measured under ``torch.compile``.
         torch_python: an interpreter that has torch (and torchvision); default: this one.
         say: called with lines of progress.
@@ -65,23 +68,25 @@ def measure(
         "batch_size": batch_size,
         "image_size": image_size,
         "compile": False,
-        "precision": "float32",
+        "precision": precision,
         "kernels": "require",
     }
+    full = {**asked, "precision": "float32"}
     with ExitStack() as stack:
         sides = {"ours": stack.enter_context(_Side("ours", "side_ours.py", asked))}
+        if precision != "float32":
+            name = "ours, float32"
+            sides[name] = stack.enter_context(_Side(name, "side_ours.py", full))
         plain = "ours, plain Paddle"
-        sides[plain] = stack.enter_context(
-            _Side(plain, "side_ours.py", {**asked, "kernels": "off"})
-        )
+        sides[plain] = stack.enter_context(_Side(plain, "side_ours.py", {**full, "kernels": "off"}))
         if hasattr(paddle.vision.models, model):
             sides["Paddle as installed"] = stack.enter_context(
-                _Side("Paddle as installed", "side_stock.py", asked)
+                _Side("Paddle as installed", "side_stock.py", full)
             )
-        for name, options in _torch_sides(torch_python, compiled, say).items():
+        for name, options in _torch_sides(torch_python, precision, compiled, say).items():
             python = torch_python or sys.executable
             sides[name] = stack.enter_context(
-                _Side(name, "side_torch.py", {**asked, **options}, python)
+                _Side(name, "side_torch.py", {**full, **options}, python)
             )
         answers: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for turn in range(rounds + 1):
@@ -101,7 +106,7 @@ def measure(
         "what": what,
         "sides": table,
         "rounds": rounds,
-        **{key: asked[key] for key in ("model", "stem", "batch_size", "image_size")},
+        **{key: asked[key] for key in ("model", "stem", "batch_size", "image_size", "precision")},
         "cpu": runtime.cpu_model(),
         "cores": RUNTIME.cores,
         "threads": RUNTIME.threads,
@@ -112,8 +117,9 @@ def text(figures: dict[str, Any]) -> str:
     """Return the table."""
     lines = [
         f"{figures['what']} {figures['model']}, {figures['stem']} stem, batch "
-        f"{figures['batch_size']} at {figures['image_size']}x{figures['image_size']}, median of "
-        f"{figures['rounds']}; {figures['cpu']}, {figures['cores']} cores",
+        f"{figures['batch_size']} at {figures['image_size']}x{figures['image_size']}, ours in "
+        f"{figures['precision']}, median of {figures['rounds']}; {figures['cpu']}, "
+        f"{figures['cores']} cores",
         f"{'':<34}{'images/s':>10}{'peak memory':>14}   ours is ... times as fast",
     ]
     for name, row in figures["sides"].items():
@@ -127,15 +133,14 @@ def text(figures: dict[str, Any]) -> str:
 
 
 def _torch_sides(
-    python: Optional[str], compiled: bool, say: Callable[[str], None]
+    python: Optional[str], precision: str, compiled: bool, say: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     if python is None and importlib.util.find_spec("torch") is None:
         say("PyTorch is not installed here: --torch-python names a Python that has it")
         return {}
     sides: dict[str, dict[str, Any]] = {"PyTorch float32 channels_last": {}}
-    # Without the instructions PyTorch emulates bfloat16, which nobody would use.
-    flags = runtime.cpu_flags()
-    if "avx512_bf16" in flags or "amx_bf16" in flags:
+    # Without the instructions PyTorch emulates bfloat16, which nobody would use unasked.
+    if runtime.has_bfloat16_units() or precision == "bfloat16":
         sides["PyTorch bfloat16 channels_last"] = {"precision": "bfloat16"}
     if compiled:
         best = list(sides.items())[-1]

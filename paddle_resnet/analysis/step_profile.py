@@ -21,7 +21,8 @@ def measure(*, rounds: int = 3, **step: Any) -> dict[str, Any]:
         step: see :class:`paddle_resnet.analysis.step_speed.Step`.
 
     Returns:
-        dict: ``step_seconds`` (mean), ``peak_gflops`` (of a large matrix product, best of several),
+        dict: ``step_seconds`` (mean), ``peak_gflops`` (of a large matrix product in the step's
+        precision, best of several),
         ``rows``: a dict per shape, the slowest first, with ``shape`` (text), ``calls`` (per step)
         and per part (``forward``, ``data``, ``weights``, ``norm``) ``seconds`` per step and
         ``gflops`` (``gbytes`` of memory for ``norm``) per second.
@@ -30,8 +31,8 @@ def measure(*, rounds: int = 3, **step: Any) -> dict[str, Any]:
         Unavailable: the operator cannot be built.
         ModelError: an unknown network.
     """
-    peak = matmul_gflops()
     work = Step(**step)
+    peak = matmul_gflops(work.precision)
     work.run("require")
     with kernels.use("require"), profile.recording() as recorded:
         seconds = [work.run("require") for _ in range(rounds)]
@@ -44,8 +45,11 @@ def measure(*, rounds: int = 3, **step: Any) -> dict[str, Any]:
     }
 
 
-def matmul_gflops(size: int = 1536, rounds: int = 7) -> float:
-    """Return the best speed of a float32 matrix product of Paddle, in GFLOP/s."""
+def matmul_gflops(precision: str = "float32", size: int = 1536, rounds: int = 7) -> float:
+    """Return the best speed of a matrix product, in GFLOP/s: Paddle's, or oneDNN's of bfloat16."""
+    if precision == "bfloat16":
+        with kernels.use("require"):
+            return profile.bfloat16_gflops(size, rounds)
     a, b = paddle.randn([size, size]), paddle.randn([size, size])
     best = float("inf")
     for _ in range(rounds):
@@ -76,7 +80,7 @@ def _by_shape(recorded: list[profile.Row], rounds: int) -> list[dict[str, Any]]:
 
 def text(figures: dict[str, Any]) -> str:
     """Return the profile as a table: a row per shape, totals, and what is outside the operator."""
-    step = figures["step_seconds"]
+    step, precision = figures["step_seconds"], figures.get("precision", "float32")
     lines = [
         f"{'layer':<34}{'calls':>6}"
         + "".join(f"{part + ' ms':>13}{'GF/s':>6}" for part in ("forward", "data", "weights"))
@@ -103,6 +107,6 @@ def text(figures: dict[str, Any]) -> str:
     )
     lines.append(
         f"step {1e3 * step:.1f} ms, of which {1e3 * (step - inside):.1f} ms outside the units; "
-        f"a large matrix product reaches {figures['peak_gflops']:.0f} GF/s here"
+        f"a large {precision} matrix product reaches {figures['peak_gflops']:.0f} GF/s here"
     )
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import paddle
 from paddle.nn import functional as F
 
 from .. import kernels
+from ..layers import maps_in
 from ..models import create_model
 from .ratios import ratios
 
@@ -22,6 +23,7 @@ class Step:
         stem: ``cifar`` or ``imagenet``; ignored by networks that have only one.
         batch_size: images of a step.
         image_size: their height and width.
+        precision: ``float32`` or ``bfloat16``, of what the operator computes.
 
     Raises:
         ModelError: an unknown network.
@@ -34,8 +36,10 @@ class Step:
         stem: str = "cifar",
         batch_size: int = 32,
         image_size: int = 32,
+        precision: str = "float32",
     ) -> None:
         paddle.seed(0)
+        self.precision = precision
         self.network = create_model(model, num_classes=10, stem=stem)
         self.optimizer = paddle.optimizer.Momentum(0.01, parameters=self.network.parameters())
         self.images = paddle.randn([batch_size, 3, image_size, image_size])
@@ -45,7 +49,8 @@ class Step:
         """Do a training step in a mode of :mod:`paddle_resnet.kernels`; return its seconds."""
         with kernels.use(mode):
             began = time.perf_counter()
-            loss = F.cross_entropy(self.network(self.images), self.labels)
+            with maps_in("float32" if mode == "off" else self.precision):
+                loss = F.cross_entropy(self.network(self.images), self.labels)
             loss.backward()
             self.optimizer.step()
             self.optimizer.clear_grad()

@@ -16,6 +16,7 @@ EXAMPLES = """\
   paddle-resnet benchmark train --model resnet20 --batch-size 128 --torch-python ~/torch/bin/python
   paddle-resnet benchmark infer --model resnet18 --stem imagenet --image-size 224
   paddle-resnet benchmark step             the CPU operator against plain Paddle, in one process
+  paddle-resnet benchmark train --precision bfloat16 --compile    on a CPU that has units for it
   paddle-resnet benchmark step --profile   where the time of a step goes, layer by layer
   paddle-resnet benchmark loader           our batches against paddle.io.DataLoader's, one core
   paddle-resnet benchmark runtime          a training step with and without this package imported
@@ -38,6 +39,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--model", default="resnet50", help="of train, infer, step")
     parser.add_argument("--image-size", type=int, default=32, metavar="N", help="default: 32")
     parser.add_argument("--profile", action="store_true", help="of step: time per layer")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the CPU operator in train, infer, step (default: float32)",
+    )
     parser.add_argument("--compile", action="store_true", help="also PyTorch under torch.compile")
     parser.add_argument("--torch-python", metavar="FILE", help="a Python that has PyTorch")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -71,7 +78,7 @@ def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable
         compiled=arguments.compile,
         torch_python=arguments.torch_python,
         say=lambda line: print(line, file=sys.stderr, flush=True),
-        **_options(arguments, "model", "stem", "image_size"),
+        **_options(arguments, "model", "stem", "image_size", "precision"),
     )
     return figures, framework_speed.text
 
@@ -79,11 +86,11 @@ def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable
 def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
     from ..analysis import step_profile, step_speed
 
-    options = _options(arguments, "model", "stem", "image_size")
+    options = _options(arguments, "model", "stem", "image_size", "precision")
     if arguments.profile:
         return step_profile.measure(**options), step_profile.text
     return step_speed.measure(**options), _two_sides(
-        ours="with the CPU operator", paddle="plain Paddle, all cores"
+        ours=f"CPU operator, {arguments.precision}", paddle="plain Paddle, all cores"
     )
 
 

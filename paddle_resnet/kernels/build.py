@@ -19,8 +19,31 @@ from ..files import cache_folder
 from . import mode
 
 HERE = Path(__file__).parent
-SOURCES = ("conv.cc", "loops.cc", "op.cc", "pool.cc", "products.cc", "profile.cc", "winograd.cc")
-HEADERS = ("conv.h", "loops.h", "onednn.h", "products.h", "profile.h", "winograd.h")
+SOURCES = (
+    "conv.cc",
+    "loops.cc",
+    "maps.cc",
+    "op.cc",
+    "peak.cc",
+    "pool.cc",
+    "products.cc",
+    "profile.cc",
+    "weight_product.cc",
+    "winograd.cc",
+)
+HEADERS = (
+    "conv.h",
+    "loops.h",
+    "numbers.h",
+    "onednn.h",
+    "primitives.h",
+    "products.h",
+    "profile.h",
+    "scratch.h",
+    "weight_product.h",
+    "windows.h",
+    "winograd.h",
+)
 NAME = "conv_bn.so"
 
 #: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.
@@ -128,6 +151,9 @@ def _load(path: Path) -> ctypes.CDLL:
     try:
         loaded = ctypes.CDLL(str(path))
         loaded.paddle_resnet_backward_passes.restype = ctypes.c_int64
+        loaded.paddle_resnet_can_bfloat16.restype = ctypes.c_bool
+        loaded.paddle_resnet_bfloat16_product.restype = ctypes.c_double
+        loaded.paddle_resnet_bfloat16_product.argtypes = [ctypes.c_int64, ctypes.c_int64]
         loaded.paddle_resnet_profile_rows.restype = ctypes.c_char_p
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:

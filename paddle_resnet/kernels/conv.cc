@@ -7,20 +7,19 @@
 // - In inference BN, sum and ReLU happen in the convolution's registers, before anything is written.
 // - Weights go into the layout that the primitive likes best, anew at each call: a few MB in all,
 //   where keeping them would need to know when an optimizer, an EMA or a user has changed them.
+//   For bfloat16 maps they become bfloat16 on the way; their gradient comes out as float32.
 #include "conv.h"
 
 #include <omp.h>
 
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
-#include "onednn.h"
+#include "primitives.h"
 #include "products.h"
+#include "weight_product.h"
 #include "winograd.h"
 
 namespace {
@@ -31,124 +30,31 @@ using namespace onednn;
 // is thrown away. A primitive takes about 50 KB.
 constexpr size_t kMaxPrimitives = 1024;
 
-void Check(int status, const char* what) {
-  if (status != 0)
-    throw std::runtime_error(std::string("oneDNN: ") + what + " failed, status " +
-                             std::to_string(status));
+int NumbersOf(const ConvShape& s) { return s.bfloat16 ? kBFloat16 : kFloat32; }
+
+Desc MapDesc(const ConvShape& s, int64_t c, int64_t h, int64_t w) {
+  return Strided({s.n, c, h, w}, {h * w * c, 1, w * c, c}, NumbersOf(s));
 }
 
-struct Engine {
-  dnnl_engine* engine;
-  dnnl_stream* stream;
-
-  Engine() {
-    Check(dnnl_engine_create(&engine, kCpu, 0), "engine");
-    Check(dnnl_stream_create(&stream, engine, kInOrder), "stream");
-  }
-};
-
-// Never destroyed: at exit the library may be gone before us.
-Engine& engine() {
-  static Engine* one = new Engine;
-  return *one;
+// Without groups oneDNN wants no dimension for them.
+std::vector<int64_t> Grouped(const ConvShape& s, std::vector<int64_t> of_each_dimension) {
+  if (s.groups == 1) of_each_dimension.erase(of_each_dimension.begin());
+  return of_each_dimension;
 }
 
-struct DescDelete {
-  void operator()(dnnl_memory_desc* desc) const { dnnl_memory_desc_destroy(desc); }
-};
-using Desc = std::unique_ptr<dnnl_memory_desc, DescDelete>;
-
-Desc MapDesc(int64_t n, int64_t c, int64_t h, int64_t w) {
-  const int64_t dims[] = {n, c, h, w}, strides[] = {h * w * c, 1, w * c, c};
-  dnnl_memory_desc* desc;
-  Check(dnnl_memory_desc_create_with_strides(&desc, 4, dims, kFloat32, strides), "map");
-  return Desc(desc);
+std::vector<int64_t> WeightDims(const ConvShape& s) {
+  return Grouped(s, {s.groups, s.o / s.groups, s.c / s.groups, s.kh, s.kw});
 }
 
-// Paddle's layout of the weights, or "any": what the primitive likes best.
-Desc WeightDesc(const ConvShape& s, bool any) {
-  const int64_t o = s.o / s.groups, i = s.c / s.groups;
-  const int64_t dims[] = {s.groups, o, i, s.kh, s.kw};
-  const int64_t strides[] = {o * i * s.kh * s.kw, i * s.kh * s.kw, s.kh * s.kw, s.kw, 1};
-  const int skip = s.groups == 1;  // without groups oneDNN wants no dimension for them
-  dnnl_memory_desc* desc;
-  Check(any ? dnnl_memory_desc_create_with_tag(&desc, 5 - skip, dims + skip, kFloat32, kAnyLayout)
-            : dnnl_memory_desc_create_with_strides(&desc, 5 - skip, dims + skip, kFloat32,
-                                                   strides + skip),
-        "weights");
-  return Desc(desc);
+// Paddle's layout of the weights.
+Desc WeightDesc(const ConvShape& s) {
+  const int64_t o = s.o / s.groups, i = s.c / s.groups, taps = s.kh * s.kw;
+  return Strided(WeightDims(s), Grouped(s, {o * i * taps, i * taps, taps, s.kw, 1}), kFloat32);
 }
 
 Desc ChannelDesc(int64_t channels) {
-  const int64_t dims[] = {1, channels, 1, 1}, strides[] = {channels, 1, channels, channels};
-  dnnl_memory_desc* desc;
-  Check(dnnl_memory_desc_create_with_strides(&desc, 4, dims, kFloat32, strides), "channels");
-  return Desc(desc);
+  return Strided({1, channels, 1, 1}, {channels, 1, channels, channels}, kFloat32);
 }
-
-// How a primitive is to be made: its scratch memory comes from us; what it does to each output.
-class Attributes {
- public:
-  Attributes() {
-    Check(dnnl_primitive_attr_create(&attr_), "attributes");
-    Check(dnnl_primitive_attr_set_scratchpad_mode(attr_, kUserScratchpad), "scratchpad mode");
-    Check(dnnl_post_ops_create(&operations_), "operations");
-  }
-  void Binary(int algorithm, const Desc& operand) {
-    Check(dnnl_post_ops_append_binary(operations_, algorithm, operand.get()), "operation");
-  }
-  void Relu() { Check(dnnl_post_ops_append_eltwise(operations_, kRelu, 0, 0), "ReLU"); }
-  const dnnl_primitive_attr* get() {
-    Check(dnnl_primitive_attr_set_post_ops(attr_, operations_), "operations");
-    return attr_;
-  }
-  ~Attributes() {
-    dnnl_post_ops_destroy(operations_);
-    dnnl_primitive_attr_destroy(attr_);
-  }
-
- private:
-  dnnl_primitive_attr* attr_;
-  dnnl_post_ops* operations_;
-};
-
-class Memory {
- public:
-  void Set(const dnnl_memory_desc* desc) {
-    Check(dnnl_memory_create(&memory_, desc, engine().engine, nullptr), "memory");
-  }
-  dnnl_memory* At(const void* data) const {
-    Check(dnnl_memory_set_data_handle(memory_, const_cast<void*>(data)), "memory handle");
-    return memory_;
-  }
-  ~Memory() { dnnl_memory_destroy(memory_); }  // null is fine
-
- private:
-  dnnl_memory* memory_ = nullptr;
-};
-
-class Primitive {
- public:
-  void Set(const dnnl_primitive_desc* desc) {
-    Check(dnnl_primitive_create(&primitive_, desc), "primitive");
-    const auto* scratch = dnnl_primitive_desc_query_md(desc, kQueryScratchpad, 0);
-    scratch_bytes_ = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
-    if (scratch_bytes_) scratch_.Set(scratch);
-  }
-  explicit operator bool() const { return primitive_; }
-  void Run(std::vector<dnnl_exec_arg_t> args) const {
-    static Scratch* scratch = new Scratch;
-    if (scratch_bytes_) args.push_back({kScratchpad, scratch_.At(scratch->Get(scratch_bytes_))});
-    Check(dnnl_primitive_execute(primitive_, engine().stream, args.size(), args.data()),
-          "execution");
-  }
-  ~Primitive() { dnnl_primitive_destroy(primitive_); }
-
- private:
-  dnnl_primitive* primitive_ = nullptr;
-  size_t scratch_bytes_ = 0;
-  Memory scratch_;
-};
 
 // The last four are one thing, with and without residual and ReLU.
 enum Kind {
@@ -165,8 +71,11 @@ enum Kind {
 class Conv {
  public:
   Conv(const ConvShape& s, Kind kind) : kind_(kind) {
-    const Desc x = MapDesc(s.n, s.c, s.h, s.w), y = MapDesc(s.n, s.o, s.oh, s.ow);
-    const Desc any = WeightDesc(s, true), plain = WeightDesc(s, false);
+    if (kind == kWeightsGradient) product_ = WeightProduct::For(s);
+    if (product_) return;
+    const Desc x = MapDesc(s, s.c, s.h, s.w), y = MapDesc(s, s.o, s.oh, s.ow);
+    const Desc any = AnyLayout(WeightDims(s), NumbersOf(s)), plain = WeightDesc(s);
+    const Desc any_gradient = AnyLayout(WeightDims(s), kFloat32);
     const int64_t strides[] = {s.stride, s.stride};
     const int64_t dilates[] = {s.dilation - 1, s.dilation - 1};
     const int64_t pad[] = {s.pad, s.pad};
@@ -195,8 +104,8 @@ class Conv {
             "backward convolution");
     } else if (kind == kWeightsGradient) {
       Check(dnnl_convolution_backward_weights_primitive_desc_create(
-                &desc, e.engine, kDirect, x.get(), any.get(), nullptr, y.get(), strides, dilates, pad,
-                pad, forward, attributes.get()),
+                &desc, e.engine, kDirect, x.get(), any_gradient.get(), nullptr, y.get(), strides,
+                dilates, pad, pad, forward, attributes.get()),
             "weight gradient");
     } else {
       desc = forward;
@@ -225,9 +134,13 @@ class Conv {
   }
 
   // One of the three pointers is written: y, dx or dw. `after` belongs to inference.
-  void Run(const float* x, const float* weight, const float* y, const Epilogue& after) const {
+  void Run(const void* x, const float* weight, const void* y, const Epilogue& after) const {
+    if (product_) {
+      return product_->Run(static_cast<const BFloat16*>(x), static_cast<const BFloat16*>(y),
+                           const_cast<float*>(weight));
+    }
     static Scratch* reordered = new Scratch;
-    const float* best = reorder_ ? reordered->Get(best_bytes_) : weight;
+    const void* best = reorder_ ? reordered->Get(best_bytes_) : weight;
     if (reorder_ && kind_ != kWeightsGradient) Reorder(plain_.At(weight), best_.At(best));
     std::vector<dnnl_exec_arg_t> args = {
         {kind_ == kData ? kDiffSrc : kSrc, x_.At(x)},
@@ -248,12 +161,13 @@ class Conv {
   }
 
   Kind kind_;
+  std::unique_ptr<WeightProduct> product_;
   Primitive conv_, reorder_;
   Memory x_, y_, plain_, best_, scale_, shift_, residual_;
   size_t best_bytes_ = 0;
 };
 
-void Run(Kind kind, const ConvShape& s, const float* x, const float* weight, const float* y,
+void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, const void* y,
          const Epilogue& after = {}) {
   // A primitive is made for a number of threads.
   using Key = std::tuple<decltype(s.key()), Kind, int>;
@@ -283,40 +197,54 @@ void Run(Kind kind, const ConvShape& s, const float* x, const float* weight, con
 
 }  // namespace
 
-float* Scratch::Get(size_t bytes) {
-  if (bytes > size_) {
-    std::free(data_);
-    size_ = (bytes + 63) / 64 * 64;
-    data_ = std::aligned_alloc(64, size_);
-    if (!data_) {
-      size_ = 0;
-      throw std::bad_alloc();
-    }
-  }
-  return static_cast<float*>(data_);
+bool InferenceIsOnePrimitive(const ConvShape& s) {
+  return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsProduct(s));
 }
 
-Scratch::~Scratch() { std::free(data_); }
-
-void ConvForward(const ConvShape& s, const float* x, const float* weight, float* y) {
-  if (BetterByWinograd(s)) return WinogradForward(s, x, weight, y);
-  if (BetterAsProduct(s)) return ProductForward(s, x, weight, y);
+void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y) {
+  if (!s.bfloat16) {
+    const auto* from = static_cast<const float*>(x);
+    auto* to = static_cast<float*>(y);
+    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to);
+    if (BetterAsProduct(s)) return ProductForward(s, from, weight, to);
+  }
   Run(kForward, s, x, weight, y);
 }
 
-void ConvInference(const ConvShape& s, const float* x, const float* weight, const Epilogue& after,
-                   float* y) {
+void ConvInference(const ConvShape& s, const void* x, const float* weight, const Epilogue& after,
+                   void* y) {
   Run(Kind(kInference + 2 * (after.residual != nullptr) + after.relu), s, x, weight, y, after);
 }
 
-void ConvBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx) {
-  if (BetterByWinograd(s)) return WinogradBackwardData(s, dy, weight, dx);
-  if (BetterAsProduct(s)) return ProductBackwardData(s, dy, weight, dx);
+void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx) {
+  if (!s.bfloat16) {
+    const auto* from = static_cast<const float*>(dy);
+    auto* to = static_cast<float*>(dx);
+    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to);
+    if (BetterAsProduct(s)) return ProductBackwardData(s, from, weight, to);
+  }
   Run(kData, s, dx, weight, dy);
 }
 
-void ConvBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  if (BetterByWinograd(s)) return WinogradBackwardWeights(s, x, dy, dw);
-  if (BetterAsProduct(s)) return ProductBackwardWeights(s, x, dy, dw);
+void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw) {
+  if (!s.bfloat16) {
+    const auto *input = static_cast<const float*>(x), *gradient = static_cast<const float*>(dy);
+    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw);
+    if (BetterAsProduct(s)) return ProductBackwardWeights(s, input, gradient, dw);
+  }
   Run(kWeightsGradient, s, x, dw, dy);
+}
+
+bool CanConvolveBFloat16() {
+  // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units.
+  static const bool can = [] {
+    try {
+      const ConvShape s{1, 16, 4, 4, 16, 3, 3, 4, 4, 1, 1, 1, 1, true};
+      for (const Kind kind : {kForward, kData, kWeightsGradient}) Conv(s, kind);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }();
+  return can;
 }

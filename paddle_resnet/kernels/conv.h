@@ -1,7 +1,7 @@
-// Convolutions of float32 maps in [N, H, W, C], weights in Paddle's [O, C / groups, KH, KW].
+// Convolutions of maps in [N, H, W, C], float or BFloat16, weights in Paddle's float
+// [O, C / groups, KH, KW].
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <tuple>
 
@@ -10,33 +10,27 @@ struct ConvShape {
   int64_t o, kh, kw, oh, ow;      // of the output
   int64_t stride, pad, dilation;  // in both directions
   int64_t groups;
+  bool bfloat16;                  // the numbers of all maps
 
   auto key() const {
-    return std::make_tuple(n, c, h, w, o, kh, kw, stride, pad, dilation, groups);
+    return std::make_tuple(n, c, h, w, o, kh, kw, stride, pad, dilation, groups, bfloat16);
   }
 };
 
 // What follows a convolution in inference: act(conv * scale + shift + residual), with a scale and a
 // shift for each channel; `residual` may be null.
 struct Epilogue {
-  const float *scale = nullptr, *shift = nullptr, *residual = nullptr;
+  const float *scale = nullptr, *shift = nullptr;
+  const void* residual = nullptr;
   bool relu = false;
 };
 
-void ConvInference(const ConvShape&, const float* x, const float* weight, const Epilogue&,
-                   float* y);
-void ConvForward(const ConvShape&, const float* x, const float* weight, float* y);
-void ConvBackwardData(const ConvShape&, const float* dy, const float* weight, float* dx);
-void ConvBackwardWeights(const ConvShape&, const float* x, const float* dy, float* dw);
+// Whether ConvInference is the fastest way; else it is ConvForward and a loop.
+bool InferenceIsOnePrimitive(const ConvShape&);
 
-// Memory that stays with the process and grows to the largest block asked for. Fresh pages cost
-// more than the arithmetic on them: each is a fault into the kernel, which writes it with zeros.
-class Scratch {
- public:
-  float* Get(size_t bytes);
-  ~Scratch();
+void ConvInference(const ConvShape&, const void* x, const float* weight, const Epilogue&, void* y);
+void ConvForward(const ConvShape&, const void* x, const float* weight, void* y);
+void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, void* dx);
+void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw);
 
- private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
+bool CanConvolveBFloat16();

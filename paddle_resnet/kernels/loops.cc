@@ -1,5 +1,6 @@
 // The element-wise and reduction loops around a convolution.
 //
+// Maps are float32 or bfloat16 in memory; all arithmetic is float32, in registers.
 // They do almost no arithmetic on each number, so memory is their limit, and the speed comes from
 // reading and writing each map as few times as possible:
 // - normalise, sum and ReLU are one pass over the output;
@@ -15,30 +16,14 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 namespace {
 
-// As many numbers as the widest register holds; the compiler splits it where there is none so wide.
-typedef float Vector __attribute__((vector_size(64)));
-constexpr int64_t kWidth = 16;
 // Numbers of a long row: enough additions side by side to hide how long one takes.
 constexpr int64_t kLongRow = 8 * kWidth;
 // Sums of this many rows are kept in float32 before they go into float64: fast and exact enough.
 constexpr int64_t kRowsPerSum = 256;
-
-template <typename T>
-T Load(const float* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(T));
-  return value;
-}
-
-template <typename T>
-void Store(float* to, T value) {
-  std::memcpy(to, &value, sizeof(T));
-}
 
 // Seen as long rows: `width` numbers, a multiple of both the channels and the register.
 struct LongRows {
@@ -155,10 +140,11 @@ T Where(T positive, T value) {
 
 // Calls with(masked), where masked(T(), at, i) is the gradient of the ReLU's input: one function
 // for each kind of mask, so that the loops have no test inside.
-template <typename With>
-void ForMask(const Mask& mask, const float* dy, const float* x, const RepeatedNorm& norm,
+template <typename Number, typename With>
+void ForMask(const Mask<Number>& mask, const Number* dy, const Number* x, const RepeatedNorm& norm,
              With with) {
-  const float *y = mask.y, *mean = norm.mean, *scale = norm.scale, *shift = norm.shift;
+  const Number* y = mask.y;
+  const float *mean = norm.mean, *scale = norm.scale, *shift = norm.shift;
   if (!mask.relu) {
     with([=](auto type, int64_t at, int64_t) { return Load<decltype(type)>(dy + at); });
   } else if (y) {
@@ -176,10 +162,13 @@ void ForMask(const Mask& mask, const float* dy, const float* x, const RepeatedNo
 
 }  // namespace
 
-void ChannelStatistics(Rows map, const float* x, float* mean, float* variance) {
+template <typename Number>
+void ChannelStatistics(Rows map, const Number* x, float* mean, float* variance) {
   // One pass for both. Distances are taken from the first row, which is about as far from the mean
   // as the rest: E[d^2] - E[d]^2 then loses no digits to a large mean.
-  const auto origin = Repeat(x, map);
+  std::vector<float> first(map.channels);
+  for (int64_t i = 0; i < map.channels; ++i) first[i] = Load<float>(x + i);
+  const auto origin = Repeat(first.data(), map);
   const float* from = origin.data();
   std::vector<double> s(map.channels), t(map.channels);
   TwoSums(map, s.data(), t.data(), [=](auto type, int64_t at, int64_t i, float* s, float* t) {
@@ -190,13 +179,14 @@ void ChannelStatistics(Rows map, const float* x, float* mean, float* variance) {
   });
   for (int64_t i = 0; i < map.channels; ++i) {
     const double d = s[i] / map.rows, v = t[i] / map.rows - d * d;
-    mean[i] = static_cast<float>(x[i] + d);
+    mean[i] = static_cast<float>(first[i] + d);
     variance[i] = static_cast<float>(v < 0 ? 0 : v);  // NaN stays NaN
   }
 }
 
-void Normalize(Rows map, const float* x, const Norm& given, const float* residual, bool relu,
-               float* y) {
+template <typename Number>
+void Normalize(Rows map, const Number* x, const Norm& given, const Number* residual, bool relu,
+               Number* y) {
   const RepeatedNorm norm(given, map);
   const float *mean = norm.mean, *scale = norm.scale, *shift = norm.shift;
   const auto all = [&](auto add, auto act) {
@@ -216,8 +206,9 @@ void Normalize(Rows map, const float* x, const Norm& given, const float* residua
     relu ? all(no_sum, rectify) : all(no_sum, no_act);
 }
 
-void BackwardSums(Rows map, const float* dy, const Mask& mask, const float* x, const Norm& given,
-                  float* g, float* sum_g, float* sum_gx) {
+template <typename Number>
+void BackwardSums(Rows map, const Number* dy, const Mask<Number>& mask, const Number* x,
+                  const Norm& given, Number* g, float* sum_g, float* sum_gx) {
   const RepeatedNorm norm(given, map);
   const float* mean = norm.mean;
   std::vector<double> s(map.channels), t(map.channels);
@@ -234,8 +225,9 @@ void BackwardSums(Rows map, const float* dy, const Mask& mask, const float* x, c
   std::copy(t.begin(), t.end(), sum_gx);
 }
 
-void BackwardInput(Rows map, const float* dy, const Mask& mask, const float* x, const Norm& given,
-                   const float* a, const float* b, const float* c, float* dx) {
+template <typename Number>
+void BackwardInput(Rows map, const Number* dy, const Mask<Number>& mask, const Number* x,
+                   const Norm& given, const float* a, const float* b, const float* c, Number* dx) {
   const RepeatedNorm norm(given, map);
   const auto as = Repeat(a, map), bs = Repeat(b, map), cs = Repeat(c, map);
   const float *mean = norm.mean, *a_of = as.data(), *b_of = bs.data(), *c_of = cs.data();
@@ -248,3 +240,30 @@ void BackwardInput(Rows map, const float* dy, const Mask& mask, const float* x, 
     });
   });
 }
+
+template <typename From, typename To>
+void Convert(int64_t count, const From* x, To* y) {
+  ForAll(LongRows({count, 1}), [=](auto type, int64_t at, int64_t) {
+    Store(y + at, Load<decltype(type)>(x + at));
+  });
+}
+
+template <typename Number>
+void Add(int64_t count, const Number* a, const Number* b, Number* sum) {
+  ForAll(LongRows({count, 1}), [=](auto type, int64_t at, int64_t) {
+    Store(sum + at, Load<decltype(type)>(a + at) + Load<decltype(type)>(b + at));
+  });
+}
+
+#define FOR_MAPS_OF(Number)                                                                      \
+  template void ChannelStatistics(Rows, const Number*, float*, float*);                          \
+  template void Normalize(Rows, const Number*, const Norm&, const Number*, bool, Number*);       \
+  template void BackwardSums(Rows, const Number*, const Mask<Number>&, const Number*,            \
+                             const Norm&, Number*, float*, float*);                              \
+  template void BackwardInput(Rows, const Number*, const Mask<Number>&, const Number*,           \
+                              const Norm&, const float*, const float*, const float*, Number*);   \
+  template void Add(int64_t, const Number*, const Number*, Number*);
+FOR_MAPS_OF(float)
+FOR_MAPS_OF(BFloat16)
+template void Convert(int64_t, const float*, BFloat16*);
+template void Convert(int64_t, const BFloat16*, float*);

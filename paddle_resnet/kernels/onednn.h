@@ -63,6 +63,10 @@ int dnnl_convolution_backward_weights_primitive_desc_create(
     const dnnl_memory_desc* diff_dst, const int64_t* strides, const int64_t* dilates,
     const int64_t* padding_before, const int64_t* padding_after,
     const dnnl_primitive_desc* forward, const dnnl_primitive_attr*);
+int dnnl_matmul_primitive_desc_create(dnnl_primitive_desc**, dnnl_engine*,
+                                      const dnnl_memory_desc* a, const dnnl_memory_desc* b,
+                                      const dnnl_memory_desc* bias, const dnnl_memory_desc* c,
+                                      const dnnl_primitive_attr*);
 int dnnl_reorder_primitive_desc_create(dnnl_primitive_desc**, const dnnl_memory_desc* src,
                                        dnnl_engine*, const dnnl_memory_desc* dst, dnnl_engine*,
                                        const dnnl_primitive_attr*);
@@ -80,7 +84,7 @@ int dnnl_sgemm(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t
 namespace onednn {
 constexpr int kCpu = 1;
 constexpr unsigned kInOrder = 1;
-constexpr int kFloat32 = 3;
+constexpr int kBFloat16 = 2, kFloat32 = 3;
 constexpr int kAnyLayout = 1;
 constexpr int kUserScratchpad = 1;
 constexpr int kForwardTraining = 64, kForwardInference = 96;

@@ -1,17 +1,19 @@
 // The operators as Paddle sees them: act(bn(conv(x)) + residual) and its gradient.
 //
 // Two operators, with and without residual, since Paddle's optional inputs and their gradients
-// differ between releases. Maps are [N, H, W, C]; everything is float32.
+// differ between releases. Maps are [N, H, W, C], float32 or bfloat16, all of a unit alike;
+// everything else is float32.
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "conv.h"
 #include "loops.h"
-#include "products.h"
 #include "profile.h"
-#include "winograd.h"
+#include "scratch.h"
 #include "paddle/extension.h"
 
 namespace {
@@ -22,19 +24,39 @@ using Tensors = std::vector<Tensor>;
 // How often a gradient was computed; see kernels/unit.py, which asks whether one was in between.
 int64_t backward_passes = 0;
 
+bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
+
 Tensor Empty(const std::vector<int64_t>& shape) {
   return paddle::empty(shape, paddle::DataType::FLOAT32, paddle::CPUPlace());
+}
+
+template <typename Number>
+Tensor EmptyMap(const std::vector<int64_t>& shape) {
+  constexpr bool half = std::is_same_v<Number, BFloat16>;
+  return paddle::empty(shape, half ? paddle::DataType::BFLOAT16 : paddle::DataType::FLOAT32,
+                       paddle::CPUPlace());
+}
+
+template <typename Number>
+Number* In(Tensor& map) {
+  return static_cast<Number*>(map.data());
+}
+template <typename Number>
+const Number* In(const Tensor& map) {
+  return static_cast<const Number*>(map.data());
 }
 
 ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int dilation,
                 int groups) {
   const auto in = x.shape(), w = weight.shape();
-  ConvShape s{in[0], in[3], in[1], in[2], w[0], w[2], w[3], 0, 0, stride, pad, dilation, groups};
+  ConvShape s{in[0], in[3], in[1], in[2], w[0], w[2], w[3], 0, 0, stride, pad, dilation, groups,
+              IsBFloat16(x)};
   s.oh = (s.h + 2 * pad - dilation * (s.kh - 1) - 1) / stride + 1;
   s.ow = (s.w + 2 * pad - dilation * (s.kw - 1) - 1) / stride + 1;
   return s;
 }
 
+template <typename Number>
 Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                 const Tensor& running_mean, const Tensor& running_variance, const Tensor* residual,
                 int stride, int pad, int dilation, int groups, float epsilon, float momentum,
@@ -43,26 +65,26 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   const Rows map{s.n * s.oh * s.ow, s.o};
   const int64_t channels = s.o;
   const float *gamma_of = gamma.data<float>(), *beta_of = beta.data<float>();
-  const float* residual_of = residual ? residual->data<float>() : nullptr;
-  Tensor y = Empty({s.n, s.oh, s.ow, s.o});
+  const Number* residual_of = residual ? In<Number>(*residual) : nullptr;
+  Tensor y = EmptyMap<Number>({s.n, s.oh, s.ow, s.o});
   std::vector<float> scale(channels);
-  if (!keep && !batch_statistics && !BetterByWinograd(s) && !BetterAsProduct(s)) {
+  if (!keep && !batch_statistics && InferenceIsOnePrimitive(s)) {
     std::vector<float> shift(channels);
     for (int64_t i = 0; i < channels; ++i) {
       scale[i] = gamma_of[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);
       shift[i] = beta_of[i] - running_mean.data<float>()[i] * scale[i];
     }
     Timer timer(Part::kForward, s);
-    ConvInference(s, x.data<float>(), weight.data<float>(),
-                  {scale.data(), shift.data(), residual_of, relu}, y.data<float>());
-    return {y, Empty({1}), Empty({1}), Empty({1})};
+    ConvInference(s, x.data(), weight.data<float>(),
+                  {scale.data(), shift.data(), residual_of, relu}, y.data());
+    return {y, EmptyMap<Number>({1}), Empty({1}), Empty({1})};
   }
 
   // Without a backward pass to come, the normalisation overwrites the convolution's output.
-  Tensor conv = keep ? Empty({s.n, s.oh, s.ow, s.o}) : y;
+  Tensor conv = keep ? EmptyMap<Number>({s.n, s.oh, s.ow, s.o}) : y;
   {
     Timer timer(Part::kForward, s);
-    ConvForward(s, x.data<float>(), weight.data<float>(), conv.data<float>());
+    ConvForward(s, x.data(), weight.data<float>(), conv.data());
   }
   Timer timer(Part::kNormForward, s);
   Tensor mean = Empty({channels}), inverse = Empty({channels});
@@ -72,7 +94,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   auto* running_mean_of = const_cast<float*>(running_mean.data<float>());
   auto* running_variance_of = const_cast<float*>(running_variance.data<float>());
   if (batch_statistics) {
-    ChannelStatistics(map, conv.data<float>(), mean_of, variance.data());
+    ChannelStatistics(map, In<Number>(conv), mean_of, variance.data());
     for (int64_t i = 0; i < channels; ++i) {
       running_mean_of[i] = running_mean_of[i] * momentum + mean_of[i] * (1 - momentum);
       running_variance_of[i] = running_variance_of[i] * momentum + variance[i] * (1 - momentum);
@@ -85,30 +107,32 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     inverse_of[i] = 1 / std::sqrt(variance[i] + epsilon);
     scale[i] = gamma_of[i] * inverse_of[i];
   }
-  Normalize(map, conv.data<float>(), {mean_of, scale.data(), beta_of}, residual_of, relu,
-            y.data<float>());
-  return {y, keep ? conv : Empty({1}), mean, inverse};
+  Normalize(map, In<Number>(conv), {mean_of, scale.data(), beta_of}, residual_of, relu,
+            In<Number>(y));
+  return {y, keep ? conv : EmptyMap<Number>({1}), mean, inverse};
 }
 
 // `y` is asked for only with a residual: without one the ReLU's mask follows from `conv`.
+template <typename Number>
 Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                  const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
                  const Tensor& dy, int stride, int pad, int dilation, int groups,
                  bool batch_statistics, bool relu, bool need_x, bool need_weight) {
   ++backward_passes;
+  if (dy.dtype() != x.dtype()) throw std::runtime_error("a gradient of another dtype than its map");
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   const Rows map{s.n * s.oh * s.ow, s.o};
   const int64_t channels = s.o;
   Tensor dgamma = Empty({channels}), dbeta = Empty({channels});
-  Tensor dresidual = y ? Empty(y->shape()) : Tensor();
+  Tensor dresidual = y ? EmptyMap<Number>(y->shape()) : Tensor();
   std::optional<Timer> timer(std::in_place, Part::kNormBackward, s);
-  const float *dy_of = dy.data<float>(), *conv_of = conv.data<float>();
+  const Number *dy_of = In<Number>(dy), *conv_of = In<Number>(conv);
   float *dgamma_of = dgamma.data<float>(), *dbeta_of = dbeta.data<float>();
   std::vector<float> a(channels), b(channels), c(channels);
   for (int64_t i = 0; i < channels; ++i) a[i] = gamma.data<float>()[i] * inverse.data<float>()[i];
   const Norm norm{mean.data<float>(), a.data(), beta.data<float>()};
-  Mask mask{relu, y ? y->data<float>() : nullptr};
-  BackwardSums(map, dy_of, mask, conv_of, norm, y ? dresidual.data<float>() : nullptr, dbeta_of,
+  Mask<Number> mask{relu, y ? In<Number>(*y) : nullptr};
+  BackwardSums(map, dy_of, mask, conv_of, norm, y ? In<Number>(dresidual) : nullptr, dbeta_of,
                dgamma_of);
 
   // The gradient of normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3), ordered
@@ -120,22 +144,22 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
     dgamma_of[i] = sum_gx * inverse_i;
   }
   // With a residual its gradient is the masked one already.
-  if (y) dy_of = dresidual.data<float>(), mask.relu = false;
+  if (y) dy_of = In<Number>(dresidual), mask.relu = false;
 
-  Tensor dx = Empty(need_x ? x.shape() : std::vector<int64_t>{1});
+  Tensor dx = EmptyMap<Number>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(need_weight ? weight.shape() : std::vector<int64_t>{1});
   if (need_x || need_weight) {
     static thread_local Scratch scratch;
-    float* dconv = scratch.Get(map.rows * channels * sizeof(float));
+    auto* dconv = static_cast<Number*>(scratch.Get(map.rows * channels * sizeof(Number)));
     BackwardInput(map, dy_of, mask, conv_of, norm, a.data(), b.data(), c.data(), dconv);
     timer.reset();
     if (need_weight) {
       Timer timer(Part::kWeights, s);
-      ConvBackwardWeights(s, x.data<float>(), dconv, dweight.data<float>());
+      ConvBackwardWeights(s, x.data(), dconv, dweight.data<float>());
     }
     if (need_x) {
       Timer timer(Part::kData, s);
-      ConvBackwardData(s, dconv, weight.data<float>(), dx.data<float>());
+      ConvBackwardData(s, dconv, weight.data<float>(), dx.data());
     }
   }
   Tensors gradients = {dx, dweight, dgamma, dbeta};
@@ -155,11 +179,17 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
         "need_x: bool", "need_weight: bool"                                              \
   }
 
+// Calls work with a number of the kind that `map` holds, be it float or BFloat16.
+template <typename Work>
+Tensors ForNumbers(const Tensor& map, Work work) {
+  return IsBFloat16(map) ? work(BFloat16()) : work(float());
+}
+
 // Paddle ends the process at any exception but its own.
 template <typename Work>
-Tensors Guarded(Work work) {
+Tensors Guarded(const Tensor& map, Work work) {
   try {
-    return work();
+    return ForNumbers(map, work);
   } catch (const std::exception& error) {
     PD_THROW("paddle_resnet's CPU operator: ", error.what());
   }
@@ -167,8 +197,8 @@ Tensors Guarded(Work work) {
 
 Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                const Tensor& running_mean, const Tensor& running_variance, ATTRIBUTES) {
-  return Guarded([&] {
-    return Forward(x, weight, gamma, beta, running_mean, running_variance, nullptr, stride, pad,
+  return Guarded(x, [&](auto number) {
+    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance, nullptr, stride, pad,
                  dilation, groups, epsilon, momentum, batch_statistics, relu, keep);
   });
 }
@@ -176,8 +206,8 @@ Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
 Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                    const Tensor& conv, const Tensor& mean, const Tensor& inverse, const Tensor& dy,
                    ATTRIBUTES) {
-  return Guarded([&] {
-    return Backward(x, weight, gamma, beta, nullptr, conv, mean, inverse, dy, stride, pad,
+  return Guarded(x, [&](auto number) {
+    return Backward<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, dy, stride, pad,
                     dilation, groups, batch_statistics, relu, need_x, need_weight);
   });
 }
@@ -185,8 +215,8 @@ Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, c
 Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance,
                   const Tensor& residual, ATTRIBUTES) {
-  return Guarded([&] {
-    return Forward(x, weight, gamma, beta, running_mean, running_variance, &residual, stride, pad,
+  return Guarded(x, [&](auto number) {
+    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance, &residual, stride, pad,
                  dilation, groups, epsilon, momentum, batch_statistics, relu, keep);
   });
 }
@@ -194,8 +224,8 @@ Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, co
 Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma,
                       const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
                       const Tensor& inverse, const Tensor& dy, ATTRIBUTES) {
-  return Guarded([&] {
-    return Backward(x, weight, gamma, beta, &y, conv, mean, inverse, dy, stride, pad, dilation,
+  return Guarded(x, [&](auto number) {
+    return Backward<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, dy, stride, pad, dilation,
                     groups, batch_statistics, relu, need_x, need_weight);
   });
 }
@@ -229,3 +259,5 @@ PD_BUILD_GRAD_OP(paddle_resnet_conv_bn_add)
     .SetKernelFn(PD_KERNEL(ConvBNAddGrad));
 
 extern "C" int64_t paddle_resnet_backward_passes() { return backward_passes; }
+
+extern "C" bool paddle_resnet_can_bfloat16() { return CanConvolveBFloat16(); }

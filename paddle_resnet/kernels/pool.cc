@@ -8,16 +8,15 @@
 #include <cstring>
 #include <vector>
 
+#include "numbers.h"
 #include "paddle/extension.h"
 
 namespace {
 
 using paddle::Tensor;
 
-// As many numbers as the widest register holds; the compiler splits it where there is none so wide.
-constexpr int64_t kWidth = 16;
 struct Vectors {
-  typedef float Float __attribute__((vector_size(4 * kWidth)));
+  typedef Vector Float;
   typedef int32_t Int __attribute__((vector_size(4 * kWidth)));
   typedef uint8_t Byte __attribute__((vector_size(kWidth)));
   static Byte Narrow(Int value) { return __builtin_convertvector(value, Byte); }
@@ -69,14 +68,14 @@ struct Taps {
 };
 
 template <typename T>
-T Load(const void* from) {
+T LoadBytes(const uint8_t* from) {
   T value;
   std::memcpy(&value, from, sizeof(T));
   return value;
 }
 
 template <typename T>
-void Store(void* to, T value) {
+void StoreBytes(uint8_t* to, T value) {
   std::memcpy(to, &value, sizeof(T));
 }
 
@@ -88,17 +87,24 @@ inline void ForChannels(int64_t channels, One one) {
   for (; i < channels; ++i) one(Scalars(), i);
 }
 
-std::vector<Tensor> MaxPool(const Tensor& x, int window, int stride, int pad, bool ceil) {
+// The numbers of x, as they lie in memory.
+template <typename Number>
+const Number* In(const Tensor& x) {
+  return static_cast<const Number*>(x.data());
+}
+
+template <typename Number>
+std::vector<Tensor> Pooled(const Tensor& x, int window, int stride, int pad, bool ceil) {
   const auto s = Shape(x.shape(), window, stride, pad, ceil);
   const std::vector<int64_t> shape = {s.n, s.oh, s.ow, s.c};
-  Tensor y = paddle::empty(shape, paddle::DataType::FLOAT32, paddle::CPUPlace());
+  Tensor y = paddle::empty(shape, x.dtype(), paddle::CPUPlace());
   Tensor winners = paddle::empty(shape, paddle::DataType::UINT8, paddle::CPUPlace());
-  const float* from = x.data<float>();
-  float* to = y.data<float>();
+  const Number* from = In<Number>(x);
+  Number* to = static_cast<Number*>(y.data());
   uint8_t* won = winners.data<uint8_t>();
 #pragma omp parallel for schedule(static)
   for (int64_t row = 0; row < s.n * s.oh; ++row) {
-    const float* image = from + row / s.oh * s.h * s.w * s.c;
+    const Number* image = from + row / s.oh * s.h * s.w * s.c;
     for (int64_t ox = 0; ox < s.ow; ++ox) {
       const Taps taps(s, row % s.oh, ox);
       const int64_t at_y = (row * s.ow + ox) * s.c;
@@ -113,36 +119,39 @@ std::vector<Tensor> MaxPool(const Tensor& x, int window, int stride, int pad, bo
           best = best > value ? best : value;
         }
         Store(to + at_y + i, best);
-        Store(won + at_y + i, N::Narrow(tap));
+        StoreBytes(won + at_y + i, N::Narrow(tap));
       });
     }
   }
   return {y, winners};
 }
 
-std::vector<Tensor> MaxPoolGrad(const Tensor& x, const Tensor& winners, const Tensor& dy,
-                                int window, int stride, int pad, bool ceil) {
+template <typename Number>
+std::vector<Tensor> Unpooled(const Tensor& x, const Tensor& winners, const Tensor& dy, int window,
+                             int stride, int pad, bool ceil) {
   const auto s = Shape(x.shape(), window, stride, pad, ceil);
-  Tensor dx = paddle::empty(x.shape(), paddle::DataType::FLOAT32, paddle::CPUPlace());
-  const float* from = dy.data<float>();
+  if (dy.dtype() != x.dtype())
+    PD_THROW("paddle_resnet's CPU operator: a gradient of another dtype than its map");
+  Tensor dx = paddle::empty(x.shape(), x.dtype(), paddle::CPUPlace());
+  const Number* from = In<Number>(dy);
   const uint8_t* won = winners.data<uint8_t>();
-  float* to = dx.data<float>();
+  Number* to = static_cast<Number*>(dx.data());
   // Windows side by side that leave nothing out: every pixel is written once.
   const bool tiled = window == stride && pad == 0 && s.oh * stride == s.h && s.ow * stride == s.w;
   // Where they overlap, each image is added up by one thread, in a fixed order.
 #pragma omp parallel for schedule(static)
   for (int64_t n = 0; n < s.n; ++n) {
-    float* image = to + n * s.h * s.w * s.c;
-    if (!tiled) std::memset(image, 0, s.h * s.w * s.c * sizeof(float));
+    Number* image = to + n * s.h * s.w * s.c;
+    if (!tiled) std::memset(image, 0, s.h * s.w * s.c * sizeof(Number));
     for (int64_t pixel = 0; pixel < s.oh * s.ow; ++pixel) {
       const Taps taps(s, pixel / s.ow, pixel % s.ow);
       const int64_t at_y = (n * s.oh * s.ow + pixel) * s.c;
       ForChannels(s.c, [&](auto numbers, int64_t i) {
         using N = decltype(numbers);
         const auto gradient = Load<typename N::Float>(from + at_y + i);
-        const auto tap = N::Widen(Load<typename N::Byte>(won + at_y + i));
+        const auto tap = N::Widen(LoadBytes<typename N::Byte>(won + at_y + i));
         for (int64_t t = 0; t < taps.count; ++t) {
-          float* sum = image + taps.at[t] + i;
+          Number* sum = image + taps.at[t] + i;
           const auto share = tap == taps.number[t] ? gradient : typename N::Float{};
           Store(sum, tiled ? share : Load<typename N::Float>(sum) + share);
         }
@@ -150,6 +159,19 @@ std::vector<Tensor> MaxPoolGrad(const Tensor& x, const Tensor& winners, const Te
     }
   }
   return {dx};
+}
+
+bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
+
+std::vector<Tensor> MaxPool(const Tensor& x, int window, int stride, int pad, bool ceil) {
+  return IsBFloat16(x) ? Pooled<BFloat16>(x, window, stride, pad, ceil)
+                       : Pooled<float>(x, window, stride, pad, ceil);
+}
+
+std::vector<Tensor> MaxPoolGrad(const Tensor& x, const Tensor& winners, const Tensor& dy,
+                                int window, int stride, int pad, bool ceil) {
+  return IsBFloat16(x) ? Unpooled<BFloat16>(x, winners, dy, window, stride, pad, ceil)
+                       : Unpooled<float>(x, winners, dy, window, stride, pad, ceil);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 import paddle
 from paddle import Tensor, nn
@@ -10,20 +10,25 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .unit import _TO_NCHW, _channels_last
+from .maps import TO_NCHW, convert
+from .unit import _channels_last
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
-def max_pool(layer: nn.MaxPool2D, x: Tensor) -> Optional[Tensor]:
+def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) -> Optional[Tensor]:
     """Return what the layer makes of ``x``, or None where plain Paddle has to compute it.
+
+    Where the operator does not know a layer, a bfloat16 map becomes float32 for ``plain``, which
+    has no kernels for it on a CPU, and comes back as bfloat16.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
-    if mode() == "off" or not paddle.in_dynamic_mode() or not _known(layer, x):
+    if not paddle.in_dynamic_mode():
         return None
-    if build.library() is None:
-        return None
+    if mode() == "off" or not (knows(layer) and _takes(layer, x)) or build.library() is None:
+        half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
+        return convert(plain(convert(x, "float32")), "bfloat16") if half else None
     nchw = layer.data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_max_pool",
@@ -33,19 +38,25 @@ def max_pool(layer: nn.MaxPool2D, x: Tensor) -> Optional[Tensor]:
         layer.padding,
         layer.ceil_mode,
     )[0]
-    return y.transpose(_TO_NCHW) if nchw else y
+    return y.transpose(TO_NCHW) if nchw else y
 
 
-def _known(layer: nn.MaxPool2D, x: Tensor) -> bool:
-    """Return whether the operator knows this layer: square windows and float32 on a CPU."""
+def knows(layer: nn.MaxPool2D) -> bool:
+    """Return whether the operator knows this layer: square windows."""
     stride = layer.ksize if layer.stride is None else layer.stride
     numbers = (layer.ksize, stride, layer.padding)
     if layer.return_mask or not all(type(number) is int for number in numbers):
         return False
     # The number of a tap is kept in a byte; every window must hold a pixel.
-    if not 1 <= layer.ksize <= 15 or stride < 1 or not 0 <= layer.padding <= layer.ksize // 2:
+    return 1 <= layer.ksize <= 15 and stride >= 1 and 0 <= layer.padding <= layer.ksize // 2
+
+
+def _takes(layer: nn.MaxPool2D, x: Tensor) -> bool:
+    """Return whether the operator takes this map: on a CPU, with a pixel in each window."""
+    stride = layer.ksize if layer.stride is None else layer.stride
+    if x.dtype not in (paddle.float32, paddle.bfloat16) or not x.place.is_cpu_place():
         return False
-    if x.dtype != paddle.float32 or not x.place.is_cpu_place() or x.ndim != 4 or 0 in x.shape:
+    if x.ndim != 4 or 0 in x.shape:
         return False
     if _dygraph_tracer()._amp_level != core.AmpLevel.O0:
         return False

@@ -11,13 +11,10 @@
 #include <stdexcept>
 
 #include "onednn.h"
+#include "scratch.h"
+#include "windows.h"
 
 namespace {
-
-int64_t Pixels(const ConvShape& s) { return s.n * s.oh * s.ow; }
-int64_t Taps(const ConvShape& s) { return s.kh * s.kw; }
-int64_t Inputs(const ConvShape& s) { return s.c * Taps(s); }
-bool Unfolded(const ConvShape& s) { return Taps(s) > 1 || s.stride > 1 || s.pad > 0; }
 
 // c = op(a) * op(b), all by rows without gaps: [m, k] and [k, n], or transposed.
 void Product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
@@ -29,27 +26,7 @@ void Product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k
 
 float* Windows(const ConvShape& s) {
   static thread_local Scratch scratch;
-  return scratch.Get(Pixels(s) * Inputs(s) * sizeof(float));
-}
-
-// Calls with(window, pixel) for each row of the unfolded map, window by window: `pixel` is the
-// channels of the input under the tap of number `tap`, or null in the padding.
-template <typename Map, typename With>
-void ForTaps(const ConvShape& s, Map* x, With with) {
-  const int64_t rows = s.n * s.oh;
-#pragma omp parallel for schedule(static)
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t n = row / s.oh, oy = row % s.oh;
-    for (int64_t ox = 0; ox < s.ow; ++ox)
-      for (int64_t ky = 0; ky < s.kh; ++ky)
-        for (int64_t kx = 0; kx < s.kw; ++kx) {
-          const int64_t y = oy * s.stride - s.pad + ky * s.dilation;
-          const int64_t at = ox * s.stride - s.pad + kx * s.dilation;
-          const bool inside = y >= 0 && y < s.h && at >= 0 && at < s.w;
-          with(row * s.ow + ox, ky * s.kw + kx, inside ? x + ((n * s.h + y) * s.w + at) * s.c
-                                                       : nullptr);
-        }
-  }
+  return static_cast<float*>(scratch.Get(Pixels(s) * Inputs(s) * sizeof(float)));
 }
 
 // The input as [pixels of the output, channels * taps], the taps of a channel side by side as in

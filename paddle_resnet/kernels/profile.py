@@ -29,6 +29,13 @@ class Row:
     text: str
 
 
+def bfloat16_gflops(size: int, rounds: int) -> float:
+    """Return the best speed of a bfloat16 matrix product, in GFLOP/s; 0.0 where there is none."""
+    library = build.library()
+    seconds = library.paddle_resnet_bfloat16_product(size, rounds) if library else 0.0
+    return 2 * size**3 / seconds / 1e9 if seconds else 0.0
+
+
 @contextlib.contextmanager
 def recording() -> Iterator[list[Row]]:
     """Record what the operator does in the block; the list is filled when it ends.
@@ -52,14 +59,16 @@ def recording() -> Iterator[list[Row]]:
 
 def _row(line: str) -> Row:
     part, calls, seconds, *shape = line.split()
-    n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups = map(int, shape)
+    n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups, half = map(int, shape)
     outputs = n * oh * ow * o
     flop = 2.0 * outputs * kh * kw * c // groups
-    details = f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1)
+    details = f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1) + " bf16" * half
     return Row(
         part=_PARTS[int(part)],
         calls=int(calls),
         seconds=float(seconds),
-        work=4.0 * outputs * _PASSES[int(part)] if int(part) in _PASSES else flop,
+        work=(2.0 if half else 4.0) * outputs * _PASSES[int(part)]
+        if int(part) in _PASSES
+        else flop,
         text=f"{c}->{o} {kh}x{kw} /{stride}{details} at {h}x{w}",
     )

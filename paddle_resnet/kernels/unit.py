@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import paddle
 from paddle import Tensor, nn
@@ -12,18 +12,23 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
+from .maps import TO_NCHW, TO_NHWC, convert
 
 #: Why units fell back to plain Paddle, and how often each reason was met.
 fallbacks: Counter[str] = Counter()
-#: How often the operator computed a unit.
+#: How often the operator computed a unit, and how often it did so in bfloat16.
 computed = 0
-
-_TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+in_bfloat16 = 0
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
 def conv_bn(
-    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
+    conv: nn.Layer,
+    bn: Optional[nn.Layer],
+    act: Any,
+    x: Tensor,
+    residual: Optional[Tensor],
+    plain: Callable[[Tensor, Optional[Tensor]], Tensor],
 ) -> Optional[Tensor]:
     """Return ``act(bn(conv(x)) + residual)``, or None where plain Paddle has to compute it.
 
@@ -31,19 +36,50 @@ def conv_bn(
     as in other frameworks' "channels last": going from one to the other moves no data, and
     whatever else looks at the tensor sees ordinary NCHW.
 
+    The numbers of ``x`` decide what is computed in: float32 in, float32 out; or bfloat16 maps, with
+    float32 weights, statistics and sums. Where the operator does not know a unit, a bfloat16 map
+    becomes float32 for ``plain``, which has no kernels for it on a CPU, and comes back as bfloat16.
+
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
-    if mode() == "off" or not paddle.in_dynamic_mode():
+    if not paddle.in_dynamic_mode():
         return None
-    reason = _why_not(conv, bn, act, x, residual)
+    y = None if mode() == "off" else _fused(conv, bn, act, x, residual)
+    if y is None and _only_by_us(x, conv):
+        residual = None if residual is None else convert(residual, "float32")
+        return convert(plain(convert(x, "float32"), residual), "bfloat16")
+    return y
+
+
+def _only_by_us(x: Tensor, conv: nn.Layer) -> bool:
+    """Return whether it is bfloat16 as we mean it: maps on a CPU beside float32 weights."""
+    return (
+        x.dtype == paddle.bfloat16
+        and x.place.is_cpu_place()
+        and conv.weight.dtype == paddle.float32
+        and _dygraph_tracer()._amp_level == core.AmpLevel.O0
+    )
+
+
+def _fused(
+    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
+) -> Optional[Tensor]:
+    """Return what the operator computes, or None where it cannot."""
+    reason = why_never(conv, bn, act) or _why_not(conv, bn, x, residual)
     if reason:
         fallbacks[reason] += 1
         return None
-    if build.library() is None:
+    library = build.library()
+    if library is None:
         return None
-    global computed
+    half = x.dtype == paddle.bfloat16
+    if half and not library.paddle_resnet_can_bfloat16():
+        fallbacks["bfloat16 without AVX-512"] += 1
+        return None
+    global computed, in_bfloat16
     computed += 1
+    in_bfloat16 += half
     nchw = conv._data_format == "NCHW"
     maps = [x] if residual is None else [x, residual]
     if nchw:
@@ -65,13 +101,11 @@ def conv_bn(
         not x.stop_gradient,
         not conv.weight.stop_gradient,
     )[0]
-    return y.transpose(_TO_NCHW) if nchw else y
+    return y.transpose(TO_NCHW) if nchw else y
 
 
-def _why_not(
-    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
-) -> str:
-    """Return why the operator does not know this layer, or an empty string."""
+def why_never(conv: nn.Layer, bn: Optional[nn.Layer], act: Any) -> str:
+    """Return why the operator does not know these layers, or an empty string."""
     if type(conv) is not nn.Conv2D or type(bn) is not nn.BatchNorm2D:
         return "not a Conv2D followed by a BatchNorm2D"
     if conv.bias is not None or bn.weight is None or bn.bias is None:
@@ -83,13 +117,22 @@ def _why_not(
     square = len(set(conv._stride)) == len(set(conv._dilation)) == 1
     if not square or conv._padding_mode != "zeros" or _padding(conv) is None:
         return "an unusual padding or stride"
+    return ""
+
+
+def _why_not(conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor]) -> str:
+    """Return why the operator cannot take these tensors, or an empty string."""
     if _dygraph_tracer()._amp_level != core.AmpLevel.O0:
         return "automatic mixed precision"
     axis = conv._data_format.index("C")
-    tensors = [x, conv.weight, bn.weight, bn.bias, bn._mean, bn._variance]
-    for tensor in tensors if residual is None else [*tensors, residual]:
-        if tensor.dtype != paddle.float32 or not tensor.place.is_cpu_place():
-            return "not float32 on a CPU"
+    maps = [x] if residual is None else [x, residual]
+    weights = [conv.weight, bn.weight, bn.bias, bn._mean, bn._variance]
+    if any(not tensor.place.is_cpu_place() for tensor in (*maps, *weights)):
+        return "not on a CPU"
+    if any(tensor.dtype != paddle.float32 for tensor in weights):
+        return "weights that are not float32"
+    if x.dtype not in (paddle.float32, paddle.bfloat16) or maps[-1].dtype != x.dtype:
+        return "maps neither float32 nor bfloat16, or a residual unlike them"
     shape = x.shape
     if len(shape) != 4 or shape[axis] != conv._in_channels or 0 in shape:
         return "an unusual shape"  # plain Paddle's message is about the layer, not about us
@@ -154,7 +197,7 @@ def _channels_last(x: Tensor) -> Tensor:
         or when != (passes, x.inplace_version)
         or view.stop_gradient == wants_gradient
     ):
-        view = x.transpose(_TO_NHWC)
+        view = x.transpose(TO_NHWC)
         key = id(x)
         reference = weakref.ref(x, lambda _: _views.pop(key, None))
         _views[key] = reference, view, (passes, x.inplace_version)

@@ -18,14 +18,14 @@ def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
         input_shape: of one image, without the batch.
 
     Returns:
-        str: such as ``"53 conv + BN units: CPU operator, float32"``; units that fell back to plain
+        str: such as ``"53 conv + BN units: CPU operator, bfloat16"``; units that fell back to plain
         Paddle are counted, with the reason.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    fused, fallbacks = unit.computed, +unit.fallbacks
+    fused, half, fallbacks = unit.computed, unit.in_bfloat16, +unit.fallbacks
     network.eval()
     try:
         with paddle.no_grad():
@@ -33,8 +33,12 @@ def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
     finally:
         for layer, training in modes:
             layer.training = training
-    fused, fallbacks = unit.computed - fused, unit.fallbacks - fallbacks
+    fused, half = unit.computed - fused, unit.in_bfloat16 - half
+    fallbacks = unit.fallbacks - fallbacks
     if not fused:
         return "conv + BN units: plain Paddle, float32"
     reasons = "".join(f"; {n} by plain Paddle ({why})" for why, n in fallbacks.items())
-    return f"{fused} conv + BN units: CPU operator, float32{reasons}"
+    numbers = "bfloat16" if half else "float32"
+    if 0 < half < fused:
+        numbers = f"{half} in bfloat16, {fused - half} in float32"
+    return f"{fused} conv + BN units: CPU operator, {numbers}{reasons}"

@@ -22,6 +22,8 @@
 #include <cstring>
 #include <vector>
 
+#include "scratch.h"
+
 namespace {
 
 // A register, and the block of a product that stays in all of them.
@@ -299,7 +301,7 @@ Buffers& buffers() {
 }
 
 float* Positions(Scratch& scratch, int64_t rows, int64_t columns) {
-  return scratch.Get(kPositions * Apart(rows, columns) * sizeof(float));
+  return static_cast<float*>(scratch.Get(kPositions * Apart(rows, columns) * sizeof(float)));
 }
 
 // y = x * weights, where the weights have their form already.

@@ -11,6 +11,7 @@ from .blocks import (
 )
 from .conv_bn import ConvBNLayer
 from .inception import Inception
+from .map_dtype import maps_in
 from .shortcuts import SHORTCUTS
 from .squeeze_excitation import SqueezeExcitation
 from .stems import STEMS, adapt_first_conv
@@ -34,4 +35,5 @@ __all__ = [
     "StochasticDepth",
     "Style",
     "adapt_first_conv",
+    "maps_in",
 ]

@@ -8,7 +8,9 @@ from typing import Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
+from ..kernels.maps import fork
 from .activation import AddAct
+from .map_dtype import for_block, for_shortcut, like
 from .shortcuts import Shortcut, resolve_shortcut
 from .squeeze_excitation import SqueezeExcitation
 from .stochastic_depth import StochasticDepth
@@ -59,6 +61,8 @@ class ResidualBlock(nn.Layer):
     #: Sizes of the convolutions on the main path.
     kernels: tuple[int, ...] = (3, 3)
     pre_activation = False
+    #: Says to :mod:`paddle_resnet.layers.map_dtype` that the block chooses its input's numbers.
+    sees_to_input = True
 
     def __init__(
         self,
@@ -129,10 +133,18 @@ class ResidualBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``act(F(x) + shortcut(x))``, or what the options make of it."""
-        y = self.act1(self.bn1(x)) if self.pre_activation else x
+        x = for_block(self, x)
+        y = beside = x
+        if self.pre_activation:
+            y = self.act1(self.bn1(x))
+            beside = x if self.downsample is None else y
+        elif self.residual:
+            y, beside = fork(x)
         residual = None
         if self.residual:
-            residual = x if self.downsample is None else self.downsample(y)
+            residual = beside
+            if self.downsample is not None:
+                residual = like(y, self.downsample(for_shortcut(self.downsample, beside)))
         *inner, last = (getattr(self, name) for name in self._units)
         for unit in inner:
             y = unit(y)
@@ -142,6 +154,13 @@ class ResidualBlock(nn.Layer):
         for layer in (self.se, self.drop):
             y = y if layer is None else layer(y)
         return self.sum(y, residual)
+
+    @property
+    def takes_bfloat16(self) -> bool:
+        """Whether the main path is units alone that the CPU operator knows: for bfloat16 maps."""
+        units = (getattr(self, name) for name in self._units)
+        alone = self.sum is None and not self.pre_activation
+        return alone and all(unit.takes_bfloat16 for unit in units)
 
     def zero_init(self) -> None:
         """Make F start at zero, so that the block starts as its shortcut alone.

@@ -10,7 +10,7 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
-from ..kernels.unit import conv_bn
+from ..kernels.unit import conv_bn, why_never
 from .activation import Activation, add_act, make_activation
 
 NormLayer = Callable[..., nn.Layer]
@@ -48,10 +48,10 @@ class ConvBNLayer(nn.Layer):
             unit's own name.
 
     Shape:
-        - x: ``[N, num_channels, H, W]``, float32.
-        - residual: the output's shape, or None.
+        - x: ``[N, num_channels, H, W]``, float32; or, on a CPU, bfloat16.
+        - residual: the output's shape and dtype, or None.
         - output: ``[N, num_filters, ceil(H / stride), ceil(W / stride)]`` (odd kernels, default
-          padding).
+          padding), of x's dtype. Weights and statistics are float32.
 
     Raises:
         ModelError: ``act`` is unknown, no channels, or channels that ``groups`` does not divide.
@@ -104,9 +104,15 @@ class ConvBNLayer(nn.Layer):
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
         """Return ``act(bn(conv(x)) + residual)``."""
-        fused = conv_bn(self.conv, self.bn, self.act, x, residual)
-        if fused is not None:
-            return fused
+        fused = conv_bn(self.conv, self.bn, self.act, x, residual, self._plain)
+        return self._plain(x, residual) if fused is None else fused
+
+    @property
+    def takes_bfloat16(self) -> bool:
+        """Whether the CPU operator knows this unit, so that it can have bfloat16 maps."""
+        return not why_never(self.conv, self.bn, self.act)
+
+    def _plain(self, x: Tensor, residual: Optional[Tensor]) -> Tensor:
         y = self.conv(x)
         return add_act(y if self.bn is None else self.bn(y), residual, self.act)
 

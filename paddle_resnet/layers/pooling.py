@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paddle import Tensor, nn
 
-from ..kernels.pool import max_pool
+from ..kernels.pool import knows, max_pool
 
 
 class MaxPool2D(nn.MaxPool2D):
@@ -16,9 +16,15 @@ class MaxPool2D(nn.MaxPool2D):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the largest value of each window."""
-        pooled = max_pool(self, x)
-        if pooled is not None:
-            return pooled
+        pooled = max_pool(self, x, self._plain)
+        return self._plain(x) if pooled is None else pooled
+
+    @property
+    def takes_bfloat16(self) -> bool:
+        """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
+        return knows(self)
+
+    def _plain(self, x: Tensor) -> Tensor:
         return nn.MaxPool2D.forward(self, x)  # no super(): Paddle 2.6 cannot export it
 
 

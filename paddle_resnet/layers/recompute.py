@@ -9,6 +9,8 @@ import paddle
 from paddle import Tensor, nn
 from paddle.distributed.fleet.utils import recompute as run_again_in_backward
 
+from .map_dtype import as_now
+
 
 def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
     """Call layers one after the other; with ``checkpoint``, keep only ``x`` for the backward pass.
@@ -24,11 +26,12 @@ def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
     if not (checkpoint and paddle.in_dynamic_mode() and not x.stop_gradient):
         return _call(layers, x)
     passes = 0
+    now = as_now()
 
     def call(x: Tensor) -> Tensor:
         nonlocal passes
         passes += 1
-        with _still_statistics(layers) if passes > 1 else contextlib.nullcontext():
+        with now(), _still_statistics(layers) if passes > 1 else contextlib.nullcontext():
             return _call(layers, x)
 
     return run_again_in_backward(call, x)

@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from ..kernels.maps import fork
 from ..layers.activation import Activation
 from ..layers.conv_bn import ConvBNLayer, NormLayer
 from ..layers.pooling import GlobalMaxPool, MaxPool2D
@@ -44,8 +45,13 @@ class PooledBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of half the size."""
-        x = self.pool(self.conv1(x))
-        return self.conv2(x, x)
+        x, beside = fork(self.pool(self.conv1(x)))
+        return self.conv2(x, beside)
+
+    @property
+    def takes_bfloat16(self) -> bool:
+        """Whether the CPU operator knows all of the block, so that it can have bfloat16 maps."""
+        return all(part.takes_bfloat16 for part in (self.conv1, self.pool, self.conv2))
 
 
 class SpeedrunResNet(Network):

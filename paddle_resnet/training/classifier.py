@@ -115,7 +115,8 @@ class ImageClassifier(paddle.Model):
             optimizer, loss, metrics: as in the base class.
             amp_configs: as in the base class, and ``dtype`` in the dict: ``float16`` (the default)
                 or ``bfloat16``; or a :class:`~paddle_resnet.training.precision.Precision`. On a CPU
-                there is no mixed precision: a warning says so, and float32 is used.
+                bfloat16 needs the CPU operator, and float16 there is none: a warning says so, and
+                float32 is used.
 
         Raises:
             TrainingError: ``amp_configs`` has an unknown key, level or dtype.

@@ -259,7 +259,8 @@ class _Job:
         try:
             with self.saver.stop.listening():
                 self.pace.begin()
-                measure_evaluation(self.config, self.network, self.parts, self.pace)
+                with self.features.precision.autocast():
+                    measure_evaluation(self.config, self.network, self.parts, self.pace)
                 if isinstance(self.pace, BudgetPace):
                     self.validation = fit_into_budget(self.pace, self.parts, resuming, self.log)
                 self._train()
@@ -335,7 +336,8 @@ class _Job:
             f"{config.data.name} from {parts.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
-        convolutions = describe_kernels(self.network, parts.input_shape)
+        with self.features.precision.autocast():
+            convolutions = describe_kernels(self.network, parts.input_shape)
         self.log(convolutions)
         if world_size() > 1:
             bn = "the whole batch" if config.train.sync_bn else "the share of their process"

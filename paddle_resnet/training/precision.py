@@ -1,4 +1,4 @@
-"""Mixed precision: which numbers the forward pass computes with, in training and in evaluation."""
+"""Precision: which numbers the forward pass computes with, in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any, Optional, Union
 import paddle
 from paddle import nn
 
+from .. import runtime
 from ..errors import TrainingError, nearest
+from ..kernels.maps import bfloat16_works
+from ..layers.map_dtype import maps_in
 
-DTYPES = ("float32", "float16", "bfloat16")
+DTYPES = ("auto", "float32", "float16", "bfloat16")
 LEVELS = ("O0", "O1", "O2")
 _LISTS = ("custom_white_list", "custom_black_list")
 _SCALER = (
@@ -26,8 +29,13 @@ _SCALER = (
 class Precision:
     """How a network computes.
 
+    On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is that of the maps between the units
+    that the CPU operator computes, see :mod:`paddle_resnet.layers.map_dtype`; weights stay float32,
+    whatever the level.
+
     Args:
-        dtype (str): ``float32``, ``float16`` or ``bfloat16``. Default: ``float32``.
+        dtype (str): ``float32``, ``float16``, ``bfloat16``, or ``auto``: bfloat16 on CPUs that have
+            units for it and the operator, float32 elsewhere. Default: ``float32``.
         level (str): ``O1`` computes convolutions and matrix products in ``dtype`` and keeps the
             weights in float32; ``O2`` keeps everything but norms in ``dtype``, beside a float32
             copy of the weights. Default: ``O1``.
@@ -52,17 +60,27 @@ class Precision:
                     f"unknown {name} {given!r} of mixed precision, expected one of "
                     f"{', '.join(known)}.{nearest(str(given), known)}"
                 )
+        self._on_cpu = paddle.device.get_device().startswith("cpu")
         self.dtype = "float32" if level == "O0" else dtype
         self.level = level
         self.lists = lists or {}
         self.scaler = scaler or {}
         #: What does not come as it was asked for; empty where all does.
         self.notice = ""
-        if self.dtype != "float32" and paddle.device.get_device().startswith("cpu"):
+        if self.dtype == "auto":
+            gains = self._on_cpu and runtime.has_bfloat16_units() and bfloat16_works()
+            self.dtype = "bfloat16" if gains else "float32"
+        elif self._on_cpu and self.dtype == "float16":
+            self.notice = "precision float16 needs a GPU; on this CPU the run computes in float32."
+            self.dtype = "float32"
+        elif self._on_cpu and self.dtype == "bfloat16" and not bfloat16_works():
             self.notice = (
-                f"precision {self.dtype} needs a GPU; on this CPU the run computes in float32."
+                "precision bfloat16 needs the CPU operator (docs/cpu.md) or a GPU; "
+                "on this CPU the run computes in float32."
             )
             self.dtype = "float32"
+        elif self._on_cpu and self.dtype == "bfloat16" and not runtime.has_bfloat16_units():
+            self.notice = "this CPU has no bfloat16 units: precision float32 is faster here."
 
     @classmethod
     def parse(cls, amp_configs: Union[str, dict[str, Any], Precision, None]) -> Precision:
@@ -96,11 +114,13 @@ class Precision:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether anything is computed in half precision."""
-        return self.dtype != "float32"
+        """Whether Paddle's mixed precision is at work, on a GPU."""
+        return self.dtype != "float32" and not self._on_cpu
 
     def autocast(self) -> AbstractContextManager:
         """Return the context in which forward passes belong, and losses too."""
+        if self._on_cpu and self.dtype == "bfloat16":
+            return maps_in("bfloat16")
         if not self.is_mixed:
             return nullcontext()
         return paddle.amp.auto_cast(level=self.level, dtype=self.dtype, **self.lists)

@@ -35,7 +35,7 @@ def test_a_cpu_computes_in_float32_and_says_so(tiny):
     assert precision.make_scaler() is None
     assert "needs a GPU" in precision.notice
     assert Precision("float32").notice == ""
-    with pytest.warns(UserWarning, match="bfloat16 needs a GPU"):
+    with pytest.warns(UserWarning, match="bfloat16 needs the CPU operator"):
         ImageClassifier(tiny).prepare(amp_configs={"level": "O1", "dtype": "bfloat16"})
 
 

@@ -8,7 +8,7 @@ paddle_resnet.runtime.import_paddle()
 import paddle
 from paddle.nn import functional as F
 
-from paddle_resnet import create_model
+from paddle_resnet import create_model, maps_in
 
 asked = arguments()
 paddle.seed(0)
@@ -21,7 +21,8 @@ labels = paddle.randint(0, 10, [asked["batch_size"]])
 
 def train():
     network.train()
-    loss = F.cross_entropy(network(images), labels)
+    with maps_in(asked["precision"]):
+        loss = F.cross_entropy(network(images), labels)
     loss.backward()
     optimizer.step()
     optimizer.clear_grad()
@@ -30,7 +31,7 @@ def train():
 
 def infer():
     network.eval()
-    with paddle.no_grad():
+    with paddle.no_grad(), maps_in(asked["precision"]):
         network(images).numpy()
 
 

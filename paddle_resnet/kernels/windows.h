@@ -1,0 +1,31 @@
+// The windows that a convolution looks at, one after the other.
+#pragma once
+
+#include "conv.h"
+
+inline int64_t Pixels(const ConvShape& s) { return s.n * s.oh * s.ow; }
+inline int64_t Taps(const ConvShape& s) { return s.kh * s.kw; }
+inline int64_t Inputs(const ConvShape& s) { return s.c * Taps(s); }
+
+// Whether a map's pixels, as they lie in memory, are not the windows already.
+inline bool Unfolded(const ConvShape& s) { return Taps(s) > 1 || s.stride > 1 || s.pad > 0; }
+
+// Calls with(window, tap, pixel) for each row of the unfolded map, window by window: `pixel` is the
+// channels of the input under the tap of number `tap`, or null in the padding.
+template <typename Map, typename With>
+void ForTaps(const ConvShape& s, Map* x, With with) {
+  const int64_t rows = s.n * s.oh;
+#pragma omp parallel for schedule(static)
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t n = row / s.oh, oy = row % s.oh;
+    for (int64_t ox = 0; ox < s.ow; ++ox)
+      for (int64_t ky = 0; ky < s.kh; ++ky)
+        for (int64_t kx = 0; kx < s.kw; ++kx) {
+          const int64_t y = oy * s.stride - s.pad + ky * s.dilation;
+          const int64_t at = ox * s.stride - s.pad + kx * s.dilation;
+          const bool inside = y >= 0 && y < s.h && at >= 0 && at < s.w;
+          with(row * s.ow + ox, ky * s.kw + kx, inside ? x + ((n * s.h + y) * s.w + at) * s.c
+                                                       : nullptr);
+        }
+  }
+}

@@ -1,0 +1,88 @@
+"""``train.precision`` and ``amp_configs`` on a CPU where the operator is there."""
+
+import contextlib
+import json
+import warnings
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from paddle_resnet import ImageClassifier, create_model, kernels, runtime
+from paddle_resnet.cli import main
+from paddle_resnet.kernels import unit as fused
+from paddle_resnet.training.precision import Precision
+from paddle_resnet.training.run_folder import RunFolder
+
+SMALL = [
+    "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
+    "data.limit=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
+    "train.budget=null", "train.epochs=1", "run.report=false", "run.visualdl=false",
+]  # fmt: skip
+
+NO_UNITS = "this CPU has no bfloat16 units"
+
+
+def test_a_run_computes_in_bfloat16_and_says_so(tmp_path):
+    line = ["train"]
+    for override in [*SMALL, f"run.dir={tmp_path}", "run.name=a", "train.precision=bfloat16"]:
+        line += ["-o", override]
+    before = fused.computed, fused.in_bfloat16
+    with kernels.use("require"):
+        assert main(line) == 0
+    # The network was made and tried in float32, once.
+    computed, in_bfloat16 = fused.computed - before[0], fused.in_bfloat16 - before[1]
+    assert computed - in_bfloat16 == 20
+    assert in_bfloat16 > 20 * 5
+    folder = RunFolder(tmp_path / "a")
+    log = folder.log.read_text()
+    assert "20 conv + BN units: CPU operator, bfloat16" in log
+    assert log.count(NO_UNITS) == (0 if runtime.has_bfloat16_units() else 1)
+    start = json.loads(folder.environment.read_text())["starts"][0]
+    assert start["convolutions"] == "20 conv + BN units: CPU operator, bfloat16"
+    rows = folder.rows(folder.history)
+    assert np.isfinite(rows[-1]["loss"])
+
+
+def test_auto_is_bfloat16_where_the_cpu_has_units(monkeypatch):
+    with kernels.use("require"):
+        expected = "bfloat16" if runtime.has_bfloat16_units() else "float32"
+        assert (Precision("auto").dtype, Precision("auto").notice) == (expected, "")
+        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(["amx_bf16"]))
+        for asked in ("auto", "bfloat16"):
+            assert (Precision(asked).dtype, Precision(asked).notice) == ("bfloat16", "")
+    with kernels.use("off"):
+        assert (Precision("auto").dtype, Precision("auto").notice) == ("float32", "")
+
+
+@pytest.mark.parametrize("level", ["O1", "O2"])
+def test_image_classifier_trains_evaluates_and_predicts_in_bfloat16(level):
+    paddle.seed(0)
+    network = create_model("resnet18", num_classes=10, widths=(8, 8, 8, 8), stem="cifar")
+    model = ImageClassifier(network)
+    optimizer = paddle.optimizer.Momentum(0.01, parameters=network.parameters())
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal([8, 3, 16, 16], dtype="float32")
+    batches = [(images, rng.integers(0, 10, [8, 1]))]
+    with kernels.use("require"):
+        expected = (
+            contextlib.nullcontext()
+            if runtime.has_bfloat16_units()
+            else pytest.warns(match=NO_UNITS)
+        )
+        with warnings.catch_warnings(), expected:
+            model.prepare(
+                optimizer, nn.CrossEntropyLoss(), amp_configs={"dtype": "bfloat16", "level": level}
+            )
+        counts = []
+        for work in (
+            lambda: model.fit(batches, epochs=1, verbose=0),
+            lambda: model.evaluate(batches, verbose=0),
+            lambda: model.predict([(images,)], verbose=0),
+        ):
+            before = fused.computed, fused.in_bfloat16
+            work()
+            counts.append((fused.computed - before[0], fused.in_bfloat16 - before[1]))
+    assert counts == [(20, 20)] * 3
+    assert {p.dtype for p in network.parameters()} == {paddle.float32}
