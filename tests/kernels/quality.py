@@ -1,9 +1,10 @@
-"""Trains with the CPU operator and by plain Paddle, from the same seeds, and puts both together.
+"""Trains with the CPU operator and by plain Paddle, from the same seeds, and puts all together.
 
-The two sum in another order, and training lets last bits grow: single runs part sooner or later.
-What must agree is what several seeds have in common.
+They sum in another order, and in bfloat16 round, and training lets last bits grow: single runs part
+sooner or later. What must agree is what several seeds have in common.
 
     python tests/kernels/quality.py
+    python tests/kernels/quality.py --sides plain,float32,bfloat16
     python tests/kernels/quality.py --model resnet50 --seeds 1 -o data.root=sample -o train.epochs=1
 """
 
@@ -22,10 +23,20 @@ ROOT = Path(__file__).parents[2]
 FIGURES = ("loss", "acc_top1", "val_loss", "val_acc_top1")
 
 
-def train(place: Path, kernels: str, seeds: int, overrides: list[str]) -> list[list[dict]]:
+#: PADDLE_RESNET_KERNELS and train.precision of each side.
+SIDES = {
+    "plain": ("off", "float32"),
+    "float32": ("require", "float32"),
+    "bfloat16": ("require", "bfloat16"),
+}
+
+
+def train(place: Path, side: str, seeds: int, overrides: list[str]) -> list[list[dict]]:
     """Train with each seed and return the rows of each run's history."""
-    folder = place / f"kernels-{kernels}"
+    kernels, precision = SIDES[side]
+    folder = place / side
     line = [*overrides, f"run.dir={place}", f"run.name={folder.name}", f"train.runs={seeds}"]
+    line.append(f"train.precision={precision}")
     process = subprocess.run(
         [
             sys.executable,
@@ -56,6 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--sides", default="plain,float32", help=f"of {','.join(SIDES)} (default: the first two)"
+    )
     parser.add_argument("-o", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     arguments = parser.parse_args()
     overrides = [
@@ -70,12 +84,12 @@ def main() -> int:
     ]
     with tempfile.TemporaryDirectory() as place:
         sides = {
-            name: train(Path(place), kernels, arguments.seeds, overrides)
-            for name, kernels in (("plain Paddle", "off"), ("operator", "require"))
+            side: train(Path(place), side, arguments.seeds, overrides)
+            for side in arguments.sides.split(",")
         }
     print("| epoch | side | " + " | ".join(FIGURES) + " |")
     print("|---" * (2 + len(FIGURES)) + "|")
-    for epoch in range(len(sides["operator"][0])):
+    for epoch in range(min(len(run) for runs in sides.values() for run in runs)):
         for name, runs in sides.items():
             cells = [spread(runs, epoch, figure) for figure in FIGURES]
             print(f"| {epoch + 1} | {name} | " + " | ".join(cells) + " |")

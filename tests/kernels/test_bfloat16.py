@@ -16,11 +16,13 @@ those that the unit has passed.
 """
 
 import copy
+import os
 
 import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from test_registry import distinct
 
 from paddle_resnet import ConvBNLayer, kernels
 from paddle_resnet.kernels import unit as fused
@@ -158,6 +160,45 @@ def test_agrees_with_float32(convolution, shape, act, residual, training):
     unit = make(convolution, shape, act)
     unit.train() if training else unit.eval()
     check(unit, shape, residual)
+
+
+def check_kind(key, residual):
+    """Check a unit of a network of the registry; see test_registry.py for the key."""
+    size, stride, groups, dilation, padding, act, ins, outs, bias, norm = key
+    paddle.seed(0)
+    options = {"dilation": dilation, "padding": padding, "bias": bias}
+    if not norm:
+        options["norm_layer"] = None
+    unit = ConvBNLayer(ins, outs, size, stride, groups, act, **options)
+    shape = (2, ins, outs, 9, 7)
+    if unit.takes_bfloat16:
+        check(unit, shape, residual)
+        return
+    # Left to plain Paddle, in float32: nothing is rounded but the output and the gradient.
+    x, extra, gradient = draw(unit, shape, residual)
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        given = tensors(x, extra)
+        with kernels.use("require"):
+            maps = [convert(tensor, dtype) for tensor in given if tensor is not None]
+            y = convert(copy.deepcopy(unit)(*maps), "float32")
+            (y * paddle.to_tensor(gradient)).sum().backward()
+        found.append((y.numpy(), given[0].grad.numpy()))
+    for plain, half in zip(*found):
+        assert np.linalg.norm(half - plain) <= U * np.linalg.norm(plain), key
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_each_kind_of_unit_of_the_registry(residual):
+    for key in distinct(channels=False):
+        check_kind(key, residual)
+
+
+@pytest.mark.slow  # minutes: every width of every network
+@pytest.mark.parametrize("residual", [False, True])
+def test_each_unit_of_the_registry_with_its_channels(residual):
+    for key in distinct(channels=True):
+        check_kind(key, residual)
 
 
 @pytest.mark.parametrize("shape", [(2, 512, 520, 5, 4), (8, 64, 64, 16, 16), (4, 96, 3, 8, 8)])
@@ -339,3 +380,28 @@ def test_max_pooling_picks_the_same_and_rounds_only_sums_of_gradients(arguments,
     np.testing.assert_array_equal(found[1][0], found[0][0])
     # A pixel wins in four windows at most: its gradient is rounded three times at most.
     assert np.linalg.norm(found[1][1] - found[0][1]) <= 3 * U * np.linalg.norm(found[0][1])
+
+
+@pytest.mark.slow
+def test_nothing_leaks_over_ten_thousand_steps():
+    unit, pool = make(CONVOLUTIONS[2], (2, 16, 16, 8, 8), "relu"), MaxPool2D(3, 1, 1)
+    x = paddle.to_tensor(np.ones([2, 16, 8, 8], "float32"), stop_gradient=False)
+
+    def steps(count):
+        for _ in range(count):
+            first, second = fork(convert(x, "bfloat16"))
+            convert(pool(unit(unit(first), second)), "float32").sum().backward()
+            unit.clear_gradients()
+            x.clear_gradient()
+
+    with kernels.use("require"):
+        steps(500)  # caches and pools reach their sizes
+        before = resident()
+        steps(10_000)
+    assert resident() - before < 2**20
+
+
+def resident():
+    """Return the process's resident memory in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
