@@ -9,18 +9,14 @@ again, or a sentence.
 
 from __future__ import annotations
 
-import argparse
 import random
-import resource
-import signal
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
+
+import fuzzing
 
 from paddle_resnet.config import _all_keys as all_keys
 from paddle_resnet.config import (
-    config_from_dict,
     config_to_yaml,
     find_recipe,
     list_recipes,
@@ -84,67 +80,27 @@ def odd_overrides(chance: random.Random) -> tuple[str, ...]:
 
 def fuzz(inputs: int, chance: random.Random, place: Path) -> dict[str, int]:
     """Read this many odd recipes; count what came of it."""
-    counts = {"typed errors": 0, "accepted": 0, "others": 0}
     path = place / "mutated.yaml"
 
-    def too_long(number: int, frame: Any) -> None:
-        raise TimeoutError(f"longer than {SECONDS} s")
+    def feed(number: int) -> None:
+        recipe, overrides = chance.choice(list_recipes()), ()
+        if number % 2:
+            overrides = odd_overrides(chance)
+        else:
+            path.write_bytes(damaged_file(chance))
+            recipe = str(path)
+        try:
+            config = load_config(recipe, overrides)
+            path.write_text(config_to_yaml(config), encoding="utf-8")
+            assert load_config(path) == config, "it is read back as another recipe"
+        except ConfigError:
+            raise
+        except Exception as error:
+            given = overrides or path.read_bytes()
+            raise RuntimeError(f"{type(error).__name__}: {error}: {given!r:.300}") from error
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    try:
-        for number in range(inputs):
-            recipe, overrides = chance.choice(list_recipes()), ()
-            if number % 2:
-                overrides = odd_overrides(chance)
-            else:
-                path.write_bytes(damaged_file(chance))
-                recipe = str(path)
-            signal.alarm(SECONDS)
-            try:
-                config = load_config(recipe, overrides)
-                path.write_text(config_to_yaml(config), encoding="utf-8")
-                assert load_config(path) == config, "it is read back as another recipe"
-                counts["accepted"] += 1
-            except ConfigError as error:
-                text = str(error)
-                if "\n" in text or "\x1b" in text or "\x00" in text or len(text) > 2000:
-                    counts["others"] += 1
-                    print(f"input {number}: no sentence: {text[:200]!r}")
-                counts["typed errors"] += 1
-            except Exception as error:
-                counts["others"] += 1
-                given = overrides or damaged_head(path)
-                print(f"input {number}: {type(error).__name__}: {str(error)[:200]}: {given!r:.300}")
-            finally:
-                signal.alarm(0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    return counts
-
-
-def damaged_head(path: Path) -> bytes:
-    """Return the beginning of the file that was read."""
-    return path.read_bytes()[:300]
-
-
-def main() -> int:
-    """Print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    config_from_dict({})
-    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with tempfile.TemporaryDirectory() as place:
-        counts = fuzz(arguments.inputs, random.Random(arguments.seed), Path(place))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began
-    print(
-        f"inputs: {arguments.inputs}, typed errors: {counts['typed errors']}, accepted (the change "
-        f"means something): {counts['accepted']}, others: {counts['others']}; "
-        f"memory grew by {grown / 1024:.0f} MiB"
-    )
-    return 1 if counts["others"] else 0
+    return fuzzing.count(inputs, SECONDS, feed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzzing.main(__doc__, 20_000, fuzz))

@@ -1,6 +1,6 @@
 """Feeds mutated checkpoints to everything that reads them.
 
-    python tests/training/checkpoint_fuzz.py --inputs 5000
+    python tests/checkpoint_fuzz.py --inputs 5000
 
 Half of the mutations are of bytes, and the checksum must notice them. The other half are of what
 the file says, with the checksum made again: parts must refuse what they cannot use.
@@ -8,21 +8,17 @@ the file says, with the checksum made again: parts must refuse what they cannot 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import random
-import resource
-import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+import fuzzing
 import numpy as np
 
 import paddle_resnet  # noqa: F401 - before Paddle
 from paddle_resnet.config import load_config
-from paddle_resnet.errors import UserError
 from paddle_resnet.training.checkpoint import checkpoint_bytes, read_checkpoint
 from paddle_resnet.training.state import gather, restore
 
@@ -155,61 +151,26 @@ def _damaged(content: bytes, chance: random.Random) -> bytes:
     return bytes(damaged)
 
 
-def fuzz(parts: dict[str, Any], inputs: int, chance: random.Random, place: Path) -> dict[str, int]:
+def fuzz(inputs: int, chance: random.Random, place: Path) -> dict[str, int]:
     """Read this many mutated checkpoints into the parts of a training; count what came of it."""
+    parts = small_training(place)
     snapshot = parts.pop("snapshot")
     content = checkpoint_bytes(snapshot)
-    counts = {"typed errors": 0, "accepted": 0, "others": 0}
     path = place / "mutated.safetensors"
 
-    def too_long(number: int, frame: Any) -> None:
-        raise TimeoutError(f"longer than {SECONDS} s")
+    def feed(number: int) -> None:
+        if not number % 2:
+            path.write_bytes(_damaged(content, chance))
+            restore(parts, read_checkpoint(path), str(path))
+            return
+        path.write_bytes(checkpoint_bytes(_mutated(snapshot, chance)))
+        try:
+            restore(parts, read_checkpoint(path), str(path))
+        finally:  # whatever a bad one has done, a sound one must be able to undo
+            restore(parts, snapshot, "the snapshot")
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    try:
-        for number in range(inputs):
-            if number % 2:
-                path.write_bytes(checkpoint_bytes(_mutated(snapshot, chance)))
-            else:
-                path.write_bytes(_damaged(content, chance))
-            signal.alarm(SECONDS)
-            try:
-                restore(parts, read_checkpoint(path), str(path))
-                counts["accepted"] += 1
-            except UserError as error:
-                text = str(error)
-                assert "\n" not in text, text
-                counts["typed errors"] += 1
-            except Exception as error:
-                counts["others"] += 1
-                print(f"input {number}: {type(error).__name__}: {error}")
-            finally:
-                signal.alarm(0)
-            if number % 2:  # whatever a bad one has done, a sound one must be able to undo
-                restore(parts, snapshot, "the snapshot")
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    return counts
-
-
-def main() -> int:
-    """Print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        parts = small_training(Path(place))
-        began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        counts = fuzz(parts, arguments.inputs, random.Random(arguments.seed), Path(place))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began
-    print(
-        f"inputs: {arguments.inputs}, typed errors: {counts['typed errors']}, accepted (the change "
-        f"means something): {counts['accepted']}, others: {counts['others']}; "
-        f"memory grew by {grown / 1024:.0f} MiB"
-    )
-    return 1 if counts["others"] else 0
+    return fuzzing.count(inputs, SECONDS, feed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzzing.main(__doc__, 5000, fuzz))
