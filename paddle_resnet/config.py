@@ -205,11 +205,12 @@ class OptimizerConfig:
     """How gradients become steps."""
 
     #: sgd; momentum: sgd with momentum; adam; adamw: Adam with decoupled decay; lars and lamb:
-    #: momentum and Adam with a rate for each layer, for very large batches.
-    name: Literal["sgd", "momentum", "adam", "adamw", "lars", "lamb"] = "momentum"
+    #: momentum and Adam with a rate for each layer, for very large batches; muon: momentum with
+    #: orthogonal steps of convolutions, of which lr is the share of the weights that they change.
+    name: Literal["sgd", "momentum", "adam", "adamw", "lars", "lamb", "muon"] = "momentum"
     #: The peak learning rate; the schedule scales it.
     lr: Annotated[_Number, Field(gt=0)] = 0.1
-    #: Of momentum and lars; nesterov of momentum alone.
+    #: Of momentum, lars and muon; nesterov of momentum and muon.
     momentum: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     #: Of adam, adamw and lamb: how slowly the means of gradients and of their squares forget.
@@ -218,7 +219,8 @@ class OptimizerConfig:
     #: Of lars: a layer's step as a share of its weights' norm, at rate 1.
     trust: Annotated[_Number, Field(gt=0)] = 0.001
     #: sgd, momentum and adam add it to the gradient as an L2 penalty; adamw shrinks weights by lr
-    #: times it; lars and lamb count it into each layer's step.
+    #: times it; lars and lamb count it into each layer's step; muon holds the norm of convolutions
+    #: and treats the rest as momentum does.
     weight_decay: Annotated[_Number, Field(ge=0)] = 5e-4
     #: Whether the penalty also acts on biases and on the scales and shifts of norms.
     decay_norm_and_bias: bool = False

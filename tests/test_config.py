@@ -83,8 +83,14 @@ def test_epochs_beside_a_budget_are_not_silently_ignored():
         (["optimizer.trust=0.01"], "optimizer.name=lars, and optimizer.name is momentum"),
         (["optimizer.beta1=0.8"], "optimizer.name=adam or adamw or lamb"),
         (["optimizer.beta2=0.99"], "optimizer.name=adam or adamw or lamb"),
-        (["optimizer.momentum=0.8", "optimizer.name=sgd"], "optimizer.name=momentum or lars"),
-        (["optimizer.nesterov=false", "optimizer.name=lars"], "optimizer.name=momentum, and"),
+        (
+            ["optimizer.momentum=0.8", "optimizer.name=sgd"],
+            "optimizer.name=momentum or lars or muon",
+        ),
+        (
+            ["optimizer.nesterov=false", "optimizer.name=lars"],
+            "optimizer.name=momentum or muon, and",
+        ),
         (
             ["optimizer.decay_norm_and_bias=true", "optimizer.weight_decay=0"],
             "optimizer.weight_decay above 0, and optimizer.weight_decay is 0",

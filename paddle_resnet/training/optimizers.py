@@ -11,6 +11,7 @@ from paddle.regularizer import L2Decay
 
 from ..config import OptimizerConfig
 from .groups import Rates, trainable
+from .muon import Muon
 
 
 def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> Optimizer:
@@ -33,7 +34,7 @@ def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> Optimizer:
     for parameter in parameters:
         parameter.optimize_attr["learning_rate"] = rates.of(parameter)
         # Of the optimizers that add the penalty to the gradient; the others know it themselves.
-        coupled = config.name in ("sgd", "momentum", "adam")
+        coupled = config.name in ("sgd", "momentum", "adam", "muon")
         decay = config.weight_decay if coupled and parameter.name in decayed else 0.0
         parameter.regularizer = L2Decay(decay) if decay else None
     return _MAKERS[config.name](config, parameters, decayed, _clip(config))
@@ -88,6 +89,10 @@ def _lamb(config: OptimizerConfig, parameters: list, decayed: set, clip: object)
     )
 
 
+def _muon(config: OptimizerConfig, parameters: list, decayed: set, clip: object) -> Optimizer:
+    return Muon(config.lr, config.momentum, parameters, config.nesterov, clip)
+
+
 def _lars(config: OptimizerConfig, parameters: list, decayed: set, clip: object) -> Optimizer:
     return paddle.incubate.optimizer.LarsMomentumOptimizer(
         config.lr,
@@ -109,6 +114,8 @@ _MAKERS: dict[str, Maker] = {
     "adamw": _adamw,
     # You et al. 2017, arXiv:1708.03888
     "lars": _lars,
+    # Jordan et al. 2024, see muon.py
+    "muon": _muon,
     # You et al. 2019, arXiv:1904.00962
     "lamb": _lamb,
 }

@@ -7,6 +7,7 @@ from paddle import nn
 
 from paddle_resnet.config import OptimizerConfig, config_from_dict
 from paddle_resnet.errors import ConfigError
+from paddle_resnet.training.muon import orthogonal
 from paddle_resnet.training.optimizers import make_optimizer
 
 
@@ -101,6 +102,37 @@ def test_lamb(tiny):
             trust = np.linalg.norm(weight) / np.linalg.norm(step)
         expected = weight - 0.01 * trust * step
         np.testing.assert_allclose(after[name], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_muon(tiny):
+    """Jordan et al. 2024: each singular value of a convolution's step goes through a polynomial."""
+    config = OptimizerConfig(name="muon", lr=0.2, momentum=0.6, nesterov=True, weight_decay=0.3)
+    before, gradients, after = one_step(tiny, config)
+    for name, weight in before.items():
+        step = 1.6 * gradients[name]
+        if weight.ndim == 4:
+            u, s, v = np.linalg.svd(step.reshape(len(step), -1), full_matrices=False)
+            s = s / np.linalg.norm(s)
+            for _ in range(3):
+                s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+            step = (u * s @ v).reshape(weight.shape)
+            weight = weight * np.sqrt(len(weight)) / np.linalg.norm(weight)
+        elif weight.ndim > 1:
+            step = 1.6 * (gradients[name] + 0.3 * weight)
+        np.testing.assert_allclose(after[name], weight - 0.2 * step, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (20, 8), (5, 5)])
+def test_orthogonal_steps(shape):
+    paddle.seed(0)
+    matrix = paddle.randn(shape)
+    found = orthogonal(matrix, 5).numpy()
+    u, _, v = np.linalg.svd(matrix.numpy(), full_matrices=False)
+    turned = u.T @ found @ v.T  # diagonal: the directions are those of the matrix
+    assert np.abs(turned - np.diag(np.diag(turned))).max() < 1e-4
+    assert (np.diag(turned) > 0.3).all()
+    assert (np.diag(turned) < 1.3).all()
+    assert not orthogonal(paddle.zeros(shape), 3).numpy().any()
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw", "lars", "lamb"])
