@@ -90,7 +90,7 @@ class SpeedrunResNet(Network):
         conv1 = style.conv(in_channels, stem_width, 3, act=act)
         # Nothing in front of the first block learns: no gradient goes there, which is a twelfth of
         # the work.
-        for parameter in (conv1.conv.weight, conv1.bn.weight, conv1.bn.bias):
+        for parameter in conv1.parameters():
             parameter.trainable = False
         self.add_part("conv1", conv1, stem_width, 1)
         channels = stem_width
