@@ -15,10 +15,12 @@
 // Matrices lie in panels of as many columns as a register holds: [columns / 16][rows][16].
 #include "winograd.h"
 
+#include <immintrin.h>
 #include <omp.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -43,6 +45,23 @@ Vector Load(const float* from) {
   return value;
 }
 void Store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
+
+// Past the caches: a plain store reads the line from memory first, only to overwrite it. `to` must
+// be a multiple of the line.
+void StoreToMemory(float* to, Vector value) {
+#ifdef __AVX512F__
+  _mm512_stream_ps(to, (__m512)value);
+#else
+  Store(to, value);
+#endif
+}
+
+// Whether that is better: the map is not in the caches any more when it is read again.
+bool LargerThanCaches(const float* map, int64_t numbers) {
+  static const int64_t cache = std::max<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE), 1 << 23);
+  return reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
+         2 * numbers * static_cast<int64_t>(sizeof(float)) > cache;
+}
 
 // What each form does to one line of a tile, of registers that lie `step` apart: the products with
 // the paper's matrices B^T, G and A^T, and with the transposes of the last two for the gradient.
@@ -132,11 +151,15 @@ struct Tiles {
 // Calls with(i, n, y, x) for all tiles, with the image and where in it the tile begins.
 template <typename With>
 void ForTiles(const Tiles& tiles, int64_t count, With with) {
-#pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t t = tiles.first + i;
-    with(i, t / (tiles.down * tiles.across), t / tiles.across % tiles.down * kOut,
-         t % tiles.across * kOut);
+#pragma omp parallel
+  {
+#pragma omp for schedule(static) nowait
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t t = tiles.first + i;
+      with(i, t / (tiles.down * tiles.across), t / tiles.across % tiles.down * kOut,
+           t % tiles.across * kOut);
+    }
+    _mm_sfence();  // what went past the caches is there before other threads go on
   }
 }
 
@@ -170,7 +193,8 @@ void ToPositions(const Tiles& tiles, const float* map, int64_t h, int64_t w, int
   });
 }
 
-// The way back: writes the pixels of each tile that are inside of the map.
+// The way back: writes the pixels of each tile that are inside of the map, by `store`.
+template <void (*store)(float*, Vector)>
 void FromPositions(const Tiles& tiles, const float* from, int64_t h, int64_t w, int64_t channels,
                    float* map) {
   const int64_t panel = tiles.rows * kWidth, apart = Apart(tiles.rows, channels);
@@ -183,7 +207,7 @@ void FromPositions(const Tiles& tiles, const float* from, int64_t h, int64_t w, 
       Transform<Output>(tile);
       for (int64_t y = 0; y < kOut && top + y < h; ++y)
         for (int64_t x = 0; x < kOut && left + x < w; ++x)
-          Store(map + ((n * h + top + y) * w + left + x) * channels + c, tile[y * kIn + x]);
+          store(map + ((n * h + top + y) * w + left + x) * channels + c, tile[y * kIn + x]);
     }
   });
 }
@@ -306,12 +330,14 @@ float* Positions(Scratch& scratch, int64_t rows, int64_t columns) {
 
 // y = x * weights, where the weights have their form already.
 void Convolve(const ConvShape& s, const float* x, const float* weights, float* y) {
+  const auto back = LargerThanCaches(y, s.n * s.oh * s.ow * s.o) ? FromPositions<StoreToMemory>
+                                                                 : FromPositions<Store>;
   ForChunks(s, [&](const Tiles& tiles) {
     float* inputs = Positions(buffers().inputs, tiles.rows, s.c);
     float* outputs = Positions(buffers().outputs, tiles.rows, s.o);
     ToPositions<Input>(tiles, x, s.h, s.w, s.c, s.pad, inputs);
     Products<false>(tiles.rows, s.c, s.o, inputs, weights, outputs, false);
-    FromPositions(tiles, outputs, s.oh, s.ow, s.o, y);
+    back(tiles, outputs, s.oh, s.ow, s.o, y);
   });
 }
 

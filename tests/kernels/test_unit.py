@@ -133,6 +133,15 @@ def test_many_tiles_of_3x3_windows_agree(shape, padding, training):
     assert_close(*found, 3e-5)
 
 
+def test_maps_larger_than_the_caches_agree():
+    # Their outputs are written past the caches, as long as these are below 40 MB.
+    side = 420
+    unit = make((3, 1, 1, 1, None), (1, 32, 32), "relu")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([1, 32, side, side]).astype("float32")
+    assert_close(run("require", unit, x), run("off", unit, x))
+
+
 @pytest.mark.parametrize("shape", [(4, 24, 64, 16, 16), (4, 32, 64, 16, 16), (2, 512, 512, 4, 4)])
 def test_repeats_are_bit_identical(shape):
     # By oneDNN, by Winograd's algorithm, as matrix products.
