@@ -72,6 +72,7 @@ int dnnl_reorder_primitive_desc_create(dnnl_primitive_desc**, const dnnl_memory_
                                        const dnnl_primitive_attr*);
 const dnnl_memory_desc* dnnl_primitive_desc_query_md(const dnnl_primitive_desc*, int what,
                                                      int index);
+int dnnl_primitive_desc_query(const dnnl_primitive_desc*, int what, int index, void* result);
 int dnnl_primitive_desc_destroy(dnnl_primitive_desc*);
 int dnnl_primitive_create(dnnl_primitive**, const dnnl_primitive_desc*);
 int dnnl_primitive_execute(const dnnl_primitive*, dnnl_stream*, int nargs, const dnnl_exec_arg_t*);
@@ -89,6 +90,7 @@ constexpr int kAnyLayout = 1;
 constexpr int kUserScratchpad = 1;
 constexpr int kForwardTraining = 64, kForwardInference = 96;
 constexpr int kDirect = 1, kRelu = 0x20, kAdd = 0x1fff0, kMultiply = 0x1fff1;
+constexpr int kQueryImplementation = 8;
 constexpr int kQueryWeights = 131, kQueryDiffWeights = 132, kQueryScratchpad = 136;
 constexpr int kSrc = 1, kDst = 17, kWeights = 33, kScratchpad = 80;
 constexpr int kDiffSrc = 129, kDiffDst = 145, kDiffWeights = 161;

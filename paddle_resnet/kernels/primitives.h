@@ -99,12 +99,17 @@ class Memory {
 class Primitive {
  public:
   void Set(const dnnl_primitive_desc* desc) {
+    const char* name = "";
+    Check(dnnl_primitive_desc_query(desc, kQueryImplementation, 0, &name), "implementation");
+    is_reference_ = std::string(name).rfind("ref", 0) == 0;
     Check(dnnl_primitive_create(&primitive_, desc), "primitive");
     const auto* scratch = dnnl_primitive_desc_query_md(desc, kQueryScratchpad, 0);
     scratch_bytes_ = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (scratch_bytes_) scratch_.Set(scratch);
   }
   explicit operator bool() const { return primitive_; }
+  // Whether it is oneDNN's code for what it has no fast code for: slow beyond use.
+  bool is_reference() const { return is_reference_; }
   void Run(std::vector<dnnl_exec_arg_t> args) const {
     static Scratch* scratch = new Scratch;
     if (scratch_bytes_) args.push_back({kScratchpad, scratch_.At(scratch->Get(scratch_bytes_))});
@@ -115,6 +120,7 @@ class Primitive {
 
  private:
   dnnl_primitive* primitive_ = nullptr;
+  bool is_reference_ = false;
   size_t scratch_bytes_ = 0;
   Memory scratch_;
 };

@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "windows.h"
 
@@ -41,7 +42,8 @@ const BFloat16* Unfold(const ConvShape& s, const BFloat16* x) {
 std::unique_ptr<WeightProduct> WeightProduct::For(const ConvShape& s) {
   if (!Better(s)) return nullptr;
   try {
-    return std::unique_ptr<WeightProduct>(new WeightProduct(s));
+    std::unique_ptr<WeightProduct> made(new WeightProduct(s));
+    return made->product_.is_reference() ? nullptr : std::move(made);
   } catch (const std::exception&) {
     return nullptr;
   }
