@@ -64,9 +64,9 @@ def test_a_recipe_whitens_by_its_own_images_and_trains_the_rest():
     }
     assert rates["conv1.weight"] == rates["bn1.weight"] == rates["bn1.bias"] == 0
     assert rates["layer1.bn1.weight"] == rates["layer3.bn2.weight"] == 0
-    assert rates["layer2.bn1.bias"] == rates["layer3.bn2.bias"] == 1000
+    assert rates["layer2.bn1.bias"] == rates["layer3.bn2.bias"] == 100
     assert rates["layer1.conv1.weight"] == 1
-    assert rates["fc.weight"] == rates["fc.bias"] == 0.2
+    assert rates["fc.weight"] == rates["fc.bias"] == 0.03
 
 
 def test_more_filters_than_components_stay_random():
