@@ -13,6 +13,9 @@ from . import build, mode
 from .maps import TO_NCHW, convert
 from .unit import _channels_last
 
+#: The number of a window's tap is kept in a byte.
+LARGEST_WINDOW = 15
+
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
 def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) -> Optional[Tensor]:
@@ -47,8 +50,9 @@ def knows(layer: nn.MaxPool2D) -> bool:
     numbers = (layer.ksize, stride, layer.padding)
     if layer.return_mask or not all(type(number) is int for number in numbers):
         return False
-    # The number of a tap is kept in a byte; every window must hold a pixel.
-    return 1 <= layer.ksize <= 15 and stride >= 1 and 0 <= layer.padding <= layer.ksize // 2
+    # Every window must hold a pixel.
+    holds = stride >= 1 and 0 <= layer.padding <= layer.ksize // 2
+    return holds and 1 <= layer.ksize <= LARGEST_WINDOW
 
 
 def _takes(layer: nn.MaxPool2D, x: Tensor) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import paddle
 from paddle import Tensor, nn
 
-from ..kernels.pool import knows, max_pool
+from ..kernels.pool import LARGEST_WINDOW, knows, max_pool
 
 
 class MaxPool2D(nn.MaxPool2D):
@@ -37,8 +38,23 @@ class GlobalMaxPool(nn.Layer):
 
     def __init__(self, data_format: str = "NCHW") -> None:
         super().__init__()
-        self._sides = [data_format.index(side) for side in "HW"]
+        self.data_format = data_format
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the largest values."""
-        return x.max(axis=self._sides, keepdim=True)
+        # As a window, since Paddle's gradient of a maximum over axes takes longer than the three
+        # convolutions in front of it.
+        window = _window(x, self.data_format)
+        if window:
+            return MaxPool2D(window, data_format=self.data_format)(x)
+        axes = [self.data_format.index(side) for side in "HW"]
+        return x.max(axis=axes, keepdim=True)
+
+
+@paddle.jit.not_to_static  # an exported graph takes any size
+def _window(x: Tensor, data_format: str) -> int:
+    """Return the side of the window that is the whole map, or 0 where it is none."""
+    if not paddle.in_dynamic_mode():
+        return 0
+    height, width = (x.shape[data_format.index(side)] for side in "HW")
+    return height if height == width <= LARGEST_WINDOW else 0

@@ -94,8 +94,16 @@ def test_windows_larger_than_the_image_are_left_to_paddle():
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
-def test_global_pooling(data_format):
-    x = paddle.randn([2, 3, 4, 5])
-    pooled = GlobalMaxPool(data_format)(x).numpy()
+@pytest.mark.parametrize("sides", [(4, 4), (4, 5), (16, 16)])
+def test_global_pooling(sides, data_format):
+    x = paddle.randn([2, 3, *sides] if data_format == "NCHW" else [2, *sides, 3])
+    x.stop_gradient = False
     axes = (2, 3) if data_format == "NCHW" else (1, 2)
-    np.testing.assert_array_equal(pooled, x.numpy().max(axes, keepdims=True))
+    largest = x.numpy().max(axes, keepdims=True)
+    for mode in ("require", "off"):
+        x.clear_gradient()
+        with kernels.use(mode):
+            pooled = GlobalMaxPool(data_format)(x)
+            pooled.sum().backward()
+        np.testing.assert_array_equal(pooled.numpy(), largest)
+        np.testing.assert_array_equal(x.grad.numpy(), x.numpy() == largest)
