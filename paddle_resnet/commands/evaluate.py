@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..training.evaluation import evaluate
     from ..training.labelled import labelled_loader
+    from ..training.precision import Precision
     from ..training.run_folder import RunFolder
     from ..weights import load_trained
 
@@ -71,7 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.data,
         notify=lambda line: print(line, file=sys.stderr),
     )
-    evaluation = evaluate(trained.network, loader, kind=kind)
+    # In what the run itself was tested in.
+    train = None if config is None else config.train
+    precision = None if train is None else Precision(train.precision, train.precision_level)
+    evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,

@@ -36,6 +36,7 @@ HEADERS = (
     "loops.h",
     "numbers.h",
     "onednn.h",
+    "passes.h",
     "primitives.h",
     "products.h",
     "profile.h",

@@ -12,17 +12,17 @@
 
 #include "conv.h"
 #include "loops.h"
+#include "passes.h"
 #include "profile.h"
 #include "scratch.h"
 #include "paddle/extension.h"
+
+int64_t backward_passes = 0;
 
 namespace {
 
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
-
-// How often a gradient was computed; see kernels/unit.py, which asks whether one was in between.
-int64_t backward_passes = 0;
 
 bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "numbers.h"
+#include "passes.h"
 #include "paddle/extension.h"
 
 namespace {
@@ -170,6 +171,7 @@ std::vector<Tensor> MaxPool(const Tensor& x, int window, int stride, int pad, bo
 
 std::vector<Tensor> MaxPoolGrad(const Tensor& x, const Tensor& winners, const Tensor& dy,
                                 int window, int stride, int pad, bool ceil) {
+  ++backward_passes;
   return IsBFloat16(x) ? Unpooled<BFloat16>(x, winners, dy, window, stride, pad, ceil)
                        : Unpooled<float>(x, winners, dy, window, stride, pad, ceil);
 }

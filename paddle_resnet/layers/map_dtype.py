@@ -31,8 +31,8 @@ def maps_in(dtype: str) -> Iterator[None]:
     >>> with maps_in("bfloat16"):
     ...     loss = cross_entropy(network(images), labels)
 
-    It is for float32 networks on a CPU, as mixed precision on a GPU is: images, weights, gradients
-    of weights, statistics and logits stay float32.
+    It is for float32 networks on a CPU, as mixed precision on a GPU is: weights, their gradients,
+    statistics and logits stay float32; images are rounded in front of the first unit.
 
     Args:
         dtype: ``float32`` or ``bfloat16``.

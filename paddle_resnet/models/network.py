@@ -172,6 +172,10 @@ class Network(nn.Layer):
         """Undo :meth:`freeze_backbone`. Running statistics stay what they are: not trainable."""
         self._set_backbone(trainable=True)
 
+    def never_trained(self) -> list[Tensor]:
+        """Return the parameters that stay as they were made, whatever is frozen or thawed."""
+        return []
+
     @property
     def parts(self) -> list[str]:
         """Names of the backbone's parts in their order, such as ``conv1``, ``layer1``."""
@@ -191,11 +195,12 @@ class Network(nn.Layer):
         layers = getattr(self, name).sublayers(include_self=True)
         if not trainable and any(isinstance(layer, nn.SyncBatchNorm) for layer in layers):
             raise ModelError(f"'{name}' has a SyncBatchNorm, which would go on moving when frozen.")
+        still = {id(parameter) for parameter in self.never_trained()}
         for layer in layers:
             if hasattr(layer, "_use_global_stats"):
                 layer._use_global_stats = None if trainable else True
             for key, parameter in layer._parameters.items():
-                if parameter is not None and key not in STATISTICS:
+                if parameter is not None and key not in STATISTICS and id(parameter) not in still:
                     parameter.trainable = trainable
 
     def _set_backbone(self, trainable: bool) -> None:

@@ -90,9 +90,9 @@ class SpeedrunResNet(Network):
         conv1 = style.conv(in_channels, stem_width, 3, act=act)
         # Nothing in front of the first block learns: no gradient goes there, which is a twelfth of
         # the work.
-        for parameter in conv1.parameters():
-            parameter.trainable = False
         self.add_part("conv1", conv1, stem_width, 1)
+        for parameter in self.never_trained():
+            parameter.trainable = False
         channels = stem_width
         for index, width in enumerate(widths):
             block = PooledBlock(channels, width, style)
@@ -110,6 +110,10 @@ class SpeedrunResNet(Network):
         if num_classes:
             bound = self.num_features**-1.5
             nn.initializer.Uniform(-bound, bound)(self.fc.weight)
+
+    def never_trained(self) -> list[Tensor]:
+        """Return the parameters of the first layer, see :meth:`whiten`."""
+        return self.conv1.parameters()
 
     def whiten(self, images: np.ndarray) -> None:
         """Let the first layer see patches of these images in uncorrelated components.

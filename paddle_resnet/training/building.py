@@ -13,8 +13,8 @@ from ..errors import ConfigError
 from ..models import create_model
 from .datasets import Parts
 
-#: Images whose patches a whitening layer is made of: about a million patches.
-WHITENED = 1000
+#: Pixels of the images that a whitening layer is made of, about: each begins a patch.
+WHITENED = 1_000_000
 
 
 def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any]]:
@@ -29,9 +29,6 @@ def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any
     """
     options = {"num_classes": len(parts.classes), **config.model.options}
     network = create_model(config.model.name, **options)
-    if hasattr(network, "whiten"):  # a first layer made of the images themselves
-        some = parts.train.subset(np.arange(min(len(parts.train.images), WHITENED)))
-        network.whiten(np.concatenate([batch[0] for batch in some]))
     network.eval()
     try:
         with paddle.no_grad():
@@ -46,7 +43,17 @@ def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any
             f"'model.options' make a network with outputs {shape[1:]}, but the data has "
             f"{len(parts.classes)} classes."
         )
+    if hasattr(network, "whiten"):  # a first layer made of the images themselves
+        network.whiten(_some_images(parts))
     return network, options
+
+
+def _some_images(parts: Parts) -> np.ndarray:
+    """Return training images, evenly spread: folders list them class by class."""
+    height, width = parts.input_shape[1:]
+    count = min(len(parts.train.images), max(WHITENED // (height * width), 1))
+    places = np.linspace(0, len(parts.train.images) - 1, count).astype(int)
+    return np.concatenate([batch[0] for batch in parts.train.subset(places)])
 
 
 def trainable_parameters(network: nn.Layer) -> int:

@@ -54,6 +54,11 @@ def make_features(
     precision = Precision(config.train.precision, config.train.precision_level)
     if precision.notice:
         say(f"notice: {precision.notice}")
+    if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
+        raise ConfigError(
+            "optimizer.name is muon, which has no steps for weights in half precision: set "
+            "train.precision_level to O1."
+        )
     features = Features(precision)
     if config.ema.decay is not None:
         features.average = WeightAverage(network, config.ema.decay, config.ema.warmup)

@@ -21,9 +21,9 @@ class Muon(paddle.optimizer.Momentum):
     al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al. 2025
     (arXiv:2502.16982), section 2.1; why: Bernstein and Newhouse 2024 (arXiv:2409.20325), section 2.
 
-    The norm of a convolution's weights is held at the square root of O, the norm of a matrix like
-    its steps: the rate is the share of the weights that a step changes. Behind a convolution comes
-    a BN, which the norm is nothing to; without one this is no optimizer to use.
+    The norm of a convolution's weights is held at that of an orthogonal matrix of their shape,
+    about that of a step: the rate is the share of the weights that a step changes. Behind a
+    convolution comes a BN, which the norm is nothing to; without one this is no optimizer to use.
 
     Args:
         learning_rate (float | LRScheduler): such as 0.1 to 0.3 for convolutions.
@@ -59,7 +59,7 @@ class Muon(paddle.optimizer.Momentum):
             rows = parameter.shape[0]
             update = orthogonal(step.reshape([rows, -1]), self._steps).reshape(parameter.shape)
             norm = paddle.sqrt((parameter * parameter).sum()) + 1e-12
-            held = parameter * (rows**0.5 / norm)
+            held = parameter * (min(rows, parameter.size // rows) ** 0.5 / norm)
             paddle.assign(held - update * self._create_param_lr(param_and_grad), parameter)
         return None
 
@@ -70,7 +70,7 @@ def orthogonal(matrix: Tensor, steps: int) -> Tensor:
     Args:
         matrix: float32 [rows, columns].
         steps (int): of the Newton-Schulz iteration; 3 bring singular values above a hundredth of
-            the norm to about 0.5 to 1.2, 5 those above a thousandth.
+            the norm to about 0.4 to 1.2, 5 those above a thousandth.
 
     Returns:
         Tensor of the same shape; zeros for zeros.

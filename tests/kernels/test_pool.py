@@ -51,6 +51,15 @@ def test_nan_and_infinity_as_in_paddle():
     )
 
 
+def test_one_tensor_pooled_and_learned_from_again_and_again():
+    x = paddle.randn([1, 16, 8, 8])
+    x.stop_gradient = False
+    with kernels.use("require"):
+        for turn in (1, 2, 3):
+            MaxPool2D(2)(x).sum().backward()
+            assert float(x.grad.sum()) == 16 * 16 * turn
+
+
 def test_nhwc():
     x = np.random.default_rng(0).standard_normal([2, 8, 9, 16]).astype("float32")
     layer = MaxPool2D(3, 2, 1, data_format="NHWC")

@@ -2,9 +2,11 @@
 
 import numpy as np
 import paddle
+import pytest
 
 from paddle_resnet import create_model, model_info
 from paddle_resnet.config import load_config
+from paddle_resnet.errors import ConfigError
 from paddle_resnet.models.speedrun import PooledBlock
 from paddle_resnet.training.building import build_network
 from paddle_resnet.training.datasets import load_parts
@@ -67,6 +69,22 @@ def test_a_recipe_whitens_by_its_own_images_and_trains_the_rest():
     assert rates["layer2.bn1.bias"] == rates["layer3.bn2.bias"] == 100
     assert rates["layer1.conv1.weight"] == 1
     assert rates["fc.weight"] == rates["fc.bias"] == 0.03
+
+
+def test_what_is_thawed_is_not_the_first_layer():
+    network = create_model("speedrun_resnet")
+    network.freeze_backbone()
+    network.unfreeze_backbone()
+    still = {name for name, p in network.named_parameters() if p.stop_gradient}
+    assert {"conv1.weight", "bn1.weight", "bn1.bias"} <= still
+    assert "layer1.conv1.weight" not in still
+
+
+def test_images_that_the_network_cannot_take_are_a_sentence():
+    overrides = ["data.root=sample", "train.batch_size=32", "model.options={in_channels: 1}"]
+    config = load_config("speedrun_cifar10", overrides)
+    with pytest.raises(ConfigError, match="cannot take images of"):
+        build_network(config, load_parts(config, lambda line: None))
 
 
 def test_more_filters_than_components_stay_random():

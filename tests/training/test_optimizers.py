@@ -116,7 +116,7 @@ def test_muon(tiny):
             for _ in range(3):
                 s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
             step = (u * s @ v).reshape(weight.shape)
-            weight = weight * np.sqrt(len(weight)) / np.linalg.norm(weight)
+            weight = weight * np.sqrt(len(s)) / np.linalg.norm(weight)
         elif weight.ndim > 1:
             step = 1.6 * (gradients[name] + 0.3 * weight)
         np.testing.assert_allclose(after[name], weight - 0.2 * step, rtol=1e-3, atol=2e-5)
