@@ -23,6 +23,8 @@ import paddle
 import pytest
 from paddle import nn
 from test_registry import distinct
+from test_unit import CONVOLUTIONS
+from test_unit import make as make_float32
 
 from paddle_resnet import ConvBNLayer, kernels
 from paddle_resnet.kernels import unit as fused
@@ -33,34 +35,13 @@ U = 2.0**-8
 BOUNDS = {"y": 3, "x": 4, "weight": 3, "gamma": 2, "mean": 2, "variance": 2}
 EXACT = 2.0**-20
 
-#: (kernel, stride, groups, dilation, padding)
-CONVOLUTIONS = [
-    (1, 1, 1, 1, None),
-    (1, 2, 1, 1, None),
-    (3, 1, 1, 1, None),
-    (3, 2, 1, 1, None),
-    (3, 1, 8, 1, None),
-    (3, 2, 8, 1, None),
-    (3, 1, 1, 2, None),
-    (3, 2, 1, 2, None),
-    (3, 1, 1, 1, 0),
-    (5, 1, 1, 1, None),
-    (7, 2, 1, 1, None),
-]
 #: (batch, channels in, out, height, width)
 SHAPES = [(2, 16, 32, 8, 8), (3, 24, 40, 9, 7), (1, 8, 16, 9, 11)]
 
 
 def make(convolution, shape, act=None):
-    size, stride, groups, dilation, padding = convolution
-    paddle.seed(1)
-    unit = ConvBNLayer(
-        shape[1], shape[2], size, stride, groups, act, dilation=dilation, padding=padding
-    )
-    unit.bn.weight.set_value(paddle.rand([shape[2]]) + 0.5)
-    unit.bn.bias.set_value(paddle.randn([shape[2]]))
-    unit.bn._mean.set_value(0.1 * paddle.randn([shape[2]]))
-    unit.bn._variance.set_value(paddle.rand([shape[2]]) + 0.5)
+    unit = make_float32(convolution, shape, act)
+    unit.bn._mean.set_value(0.1 * unit.bn._mean)
     return unit
 
 
