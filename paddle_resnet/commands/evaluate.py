@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..training.evaluation import evaluate
     from ..training.labelled import labelled_loader
-    from ..training.precision import Precision
+    from ..training.precision import of_run
     from ..training.run_folder import RunFolder
     from ..weights import load_trained
 
@@ -64,17 +64,20 @@ def run(arguments: argparse.Namespace) -> int:
     kind = arguments.tta
     if kind is None:
         kind = "none" if config is None else config.augment.test_time
+
+    def notify(line: str) -> None:
+        print(line, file=sys.stderr)
+
     loader, is_sample = labelled_loader(
         trained,
         arguments.split,
         arguments.batch_size,
         config=config,
         root=arguments.data,
-        notify=lambda line: print(line, file=sys.stderr),
+        notify=notify,
     )
     # In what the run itself was tested in.
-    train = None if config is None else config.train
-    precision = None if train is None else Precision(train.precision, train.precision_level)
+    precision = of_run(config, notify)
     evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
     figures = {
         "weights": str(trained.path),

@@ -55,10 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
     source, given = _split(arguments.paths)
     paths = find_images(given)
     runtime.import_paddle()
+    from ..training.precision import of_run
     from ..training.prediction import classify
+    from ..training.run_folder import RunFolder
     from ..weights import load_trained
 
     trained = load_trained(source)
+    run_folder = RunFolder(source)
+    config = run_folder.read_config() if run_folder.config.is_file() else None
+    precision = of_run(config, lambda line: print(line, file=sys.stderr))
     if source != arguments.paths[0]:
         print(
             f"by the package's {source}, which knows {', '.join(trained.classes)}; for another "
@@ -73,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             bad += 1
             print(f"error: {error}", file=sys.stderr)
             continue
-        answers = classify(trained, pixels, arguments.top, arguments.tta)
+        answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
         if arguments.json:
             print(json.dumps({"image": shown(path), "top": answers}))
         else:

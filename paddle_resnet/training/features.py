@@ -16,7 +16,7 @@ from .callbacks.schedule import ScheduleLearningRate
 from .ema import WeightAverage
 from .optimizers import make_optimizer
 from .pace import Pace
-from .precision import Precision
+from .precision import Precision, of_run
 from .schedules import constant
 
 
@@ -51,9 +51,7 @@ def make_features(
     Raises:
         ConfigError: a part that the network does not have, or nothing to watch.
     """
-    precision = Precision(config.train.precision, config.train.precision_level)
-    if precision.notice:
-        say(f"notice: {precision.notice}")
+    precision = of_run(config, say)
     if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
         raise ConfigError(
             "optimizer.name is muon, which has no steps for weights in half precision: set "

@@ -35,6 +35,7 @@ from .optimizer_state import OptimizerState
 from .optimizers import make_optimizer
 from .pace import BudgetPace
 from .planning import fit_into_budget, make_pace, measure_evaluation
+from .precision import settle
 from .run_folder import Log, RunFolder, environment
 from .same_images import SameImages
 from .schedules import constant, make_schedule
@@ -104,7 +105,7 @@ def run(
             lines.append(line)
 
         if resume is None:
-            config = resolve(config, notify)
+            config = settle(resolve(config, notify))
         parts = shared(first_alone(lambda: load_parts(config, notify)))
         network, options = build_network(config, parts)
         if resume is None or not resume.has_checkpoints():

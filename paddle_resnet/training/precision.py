@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import paddle
 from paddle import nn
 
 from .. import runtime
+from ..config import Config
 from ..errors import TrainingError, nearest
 from ..kernels.maps import bfloat16_works
 from ..layers.map_dtype import maps_in
+from .distributed import from_first
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 LEVELS = ("O0", "O1", "O2")
@@ -133,3 +136,35 @@ class Precision:
     def make_scaler(self) -> Optional[paddle.amp.GradScaler]:
         """Return what keeps small float16 gradients from becoming 0; None where nothing must."""
         return paddle.amp.GradScaler(**self.scaler) if self.dtype == "float16" else None
+
+
+def settle(config: Config) -> Config:
+    """Return the recipe with what ``auto`` is on this machine, so that a run stays with it.
+
+    Of several processes, the first one decides.
+
+    Raises:
+        Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
+    """
+    if config.train.precision != "auto":
+        return config
+    dtype = from_first(lambda: Precision("auto").dtype)
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=dtype))
+
+
+def of_run(config: Optional[Config], notify: Callable[[str], None]) -> Precision:
+    """Return what a run computes in, for work with its weights: float32 without a run.
+
+    Args:
+        config: the run's own recipe; None for weights of no run.
+        notify: takes a line where it does not come as the recipe has it.
+
+    Raises:
+        Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
+    """
+    if config is None:
+        return Precision()
+    precision = Precision(config.train.precision, config.train.precision_level)
+    if precision.notice:
+        notify(f"notice: {precision.notice}")
+    return precision

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import paddle
@@ -10,10 +10,15 @@ import paddle
 from ..data import BatchLoader
 from ..weights import Trained
 from .evaluation import mean_probabilities
+from .precision import Precision
 
 
 def classify(
-    trained: Trained, pixels: np.ndarray, top: int = 5, kind: str = "none"
+    trained: Trained,
+    pixels: np.ndarray,
+    top: int = 5,
+    kind: str = "none",
+    precision: Optional[Precision] = None,
 ) -> list[dict[str, Any]]:
     """Return the most probable classes of an image, the most probable first.
 
@@ -23,6 +28,7 @@ def classify(
         top: how many answers; at most one per class.
         kind: the views whose answers are averaged, see
             :func:`~paddle_resnet.training.views.views`. Default: ``none``, the image alone.
+        precision: what to compute in. Default: float32.
 
     Returns:
         list: ``{"class": name, "probability": float}``.
@@ -31,7 +37,7 @@ def classify(
     loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
     images, _ = next(iter(loader))
     with paddle.no_grad():
-        probabilities = mean_probabilities(trained.network, images, kind)[0]
+        probabilities = mean_probabilities(trained.network, images, kind, precision)[0]
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [
         {"class": trained.classes[index], "probability": float(probabilities[index])}

@@ -239,6 +239,8 @@ _FROM_PRETRAINED = {
     *("model.name", "model.options"),
     *("data.image_size", "data.normalize", "data.mean", "data.std"),
 }
+#: What a run began with where the recipe leaves it open.
+_WHAT_AUTO_BECOMES = [("train.precision", dtype, "auto") for dtype in ("float32", "bfloat16")]
 
 
 def _keys_of(config: Config, section: str) -> list[str]:
@@ -258,6 +260,7 @@ def _differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
         for key, value in values.items()
         if value != new[section][key]
         and not _is_free(section, key)
+        and (f"{section}.{key}", value, new[section][key]) not in _WHAT_AUTO_BECOMES
         and f"{section}.{key}" not in filled_in
     ]
 

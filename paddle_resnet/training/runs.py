@@ -14,6 +14,7 @@ from ..errors import TrainingError, UserError
 from ..files import atomic_write_json, atomic_write_text, with_home
 from . import distributed
 from .job import run
+from .precision import settle
 from .run_folder import RunFolder, anywhere, is_unused
 from .wording import duration
 
@@ -61,6 +62,8 @@ def run_with_seeds(
             f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
             "each train.seed."
         )
+    if resume is None:
+        config = settle(config)  # once, for all seeds
     outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
     # Each run locks its own folder; without this lock, a second process would take the next seed.
     outer.acquire()

@@ -8,9 +8,11 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from PIL import Image
 
 from paddle_resnet import ImageClassifier, create_model, kernels, runtime
 from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
 from paddle_resnet.kernels import unit as fused
 from paddle_resnet.training.precision import Precision
 from paddle_resnet.training.run_folder import RunFolder
@@ -54,6 +56,57 @@ def test_auto_is_bfloat16_where_the_cpu_has_units(monkeypatch):
             assert (Precision(asked).dtype, Precision(asked).notice) == ("bfloat16", "")
     with kernels.use("off"):
         assert (Precision("auto").dtype, Precision("auto").notice) == ("float32", "")
+
+
+@pytest.mark.parametrize(
+    ("begun", "elsewhere", "kept"),
+    [("amx_bf16", "avx2", "bfloat16"), ("avx2", "amx_bf16", "float32")],
+)
+def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, elsewhere, kept):
+    line = ["train"]
+    for override in [
+        *SMALL, f"run.dir={tmp_path}", "run.name=a", "train.resume=auto", "data.validation=0.02",
+        "train.save_every=1 steps",
+    ]:  # fmt: skip
+        line += ["-o", override]
+    folder = RunFolder(tmp_path / "a")
+    convolutions = f"20 conv + BN units: CPU operator, {kept}"
+
+    def in_bfloat16(*command):
+        before = fused.in_bfloat16
+        assert main(list(command)) == 0
+        return fused.in_bfloat16 > before
+
+    with kernels.use("require"):
+        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset([begun]))
+        assert in_bfloat16(*line) == (kept == "bfloat16")
+        assert load_config("quickstart", tuple(line[2::2])).train.precision == "auto"
+        assert folder.read_config().train.precision == kept
+        # As if it had been killed before the last step, and the folder been moved.
+        folder.result.unlink()
+        max(folder.checkpoints.iterdir()).unlink()
+        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset([elsewhere]))
+        capsys.readouterr()
+        assert in_bfloat16(*line) == (kept == "bfloat16")
+        said = capsys.readouterr().out
+        assert "going on after step 3" in said
+        assert "it may differ in the last bits" not in said
+        assert (NO_UNITS in said) == (kept == "bfloat16")
+        starts = json.loads(folder.environment.read_text())["starts"]
+        assert [start["convolutions"] for start in starts] == [convolutions] * 2
+        picture = tmp_path / "picture.png"
+        Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(picture)
+        for command in (
+            ("evaluate", str(folder.path)),
+            ("predict", str(folder.path), str(picture)),
+        ):
+            assert in_bfloat16(*command) == (kept == "bfloat16")
+            assert (NO_UNITS in capsys.readouterr().err) == (kept == "bfloat16")
+        # A folder from when `auto` was written down goes on with what it is here.
+        folder.result.unlink()
+        recipe = folder.config.read_text()
+        folder.config.write_text(recipe.replace(f"precision: {kept}", "precision: auto"))
+        assert in_bfloat16(*line) == (kept != "bfloat16")
 
 
 @pytest.mark.parametrize("level", ["O1", "O2"])

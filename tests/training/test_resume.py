@@ -1,6 +1,7 @@
 """Runs that are killed, and runs whose surroundings fail them."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -167,6 +168,9 @@ def test_auto_does_not_go_on_with_another_recipe(whole, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / "run")
     sentence = refused(capsys, recipe(tmp_path, "optimizer.lr=0.02"))
     assert "optimizer.lr 0.01, and now it is 0.02" in sentence
+    for asked in ("float16", "bfloat16"):
+        sentence = refused(capsys, recipe(tmp_path, f"train.precision={asked}"))
+        assert f"train.precision 'float32', and now it is '{asked}'" in sentence
     assert "run.name" in refused(capsys, recipe(tmp_path, "run.name=null"))
 
 
@@ -174,7 +178,8 @@ def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     now = config(tmp_path, "train.save_every=2m", "run.report=true", "data.download=false")
     merged = RunFolder.find(now).config_with(now)
-    assert merged == now
+    train = dataclasses.replace(now.train, precision="float32")  # what `auto` was
+    assert merged == dataclasses.replace(now, train=train)
     # A pretrained network has filled in what the recipe left open.
     text = (tmp_path / "run" / "config.yaml").read_text()
     text = text.replace("pretrained: null", "pretrained: published").replace("resnet18", "resnet34")
