@@ -89,7 +89,11 @@ def _run_all(
         write(f"run {number} of {len(seeds)}, seed {seed}")
         known = child.config.is_file()
         try:
-            run(_one(config, folder, seed), recipe, child if known else None, afterwards)
+            own = _one(config, folder, seed)
+            if known:
+                run(child.config_with(own), recipe, child, afterwards)
+            else:
+                run(own, recipe, None, afterwards)
         except UserError as error:
             if not child.path.exists():  # nothing has begun: the recipe or the data is wrong
                 _remove_if_empty(folder)

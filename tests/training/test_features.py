@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from run_helpers import stopping_after
 
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
@@ -198,6 +199,25 @@ def test_going_on_does_what_is_missing(seeds, capsys):
     assert (seeds / "seed-7" / "last.safetensors").read_bytes() == weights
     assert (seeds / "seed-5" / "log.txt").read_text() == kept
     assert "±" in capsys.readouterr().out
+
+
+def test_seeds_of_a_trained_network_go_on(seeds, tmp_path):
+    """What that network says about itself is in the recipe of each run, not in that of all."""
+    widths = "model.options.widths=[8,8,16,16]"
+    assert widths in SMALL
+    line = ["train"]
+    for override in [
+        *(each for each in SMALL if each != widths), f"model.pretrained={seeds / 'seed-5'}",
+        "train.epochs=1", "train.runs=2", f"run.dir={tmp_path}", "run.name=two",
+        "train.save_every=1 steps",
+    ]:  # fmt: skip
+        line += ["-o", override]
+    with stopping_after(2):
+        main(line)
+    first = RunFolder(tmp_path / "two" / "seed-0")
+    assert not first.rows(first.history)
+    assert main(["train", "--resume", str(tmp_path / "two")]) == 0
+    assert len(first.rows(first.history)) == 1
 
 
 def test_seeds_do_not_overwrite_others(seeds, capsys):
