@@ -11,8 +11,18 @@ from paddle.nn import functional as F
 
 from .. import kernels
 from ..layers import maps_in
-from ..models import create_model
+from ..models import Network, create_model, option_names
 from .ratios import ratios
+
+
+def build(model: str, stem: str) -> Network:
+    """Build a network for 10 classes; the stem is ignored by networks that have only one.
+
+    Raises:
+        ModelError: an unknown network.
+    """
+    options = {"stem": stem} if "stem" in option_names(model) else {}
+    return create_model(model, num_classes=10, **options)
 
 
 class Step:
@@ -40,7 +50,7 @@ class Step:
     ) -> None:
         paddle.seed(0)
         self.precision = precision
-        self.network = create_model(model, num_classes=10, stem=stem)
+        self.network = build(model, stem)
         self.optimizer = paddle.optimizer.Momentum(0.01, parameters=self.network.parameters())
         self.images = paddle.randn([batch_size, 3, image_size, image_size])
         self.labels = paddle.randint(0, 10, [batch_size])

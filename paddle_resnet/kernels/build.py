@@ -21,11 +21,13 @@ from . import mode
 HERE = Path(__file__).parent
 SOURCES = (
     "conv.cc",
+    "conv_pool.cc",
     "loops.cc",
     "maps.cc",
     "op.cc",
     "peak.cc",
     "pool.cc",
+    "pool_op.cc",
     "products.cc",
     "profile.cc",
     "weight_product.cc",
@@ -33,10 +35,12 @@ SOURCES = (
 )
 HEADERS = (
     "conv.h",
+    "conv_pool.h",
     "loops.h",
     "numbers.h",
     "onednn.h",
     "passes.h",
+    "pool.h",
     "primitives.h",
     "products.h",
     "profile.h",

@@ -1,4 +1,5 @@
-// The operators as Paddle sees them: act(bn(conv(x)) + residual) and its gradient.
+// The operators as Paddle sees them: act(bn(conv(x)) + residual) and its gradient; with `pool`
+// act(bn(maxpool(conv(x))) + residual), of 2x2 pixels.
 //
 // Two operators, with and without residual, since Paddle's optional inputs and their gradients
 // differ between releases. Maps are [N, H, W, C], float32 or bfloat16, all of a unit alike;
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "conv.h"
+#include "conv_pool.h"
 #include "loops.h"
 #include "passes.h"
 #include "profile.h"
@@ -37,6 +39,10 @@ Tensor EmptyMap(const std::vector<int64_t>& shape) {
                        paddle::CPUPlace());
 }
 
+Tensor EmptyBytes(const std::vector<int64_t>& shape) {
+  return paddle::empty(shape, paddle::DataType::UINT8, paddle::CPUPlace());
+}
+
 template <typename Number>
 Number* In(Tensor& map) {
   return static_cast<Number*>(map.data());
@@ -56,19 +62,25 @@ ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int 
   return s;
 }
 
+std::vector<int64_t> OutputShape(const ConvShape& s, bool pool) {
+  return pool ? std::vector<int64_t>{s.n, s.oh / 2, s.ow / 2, s.o}
+              : std::vector<int64_t>{s.n, s.oh, s.ow, s.o};
+}
+
 template <typename Number>
 Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                 const Tensor& running_mean, const Tensor& running_variance, const Tensor* residual,
                 int stride, int pad, int dilation, int groups, float epsilon, float momentum,
-                bool batch_statistics, bool relu, bool keep) {
+                bool batch_statistics, bool relu, bool pool, bool keep) {
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
-  const Rows map{s.n * s.oh * s.ow, s.o};
+  const auto shape = OutputShape(s, pool);
+  const Rows map{shape[0] * shape[1] * shape[2], s.o};
   const int64_t channels = s.o;
   const float *gamma_of = gamma.data<float>(), *beta_of = beta.data<float>();
   const Number* residual_of = residual ? In<Number>(*residual) : nullptr;
-  Tensor y = EmptyMap<Number>({s.n, s.oh, s.ow, s.o});
+  Tensor y = EmptyMap<Number>(shape);
   std::vector<float> scale(channels);
-  if (!keep && !batch_statistics && InferenceIsOnePrimitive(s)) {
+  if (!keep && !batch_statistics && !pool && InferenceIsOnePrimitive(s)) {
     std::vector<float> shift(channels);
     for (int64_t i = 0; i < channels; ++i) {
       scale[i] = gamma_of[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);
@@ -77,14 +89,18 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     Timer timer(Part::kForward, s);
     ConvInference(s, x.data(), weight.data<float>(),
                   {scale.data(), shift.data(), residual_of, relu}, y.data());
-    return {y, EmptyMap<Number>({1}), Empty({1}), Empty({1})};
+    return {y, EmptyMap<Number>({1}), Empty({1}), Empty({1}), EmptyBytes({1})};
   }
 
   // Without a backward pass to come, the normalisation overwrites the convolution's output.
-  Tensor conv = keep ? EmptyMap<Number>({s.n, s.oh, s.ow, s.o}) : y;
+  Tensor conv = keep ? EmptyMap<Number>(shape) : y;
+  Tensor winners = EmptyBytes(pool ? shape : std::vector<int64_t>{1});
   {
     Timer timer(Part::kForward, s);
-    ConvForward(s, x.data(), weight.data<float>(), conv.data());
+    if (pool)
+      ConvPoolForward(s, x.data(), weight.data<float>(), conv.data(), winners.data<uint8_t>());
+    else
+      ConvForward(s, x.data(), weight.data<float>(), conv.data());
   }
   Timer timer(Part::kNormForward, s);
   Tensor mean = Empty({channels}), inverse = Empty({channels});
@@ -109,19 +125,22 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   }
   Normalize(map, In<Number>(conv), {mean_of, scale.data(), beta_of}, residual_of, relu,
             In<Number>(y));
-  return {y, keep ? conv : EmptyMap<Number>({1}), mean, inverse};
+  return {y, keep ? conv : EmptyMap<Number>({1}), mean, inverse, winners};
 }
 
+// `conv` is what was normalised: the convolution's output, pooled where it was.
 // `y` is asked for only with a residual: without one the ReLU's mask follows from `conv`.
 template <typename Number>
 Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                  const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
-                 const Tensor& dy, int stride, int pad, int dilation, int groups,
-                 bool batch_statistics, bool relu, bool need_x, bool need_weight) {
+                 const Tensor& winners, const Tensor& dy, int stride, int pad, int dilation,
+                 int groups, bool batch_statistics, bool relu, bool pool, bool need_x,
+                 bool need_weight) {
   ++backward_passes;
   if (dy.dtype() != x.dtype()) throw std::runtime_error("a gradient of another dtype than its map");
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
-  const Rows map{s.n * s.oh * s.ow, s.o};
+  const auto shape = OutputShape(s, pool);
+  const Rows map{shape[0] * shape[1] * shape[2], s.o};
   const int64_t channels = s.o;
   Tensor dgamma = Empty({channels}), dbeta = Empty({channels});
   Tensor dresidual = y ? EmptyMap<Number>(y->shape()) : Tensor();
@@ -155,11 +174,17 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
     timer.reset();
     if (need_weight) {
       Timer timer(Part::kWeights, s);
-      ConvBackwardWeights(s, x.data(), dconv, dweight.data<float>());
+      if (pool)
+        ConvPoolBackwardWeights(s, x.data(), dconv, winners.data<uint8_t>(), dweight.data<float>());
+      else
+        ConvBackwardWeights(s, x.data(), dconv, dweight.data<float>());
     }
     if (need_x) {
       Timer timer(Part::kData, s);
-      ConvBackwardData(s, dconv, weight.data<float>(), dx.data());
+      if (pool)
+        ConvPoolBackwardData(s, dconv, winners.data<uint8_t>(), weight.data<float>(), dx.data());
+      else
+        ConvBackwardData(s, dconv, weight.data<float>(), dx.data());
     }
   }
   Tensors gradients = {dx, dweight, dgamma, dbeta};
@@ -171,12 +196,12 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
 
 #define ATTRIBUTES                                                                      \
   int stride, int pad, int dilation, int groups, float epsilon, float momentum,         \
-      bool batch_statistics, bool relu, bool keep, bool need_x, bool need_weight
+      bool batch_statistics, bool relu, bool pool, bool keep, bool need_x, bool need_weight
 #define ATTRIBUTE_NAMES                                                                  \
   {                                                                                      \
     "stride: int", "pad: int", "dilation: int", "groups: int", "epsilon: float",         \
-        "momentum: float", "batch_statistics: bool", "relu: bool", "keep: bool",         \
-        "need_x: bool", "need_weight: bool"                                              \
+        "momentum: float", "batch_statistics: bool", "relu: bool", "pool: bool",         \
+        "keep: bool", "need_x: bool", "need_weight: bool"                                \
   }
 
 // Calls work with a number of the kind that `map` holds, be it float or BFloat16.
@@ -198,17 +223,19 @@ Tensors Guarded(const Tensor& map, Work work) {
 Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                const Tensor& running_mean, const Tensor& running_variance, ATTRIBUTES) {
   return Guarded(x, [&](auto number) {
-    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance, nullptr, stride, pad,
-                 dilation, groups, epsilon, momentum, batch_statistics, relu, keep);
+    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
+                                     nullptr, stride, pad, dilation, groups, epsilon, momentum,
+                                     batch_statistics, relu, pool, keep);
   });
 }
 
 Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
-                   const Tensor& conv, const Tensor& mean, const Tensor& inverse, const Tensor& dy,
-                   ATTRIBUTES) {
+                   const Tensor& conv, const Tensor& mean, const Tensor& inverse,
+                   const Tensor& winners, const Tensor& dy, ATTRIBUTES) {
   return Guarded(x, [&](auto number) {
-    return Backward<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, dy, stride, pad,
-                    dilation, groups, batch_statistics, relu, need_x, need_weight);
+    return Backward<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, winners,
+                                      dy, stride, pad, dilation, groups, batch_statistics, relu,
+                                      pool, need_x, need_weight);
   });
 }
 
@@ -216,28 +243,31 @@ Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, co
                   const Tensor& running_mean, const Tensor& running_variance,
                   const Tensor& residual, ATTRIBUTES) {
   return Guarded(x, [&](auto number) {
-    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance, &residual, stride, pad,
-                 dilation, groups, epsilon, momentum, batch_statistics, relu, keep);
+    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
+                                     &residual, stride, pad, dilation, groups, epsilon, momentum,
+                                     batch_statistics, relu, pool, keep);
   });
 }
 
 Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma,
                       const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
-                      const Tensor& inverse, const Tensor& dy, ATTRIBUTES) {
+                      const Tensor& inverse, const Tensor& winners, const Tensor& dy,
+                      ATTRIBUTES) {
   return Guarded(x, [&](auto number) {
-    return Backward<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, dy, stride, pad, dilation,
-                    groups, batch_statistics, relu, need_x, need_weight);
+    return Backward<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, winners, dy,
+                                      stride, pad, dilation, groups, batch_statistics, relu, pool,
+                                      need_x, need_weight);
   });
 }
 
 PD_BUILD_OP(paddle_resnet_conv_bn)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance"})
-    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse"})
+    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBN));
 
 PD_BUILD_GRAD_OP(paddle_resnet_conv_bn)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse",
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "Winners",
              paddle::Grad("Y")})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta")})
@@ -246,12 +276,12 @@ PD_BUILD_GRAD_OP(paddle_resnet_conv_bn)
 
 PD_BUILD_OP(paddle_resnet_conv_bn_add)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance", "Residual"})
-    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse"})
+    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAdd));
 
 PD_BUILD_GRAD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse",
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse", "Winners",
              paddle::Grad("Y")})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta"), paddle::Grad("Residual")})

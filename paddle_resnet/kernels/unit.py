@@ -1,4 +1,4 @@
-"""One unit, conv + BN (+ residual) (+ ReLU), by the operator where it can."""
+"""One unit, conv (+ pooling) + BN (+ residual) (+ ReLU), by the operator where it can."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def conv_bn(
     x: Tensor,
     residual: Optional[Tensor],
     plain: Callable[[Tensor, Optional[Tensor]], Tensor],
+    pool: Optional[nn.Layer] = None,
 ) -> Optional[Tensor]:
-    """Return ``act(bn(conv(x)) + residual)``, or None where plain Paddle has to compute it.
+    """Return ``act(bn(pool(conv(x))) + residual)``, or None where plain Paddle has to compute it.
 
     The operator works in [N, H, W, C]. Between units an NCHW tensor is a mere view of such memory,
     as in other frameworks' "channels last": going from one to the other moves no data, and
@@ -45,7 +46,7 @@ def conv_bn(
     """
     if not paddle.in_dynamic_mode():
         return None
-    y = None if mode() == "off" else _fused(conv, bn, act, x, residual)
+    y = None if mode() == "off" else _fused(conv, bn, act, x, residual, pool)
     if y is None and _only_by_us(x, conv):
         residual = None if residual is None else convert(residual, "float32")
         return convert(plain(convert(x, "float32"), residual), "bfloat16")
@@ -63,10 +64,15 @@ def _only_by_us(x: Tensor, conv: nn.Layer) -> bool:
 
 
 def _fused(
-    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, x: Tensor, residual: Optional[Tensor]
+    conv: nn.Layer,
+    bn: Optional[nn.Layer],
+    act: Any,
+    x: Tensor,
+    residual: Optional[Tensor],
+    pool: Optional[nn.Layer],
 ) -> Optional[Tensor]:
     """Return what the operator computes, or None where it cannot."""
-    reason = why_never(conv, bn, act) or _why_not(conv, bn, x, residual)
+    reason = why_never(conv, bn, act, pool) or _why_not(conv, bn, x, residual, pool is not None)
     if reason:
         fallbacks[reason] += 1
         return None
@@ -96,6 +102,7 @@ def _fused(
         float(bn._momentum),
         _of_batch(bn),
         act is not None,
+        pool is not None,
         # Whether a backward pass can follow, and what it will be asked for.
         paddle.is_grad_enabled() and not all(tensor.stop_gradient for tensor in inputs),
         not x.stop_gradient,
@@ -104,7 +111,9 @@ def _fused(
     return y.transpose(TO_NCHW) if nchw else y
 
 
-def why_never(conv: nn.Layer, bn: Optional[nn.Layer], act: Any) -> str:
+def why_never(
+    conv: nn.Layer, bn: Optional[nn.Layer], act: Any, pool: Optional[nn.Layer] = None
+) -> str:
     """Return why the operator does not know these layers, or an empty string."""
     if type(conv) is not nn.Conv2D or type(bn) is not nn.BatchNorm2D:
         return "not a Conv2D followed by a BatchNorm2D"
@@ -112,15 +121,17 @@ def why_never(conv: nn.Layer, bn: Optional[nn.Layer], act: Any) -> str:
         return "a convolution with bias, or a norm without weights"
     if act not in (None, "relu"):
         return "an activation other than ReLU"
-    if any(_watched(layer) for layer in (conv, bn)):
-        return "hooks on the convolution or the norm"
+    if any(_watched(layer) for layer in (conv, bn, pool) if layer is not None):
+        return "hooks on the convolution, the pooling or the norm"
     square = len(set(conv._stride)) == len(set(conv._dilation)) == 1
     if not square or conv._padding_mode != "zeros" or _padding(conv) is None:
         return "an unusual padding or stride"
     return ""
 
 
-def _why_not(conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor]) -> str:
+def _why_not(
+    conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor], pooled: bool
+) -> str:
     """Return why the operator cannot take these tensors, or an empty string."""
     if _dygraph_tracer()._amp_level != core.AmpLevel.O0:
         return "automatic mixed precision"
@@ -137,7 +148,7 @@ def _why_not(conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor]
     if len(shape) != 4 or shape[axis] != conv._in_channels or 0 in shape:
         return "an unusual shape"  # plain Paddle's message is about the layer, not about us
     sides = [n for i, n in enumerate(shape) if i not in (0, axis)]
-    out = [_output_size(conv, n, i) for i, n in enumerate(sides)]
+    out = [_output_size(conv, n, i) // (2 if pooled else 1) for i, n in enumerate(sides)]
     if min(out) < 1:
         return "an unusual shape"
     # One value per channel has no variance: Paddle's BN then gives back what it was given.

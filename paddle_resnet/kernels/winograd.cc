@@ -8,6 +8,8 @@
 //   stay in the cache: tiles are worked on some at a time.
 // - The weight gradient is the transpose of the same computation; the data gradient is a
 //   convolution of the output's gradient with the window turned around.
+// - Where the output is max-pooled next, only the pooled map and its winners are written, and read
+//   again by the gradients: a quarter of the numbers, on the layers that have the largest maps.
 //
 // The price is rounding, about 1e-5 of the largest output where a plain convolution has 1e-6, and an
 // infinite pixel makes all outputs of its tiles NaN.
@@ -35,6 +37,8 @@ constexpr int64_t kWidth = 16, kRows = 8, kPanels = 2;
 constexpr int64_t kWidth = 8, kRows = 4, kPanels = 2;
 #endif
 typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(kWidth * sizeof(int32_t))));
+typedef uint8_t Bytes __attribute__((vector_size(kWidth)));
 
 constexpr int64_t kOut = 4, kWindow = 3, kIn = kOut + kWindow - 1;
 constexpr int64_t kPositions = kIn * kIn, kTaps = kWindow * kWindow;
@@ -163,28 +167,86 @@ void ForTiles(const Tiles& tiles, int64_t count, With with) {
   }
 }
 
-// Reads the pixels of each tile of a map, and writes their form as panels for each position. Pixels
-// outside of the map are zeros.
-template <typename Form>
-void ToPositions(const Tiles& tiles, const float* map, int64_t h, int64_t w, int64_t channels,
-                 int64_t pad, float* to) {
-  constexpr int64_t side = Form::kFrom;
-  const int64_t panel = tiles.rows * kWidth, apart = Apart(tiles.rows, channels);
-  const std::vector<float> zeros(channels);
-  ForTiles(tiles, tiles.rows, [&](int64_t t, int64_t n, int64_t top, int64_t left) {
-    const float* pixels[side * side];
+// A map that is read. Of a pooled one, `winners` says which of each 2x2 pixels has the number (0 to 3,
+// row by row); the other three are zeros. Sizes are those before pooling.
+struct Map {
+  const float* numbers;
+  const uint8_t* winners;
+  int64_t h, w, channels, pad;
+};
+
+// The pixels of a tile of side x side, from y and x on. Those outside of the map are zeros.
+template <int64_t side>
+class Pixels {
+ public:
+  Pixels(const Map& map, int64_t n, int64_t y, int64_t x, const float* zeros) {
     for (int64_t i = 0; i < side * side; ++i) {
-      const int64_t y = top - pad + i / side, x = left - pad + i % side;
-      const bool inside = t < tiles.count && y >= 0 && y < h && x >= 0 && x < w;
-      pixels[i] = inside ? map + ((n * h + y) * w + x) * channels : zeros.data();
+      const int64_t row = y + i / side, column = x + i % side;
+      const bool inside = row >= 0 && row < map.h && column >= 0 && column < map.w;
+      at_[i] = inside ? map.numbers + ((n * map.h + row) * map.w + column) * map.channels : zeros;
     }
-    for (int64_t c = 0; c < channels; c += kWidth) {
+  }
+  void Get(int64_t c, Vector* tile) const {
+#pragma GCC unroll 6
+    for (int64_t y = 0; y < side; ++y)
+#pragma GCC unroll 6
+      for (int64_t x = 0; x < side; ++x) tile[y * kIn + x] = Load(at_[y * side + x] + c);
+  }
+
+ private:
+  const float* at_[side * side];
+};
+
+// The same of a pooled map. A tile of outputs begins with a window of pooling, one of 6x6 inputs of
+// the data gradient in the middle of one.
+template <int64_t side>
+class PooledPixels {
+ public:
+  PooledPixels(const Map& map, int64_t n, int64_t y, int64_t x, const float* zeros) {
+    const int64_t h = map.h / 2, w = map.w / 2;
+    for (int64_t i = 0; i < kWindows * kWindows; ++i) {
+      const int64_t row = (y - kOdd) / 2 + i / kWindows, column = (x - kOdd) / 2 + i % kWindows;
+      const bool inside = row >= 0 && row < h && column >= 0 && column < w;
+      const int64_t at = ((n * h + row) * w + column) * map.channels;
+      at_[i] = inside ? map.numbers + at : zeros;
+      winners_[i] = inside ? map.winners + at : reinterpret_cast<const uint8_t*>(zeros);
+    }
+  }
+  void Get(int64_t c, Vector* tile) const {
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kWindows * kWindows; ++i) {
+      const Vector number = Load(at_[i] + c);
+      Bytes bytes;
+      std::memcpy(&bytes, winners_[i] + c, sizeof bytes);
+      const Ints winner = __builtin_convertvector(bytes, Ints);
+#pragma GCC unroll 4
+      for (int64_t tap = 0; tap < 4; ++tap) {
+        const int64_t y = 2 * (i / kWindows) + tap / 2 - kOdd, x = 2 * (i % kWindows) + tap % 2 - kOdd;
+        if (y >= 0 && y < side && x >= 0 && x < side)
+          tile[y * kIn + x] = winner == static_cast<int32_t>(tap) ? number : Vector{};
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kOdd = side == kIn, kWindows = (side + kOdd + 1) / 2;
+  const float* at_[kWindows * kWindows];
+  const uint8_t* winners_[kWindows * kWindows];
+};
+
+// Reads the pixels of each tile of a map, and writes their form as panels for each position.
+template <typename Form, template <int64_t> class Source>
+void ToPositions(const Tiles& tiles, const Map& map, float* to) {
+  const int64_t panel = tiles.rows * kWidth, apart = Apart(tiles.rows, map.channels);
+  const std::vector<float> zeros(map.channels);
+  // The product takes some rows more than there are tiles: zeros.
+  const Map nothing{nullptr, nullptr, 0, 0, map.channels, 0};
+  ForTiles(tiles, tiles.rows, [&](int64_t t, int64_t n, int64_t top, int64_t left) {
+    const Source<Form::kFrom> pixels(t < tiles.count ? map : nothing, n, top - map.pad,
+                                     left - map.pad, zeros.data());
+    for (int64_t c = 0; c < map.channels; c += kWidth) {
       Vector tile[kPositions];
-#pragma GCC unroll 6
-      for (int64_t y = 0; y < side; ++y)
-#pragma GCC unroll 6
-        for (int64_t x = 0; x < side; ++x)
-          tile[y * kIn + x] = Load(pixels[y * side + x] + c);
+      pixels.Get(c, tile);
       Transform<Form>(tile);
       float* at = to + c / kWidth * panel + t * kWidth;
 #pragma GCC unroll 36
@@ -193,21 +255,61 @@ void ToPositions(const Tiles& tiles, const float* map, int64_t h, int64_t w, int
   });
 }
 
-// The way back: writes the pixels of each tile that are inside of the map, by `store`.
+template <typename Form>
+void ToPositions(const Tiles& tiles, const Map& map, float* to) {
+  return map.winners ? ToPositions<Form, PooledPixels>(tiles, map, to)
+                     : ToPositions<Form, Pixels>(tiles, map, to);
+}
+
+// Where the outputs of a tile go: to the pixels that are inside of the map ...
 template <void (*store)(float*, Vector)>
-void FromPositions(const Tiles& tiles, const float* from, int64_t h, int64_t w, int64_t channels,
-                   float* map) {
-  const int64_t panel = tiles.rows * kWidth, apart = Apart(tiles.rows, channels);
+struct WholeMap {
+  float* map;
+  int64_t h, w, channels;
+
+  void operator()(const Vector* tile, int64_t n, int64_t top, int64_t left, int64_t c) const {
+    for (int64_t y = 0; y < kOut && top + y < h; ++y)
+      for (int64_t x = 0; x < kOut && left + x < w; ++x)
+        store(map + ((n * h + top + y) * w + left + x) * channels + c, tile[y * kIn + x]);
+  }
+};
+
+// ... or the largest of each 2x2 of them, and which it was. Sizes are those after pooling.
+struct PooledMap {
+  float* map;
+  uint8_t* winners;
+  int64_t h, w, channels;
+
+  void operator()(const Vector* tile, int64_t n, int64_t top, int64_t left, int64_t c) const {
+    for (int64_t y = 0; y < kOut / 2 && top / 2 + y < h; ++y)
+      for (int64_t x = 0; x < kOut / 2 && left / 2 + x < w; ++x) {
+        Vector best = tile[2 * y * kIn + 2 * x];
+        Ints winner = {};
+        for (int32_t tap = 1; tap < 4; ++tap) {
+          const Vector value = tile[(2 * y + tap / 2) * kIn + 2 * x + tap % 2];
+          winner = best >= value ? winner : Ints{} + tap;  // as in pool.cc
+          best = best > value ? best : value;
+        }
+        const int64_t at = ((n * h + top / 2 + y) * w + left / 2 + x) * channels + c;
+        const Bytes bytes = __builtin_convertvector(winner, Bytes);
+        Store(map + at, best);
+        std::memcpy(winners + at, &bytes, sizeof bytes);
+      }
+  }
+};
+
+// The way back from positions to pixels.
+template <typename To>
+void FromPositions(const Tiles& tiles, const float* from, const To& to) {
+  const int64_t panel = tiles.rows * kWidth, apart = Apart(tiles.rows, to.channels);
   ForTiles(tiles, tiles.count, [&](int64_t t, int64_t n, int64_t top, int64_t left) {
-    for (int64_t c = 0; c < channels; c += kWidth) {
+    for (int64_t c = 0; c < to.channels; c += kWidth) {
       const float* at = from + c / kWidth * panel + t * kWidth;
       Vector tile[kPositions];
 #pragma GCC unroll 36
       for (int64_t p = 0; p < kPositions; ++p) tile[p] = Load(at + p * apart);
       Transform<Output>(tile);
-      for (int64_t y = 0; y < kOut && top + y < h; ++y)
-        for (int64_t x = 0; x < kOut && left + x < w; ++x)
-          store(map + ((n * h + top + y) * w + left + x) * channels + c, tile[y * kIn + x]);
+      to(tile, n, top, left, c);
     }
   });
 }
@@ -329,16 +431,22 @@ float* Positions(Scratch& scratch, int64_t rows, int64_t columns) {
 }
 
 // y = x * weights, where the weights have their form already.
-void Convolve(const ConvShape& s, const float* x, const float* weights, float* y) {
-  const auto back = LargerThanCaches(y, s.n * s.oh * s.ow * s.o) ? FromPositions<StoreToMemory>
-                                                                 : FromPositions<Store>;
+template <typename To>
+void Convolve(const ConvShape& s, const Map& x, const float* weights, const To& y) {
   ForChunks(s, [&](const Tiles& tiles) {
     float* inputs = Positions(buffers().inputs, tiles.rows, s.c);
     float* outputs = Positions(buffers().outputs, tiles.rows, s.o);
-    ToPositions<Input>(tiles, x, s.h, s.w, s.c, s.pad, inputs);
+    ToPositions<Input>(tiles, x, inputs);
     Products<false>(tiles.rows, s.c, s.o, inputs, weights, outputs, false);
-    back(tiles, outputs, s.oh, s.ow, s.o, y);
+    FromPositions(tiles, outputs, y);
   });
+}
+
+void ConvolveWhole(const ConvShape& s, const Map& x, const float* weights, float* y) {
+  if (LargerThanCaches(y, s.n * s.oh * s.ow * s.o))
+    Convolve(s, x, weights, WholeMap<StoreToMemory>{y, s.oh, s.ow, s.o});
+  else
+    Convolve(s, x, weights, WholeMap<Store>{y, s.oh, s.ow, s.o});
 }
 
 }  // namespace
@@ -353,29 +461,39 @@ bool BetterByWinograd(const ConvShape& s) {
          2 * s.oh * s.ow >= down * across;
 }
 
-void WinogradForward(const ConvShape& s, const float* x, const float* weight, float* y) {
-  float* weights = Positions(buffers().weights, s.c, s.o);
-  WeightsToPositions(s, weight, false, weights);
-  Convolve(s, x, weights, y);
+bool PoolsByWinograd(const ConvShape& s) {
+  return BetterByWinograd(s) && s.pad == 1 && s.oh % 2 == 0 && s.ow % 2 == 0;
 }
 
-void WinogradBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+void WinogradForward(const ConvShape& s, const float* x, const float* weight, float* y,
+                     uint8_t* winners) {
+  float* weights = Positions(buffers().weights, s.c, s.o);
+  WeightsToPositions(s, weight, false, weights);
+  const Map input{x, nullptr, s.h, s.w, s.c, s.pad};
+  if (winners)
+    Convolve(s, input, weights, PooledMap{y, winners, s.oh / 2, s.ow / 2, s.o});
+  else
+    ConvolveWhole(s, input, weights, y);
+}
+
+void WinogradBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx,
+                          const uint8_t* winners) {
   float* weights = Positions(buffers().weights, s.o, s.c);
   WeightsToPositions(s, weight, true, weights);
   ConvShape back = s;
   back.c = s.o, back.h = s.oh, back.w = s.ow;
   back.o = s.c, back.oh = s.h, back.ow = s.w;
-  back.pad = kWindow - 1 - s.pad;
-  Convolve(back, dy, weights, dx);
+  ConvolveWhole(back, {dy, winners, s.oh, s.ow, s.o, kWindow - 1 - s.pad}, weights, dx);
 }
 
-void WinogradBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+void WinogradBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw,
+                             const uint8_t* winners) {
   float* weights = Positions(buffers().weights, s.c, s.o);
   ForChunks(s, [&](const Tiles& tiles) {
     float* inputs = Positions(buffers().inputs, tiles.rows, s.c);
     float* outputs = Positions(buffers().outputs, tiles.rows, s.o);
-    ToPositions<Input>(tiles, x, s.h, s.w, s.c, s.pad, inputs);
-    ToPositions<OutputGradient>(tiles, dy, s.oh, s.ow, s.o, 0, outputs);
+    ToPositions<Input>(tiles, {x, nullptr, s.h, s.w, s.c, s.pad}, inputs);
+    ToPositions<OutputGradient>(tiles, {dy, winners, s.oh, s.ow, s.o, 0}, outputs);
     Products<true>(s.c, tiles.rows, s.o, inputs, outputs, weights, tiles.first > 0);
   });
   WeightsFromPositions(s, weights, dw);

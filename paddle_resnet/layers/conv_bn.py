@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 from ..errors import ModelError
 from ..kernels.unit import conv_bn, why_never
 from .activation import Activation, add_act, make_activation
+from .pooling import MaxPool2D
 
 NormLayer = Callable[..., nn.Layer]
 
@@ -40,6 +41,9 @@ class ConvBNLayer(nn.Layer):
         padding (int | str, optional): zeros on each side, or ``"same"``: TensorFlow's, which puts
             the odd one at the bottom right. Default: ``dilation * (filter_size - 1) // 2``.
         bias (bool): whether the convolution has one. Default: False.
+        max_pool (bool): whether 2x2 max-pooling comes between the convolution and the norm, as in
+            the networks of the CIFAR-10 speed records: ``act(bn(maxpool(conv(x))) + residual)``.
+            The CPU operator then never writes the larger map. Default: False.
         norm_layer (callable, optional): makes the normalisation from a channel count; None for no
             normalisation. With ``NHWC`` it is also given ``data_format``.
             Default: ``paddle.nn.BatchNorm2D``.
@@ -51,7 +55,8 @@ class ConvBNLayer(nn.Layer):
         - x: ``[N, num_channels, H, W]``, float32; or, on a CPU, bfloat16.
         - residual: the output's shape and dtype, or None.
         - output: ``[N, num_filters, ceil(H / stride), ceil(W / stride)]`` (odd kernels, default
-          padding), of x's dtype. Weights and statistics are float32.
+          padding), with ``max_pool`` half as high and wide, of x's dtype. Weights and statistics
+          are float32.
 
     Raises:
         ModelError: ``act`` is unknown, no channels, or channels that ``groups`` does not divide.
@@ -69,6 +74,7 @@ class ConvBNLayer(nn.Layer):
         dilation: int = 1,
         padding: Union[int, str, None] = None,
         bias: bool = False,
+        max_pool: bool = False,
         norm_layer: Optional[NormLayer] = nn.BatchNorm2D,
         data_format: str = "NCHW",
         names: Optional[tuple[str, str]] = None,
@@ -100,20 +106,21 @@ class ConvBNLayer(nn.Layer):
             bias_attr=None if bias else False,
             data_format=data_format,
         )
+        self.pool = MaxPool2D(2, data_format=data_format) if max_pool else None
         self.bn = None if norm_layer is None else make_norm(norm_layer, num_filters, data_format)
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
         """Return ``act(bn(conv(x)) + residual)``."""
-        fused = conv_bn(self.conv, self.bn, self.act, x, residual, self._plain)
+        fused = conv_bn(self.conv, self.bn, self.act, x, residual, self._plain, self.pool)
         return self._plain(x, residual) if fused is None else fused
 
     @property
     def takes_bfloat16(self) -> bool:
         """Whether the CPU operator knows this unit, so that it can have bfloat16 maps."""
-        return not why_never(self.conv, self.bn, self.act)
+        return not why_never(self.conv, self.bn, self.act, self.pool)
 
     def _plain(self, x: Tensor, residual: Optional[Tensor]) -> Tensor:
-        y = self.conv(x)
+        y = self.conv(x) if self.pool is None else self.pool(self.conv(x))
         return add_act(y if self.bn is None else self.bn(y), residual, self.act)
 
     def extra_repr(self) -> str:

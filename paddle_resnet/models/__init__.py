@@ -4,7 +4,7 @@ from .counting import count
 from .googlenet import GoogLeNet
 from .network import FeatureInfo, Network
 from .nin import NetworkInNetwork
-from .registry import ModelInfo, create_model, list_models, model_info
+from .registry import ModelInfo, create_model, list_models, model_info, option_names
 from .resnet import ResNet
 from .zoo import *  # noqa: F403  # one function for each row of the table
 
@@ -19,5 +19,6 @@ __all__ = [
     "create_model",
     "list_models",
     "model_info",
+    "option_names",
 ]
 __all__ += list_models()

@@ -124,10 +124,24 @@ def model_info(name: str) -> ModelInfo:
     )
 
 
-def _check(name: str, network: type, options: dict[str, Any]) -> None:
-    """Refuse options that the class has not, and of another type than its signature says."""
+def option_names(name: str) -> list[str]:
+    """Return the options that a network has, in the order of its class.
+
+    Raises:
+        ModelError: the name is unknown.
+    """
+    return list(_kinds(_entry(name).network))
+
+
+def _kinds(network: type) -> dict[str, Any]:
     kinds = {p.name: p.annotation for p in inspect.signature(network.__init__).parameters.values()}
     del kinds["self"]
+    return kinds
+
+
+def _check(name: str, network: type, options: dict[str, Any]) -> None:
+    """Refuse options that the class has not, and of another type than its signature says."""
+    kinds = _kinds(network)
     for option, value in options.items():
         if option not in kinds:
             raise ModelError(

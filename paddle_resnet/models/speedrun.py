@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from ..kernels.maps import fork
 from ..layers.activation import Activation
 from ..layers.conv_bn import ConvBNLayer, NormLayer
-from ..layers.pooling import GlobalMaxPool, MaxPool2D
+from ..layers.pooling import GlobalMaxPool
 from ..layers.style import PLAIN, Style
 from .network import Network
 
@@ -22,7 +22,7 @@ FAST_NORM = partial(nn.BatchNorm2D, momentum=0.8)
 
 
 class PooledBlock(nn.Layer):
-    """A 3x3 convolution and 2x2 max-pooling, then a residual unit: ``act(bn(conv(x)) + x)``.
+    """A 3x3 convolution with 2x2 max-pooling, then a residual unit: ``act(bn(conv(x)) + x)``.
 
     Both convolutions begin as the identity on the channels that they are given (the other channels
     of the first at random): signals and gradients pass from the first step on.
@@ -37,21 +37,20 @@ class PooledBlock(nn.Layer):
 
     def __init__(self, num_channels: int, num_filters: int, style: Style = PLAIN) -> None:
         super().__init__()
-        self.conv1 = style.conv(num_channels, num_filters, 3, act=style.act)
-        self.pool = MaxPool2D(2, data_format=style.data_format)
+        self.conv1 = style.conv(num_channels, num_filters, 3, act=style.act, max_pool=True)
         self.conv2 = style.conv(num_filters, num_filters, 3, act=style.act)
         for unit in (self.conv1, self.conv2):
             begin_as_identity(unit)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of half the size."""
-        x, beside = fork(self.pool(self.conv1(x)))
+        x, beside = fork(self.conv1(x))
         return self.conv2(x, beside)
 
     @property
     def takes_bfloat16(self) -> bool:
         """Whether the CPU operator knows all of the block, so that it can have bfloat16 maps."""
-        return all(part.takes_bfloat16 for part in (self.conv1, self.pool, self.conv2))
+        return all(part.takes_bfloat16 for part in (self.conv1, self.conv2))
 
 
 class SpeedrunResNet(Network):

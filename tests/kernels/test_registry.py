@@ -3,6 +3,7 @@
 import numpy as np
 import paddle
 import pytest
+from test_unit import output_shape
 
 from paddle_resnet import ConvBNLayer, create_model, kernels, list_models
 from paddle_resnet.kernels import unit as fused
@@ -27,6 +28,7 @@ def units_of(name):
                 conv._out_channels,
                 conv.bias is not None,
                 unit.bn is not None,
+                unit.pool is not None,
             )
             found[key] = unit
     return found
@@ -43,9 +45,9 @@ def distinct(channels):
 
 
 def check(key, residual):
-    size, stride, groups, dilation, padding, act, ins, outs, bias, norm = key
+    size, stride, groups, dilation, padding, act, ins, outs, bias, norm, max_pool = key
     paddle.seed(0)
-    options = {"dilation": dilation, "padding": padding, "bias": bias}
+    options = {"dilation": dilation, "padding": padding, "bias": bias, "max_pool": max_pool}
     if not norm:
         options["norm_layer"] = None
     unit = ConvBNLayer(ins, outs, size, stride, groups, act, **options)
@@ -57,8 +59,8 @@ def check(key, residual):
         x = paddle.to_tensor(image, stop_gradient=False)
         extra = None
         if residual:
-            shape = unit.conv(x).shape
-            extra = paddle.to_tensor(np.ones(shape, "float32"), stop_gradient=False)
+            ones = np.ones(output_shape(unit, x), "float32")
+            extra = paddle.to_tensor(ones, stop_gradient=False)
         state = {name: value.clone() for name, value in unit.state_dict().items()}
         with kernels.use(mode):
             y = unit(x, extra)

@@ -30,11 +30,11 @@ CONVOLUTIONS = [
 SHAPES = [(2, 16, 32, 8, 8), (3, 24, 40, 9, 7), (1, 8, 16, 5, 5)]
 
 
-def make(convolution, shape, act=None):
+def make(convolution, shape, act=None, **options):
     size, stride, groups, dilation, padding = convolution
     paddle.seed(1)
     unit = ConvBNLayer(
-        shape[1], shape[2], size, stride, groups, act, dilation=dilation, padding=padding
+        shape[1], shape[2], size, stride, groups, act, dilation=dilation, padding=padding, **options
     )
     unit.bn.weight.set_value(paddle.rand([shape[2]]) + 0.5)
     unit.bn.bias.set_value(paddle.randn([shape[2]]))
@@ -75,12 +75,16 @@ def assert_close(ours, plain, tolerance=1e-4):
         assert error < tolerance, f"{name}: {error:.1e}"
 
 
+def output_shape(unit, x):
+    y = unit.conv(paddle.to_tensor(x))
+    return y.shape if unit.pool is None else unit.pool(y).shape
+
+
 def inputs(unit, shape, residual):
     batch, channels, _, height, width = shape
     rng = np.random.default_rng(0)
     x = rng.standard_normal([batch, channels, height, width], dtype="float32")
-    out = unit.conv(paddle.to_tensor(x)).shape
-    return x, rng.standard_normal(out, dtype="float32") if residual else None
+    return x, rng.standard_normal(output_shape(unit, x), dtype="float32") if residual else None
 
 
 @pytest.mark.parametrize("convolution", CONVOLUTIONS, ids=str)
@@ -131,6 +135,45 @@ def test_many_tiles_of_3x3_windows_agree(shape, padding, training):
             with kernels.use(mode):
                 found.append({"y": unit(*given).numpy()})
     assert_close(*found, 3e-5)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize(
+    # By Winograd's algorithm (with tiles that end inside of the map, and past it), where sides are
+    # even and padding keeps them; else by oneDNN, and with odd sides that pooling leaves behind.
+    "shape",
+    [
+        (8, 32, 48, 16, 16),
+        (6, 64, 32, 18, 14),
+        (40, 32, 64, 4, 6),
+        (5, 32, 32, 15, 17),
+        (2, 8, 24, 6, 6),
+    ],
+)
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+def test_max_pooling_before_the_norm_agrees(shape, padding, residual, training):
+    unit = make((3, 1, 1, 1, padding), shape, "relu", max_pool=True)
+    unit.train() if training else unit.eval()
+    x, shortcut = inputs(unit, shape, residual)
+    ours, plain = run("require", unit, x, shortcut), run("off", unit, x, shortcut)
+    assert_close(ours, plain, 3e-5)
+    for name, again in run("require", unit, x, shortcut).items():
+        np.testing.assert_array_equal(again, ours[name])
+    with paddle.no_grad(), kernels.use("require"):
+        given = [paddle.to_tensor(t) for t in (x, shortcut) if t is not None]
+        y = copy.deepcopy(unit)(*given)
+    assert_close({"y": y.numpy()}, {"y": plain["y"]}, 3e-5)
+
+
+def test_of_equal_values_max_pooling_before_the_norm_picks_the_first():
+    # All zeros: no rounding decides; the gradient goes to the first pixel of each window, as in
+    # Paddle, so that only these count for the weights.
+    unit = make((3, 1, 1, 1, None), (8, 32, 32), max_pool=True)
+    x = np.zeros([8, 32, 16, 16], "float32")
+    x[:, :, ::4, ::4] = 1  # what the first pixels see is told from what the others see
+    unit.conv.weight.set_value(paddle.zeros(unit.conv.weight.shape))
+    assert_close(run("require", unit, x), run("off", unit, x), 1e-6)
 
 
 def test_maps_larger_than_the_caches_agree():

@@ -8,11 +8,12 @@ paddle_resnet.runtime.import_paddle()
 import paddle
 from paddle.nn import functional as F
 
-from paddle_resnet import create_model, maps_in
+from paddle_resnet import maps_in
+from paddle_resnet.analysis.step_speed import build
 
 asked = arguments()
 paddle.seed(0)
-network = create_model(asked["model"], num_classes=10, stem=asked["stem"])
+network = build(asked["model"], asked["stem"])
 optimizer = paddle.optimizer.Momentum(0.01, parameters=network.parameters())
 side = asked["image_size"]
 images = paddle.randn([asked["batch_size"], 3, side, side])

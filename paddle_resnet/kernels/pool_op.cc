@@ -1,0 +1,65 @@
+// Max-pooling as Paddle sees it.
+#include <vector>
+
+#include "numbers.h"
+#include "passes.h"
+#include "pool.h"
+#include "paddle/extension.h"
+
+namespace {
+
+using paddle::Tensor;
+using Tensors = std::vector<Tensor>;
+
+PoolShape Shape(const Tensor& x, int window, int stride, int pad, bool ceil) {
+  const auto sides = x.shape();
+  return {sides[0], sides[1], sides[2], sides[3], window, stride, pad, ceil};
+}
+
+template <typename Number>
+void Forward(const PoolShape& s, const Tensor& x, Tensor& y, Tensor& winners) {
+  MaxPool(s, static_cast<const Number*>(x.data()), static_cast<Number*>(y.data()),
+          winners.data<uint8_t>());
+}
+
+template <typename Number>
+void Backward(const PoolShape& s, const Tensor& dy, const Tensor& winners, Tensor& dx) {
+  MaxPoolGradient(s, static_cast<const Number*>(dy.data()), winners.data<uint8_t>(),
+                  static_cast<Number*>(dx.data()));
+}
+
+bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
+
+Tensors Pooled(const Tensor& x, int window, int stride, int pad, bool ceil) {
+  const auto s = Shape(x, window, stride, pad, ceil);
+  const std::vector<int64_t> shape = {s.n, s.oh, s.ow, s.c};
+  Tensor y = paddle::empty(shape, x.dtype(), paddle::CPUPlace());
+  Tensor winners = paddle::empty(shape, paddle::DataType::UINT8, paddle::CPUPlace());
+  (IsBFloat16(x) ? Forward<BFloat16> : Forward<float>)(s, x, y, winners);
+  return {y, winners};
+}
+
+Tensors PooledGrad(const Tensor& x, const Tensor& winners, const Tensor& dy, int window,
+                   int stride, int pad, bool ceil) {
+  ++backward_passes;
+  if (dy.dtype() != x.dtype())
+    PD_THROW("paddle_resnet's CPU operator: a gradient of another dtype than its map");
+  Tensor dx = paddle::empty(x.shape(), x.dtype(), paddle::CPUPlace());
+  const auto s = Shape(x, window, stride, pad, ceil);
+  (IsBFloat16(x) ? Backward<BFloat16> : Backward<float>)(s, dy, winners, dx);
+  return {dx};
+}
+
+}  // namespace
+
+PD_BUILD_OP(paddle_resnet_max_pool)
+    .Inputs({"X"})
+    .Outputs({"Y", "Winners"})
+    .Attrs({"window: int", "stride: int", "pad: int", "ceil: bool"})
+    .SetKernelFn(PD_KERNEL(Pooled));
+
+PD_BUILD_GRAD_OP(paddle_resnet_max_pool)
+    .Inputs({"X", "Winners", paddle::Grad("Y")})
+    .Outputs({paddle::Grad("X")})
+    .Attrs({"window: int", "stride: int", "pad: int", "ceil: bool"})
+    .SetKernelFn(PD_KERNEL(PooledGrad));
