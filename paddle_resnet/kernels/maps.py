@@ -1,8 +1,9 @@
-"""Maps of float32 and of bfloat16 numbers: from one to the other, and to two readers."""
+"""Maps between units: in float32 or bfloat16, for two readers, seen channels last."""
 
 from __future__ import annotations
 
-from typing import Callable
+import weakref
+from typing import Any, Callable
 
 import paddle
 from paddle import Tensor
@@ -63,6 +64,36 @@ def fork(x: Tensor) -> tuple[Tensor, Tensor]:
     x, restore = _dense(x)
     first, second = core.eager._run_custom_op("paddle_resnet_fork", x)
     return restore(first), restore(second)
+
+
+#: Views of tensors that are alive, by id: ``(weak reference, view, backward passes so far)``.
+_views: dict[int, tuple[Any, Tensor, int]] = {}
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return an NHWC view of an NCHW tensor, the same one to each unit that reads the tensor.
+
+    A block's input goes into its first convolution and past it. If both read one view, their
+    gradients meet at the view and are added up there, in one piece of memory; with a view each they
+    would meet at ``x``, and Paddle would first copy both into NCHW.
+
+    Once a gradient was computed the old view may have lost its place in the graph: it is used no
+    more.
+    """
+    passes = build.library().paddle_resnet_backward_passes()
+    wants_gradient = paddle.is_grad_enabled() and not x.stop_gradient
+    reference, view, when = _views.get(id(x), (None, None, 0))
+    if (
+        reference is None
+        or reference() is not x
+        or when != (passes, x.inplace_version)
+        or view.stop_gradient == wants_gradient
+    ):
+        view = x.transpose(TO_NHWC)
+        key = id(x)
+        reference = weakref.ref(x, lambda _: _views.pop(key, None))
+        _views[key] = reference, view, (passes, x.inplace_version)
+    return view
 
 
 def _dense(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

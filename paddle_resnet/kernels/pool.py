@@ -10,8 +10,7 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .maps import TO_NCHW, convert
-from .unit import _channels_last
+from .maps import TO_NCHW, channels_last, convert
 
 #: The number of a window's tap is kept in a byte.
 LARGEST_WINDOW = 15
@@ -35,7 +34,7 @@ def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) 
     nchw = layer.data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_max_pool",
-        _channels_last(x) if nchw else x,
+        channels_last(x) if nchw else x,
         layer.ksize,
         layer.ksize if layer.stride is None else layer.stride,
         layer.padding,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from typing import Any, Callable, Optional
 
@@ -12,7 +11,7 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .maps import TO_NCHW, TO_NHWC, convert
+from .maps import TO_NCHW, channels_last, convert
 
 #: Why units fell back to plain Paddle, and how often each reason was met.
 fallbacks: Counter[str] = Counter()
@@ -89,7 +88,7 @@ def _fused(
     nchw = conv._data_format == "NCHW"
     maps = [x] if residual is None else [x, residual]
     if nchw:
-        maps = [_channels_last(tensor) for tensor in maps]
+        maps = [channels_last(tensor) for tensor in maps]
     inputs = [maps[0], conv.weight, bn.weight, bn.bias, bn._mean, bn._variance, *maps[1:]]
     y = core.eager._run_custom_op(
         "paddle_resnet_conv_bn" if residual is None else "paddle_resnet_conv_bn_add",
@@ -183,33 +182,3 @@ def _padding(conv: nn.Layer) -> Optional[int]:
 def _output_size(conv: nn.Layer, size: int, axis: int) -> int:
     window = conv._dilation[axis] * (conv._kernel_size[axis] - 1) + 1
     return (size + 2 * _padding(conv) - window) // conv._stride[axis] + 1
-
-
-#: Views of tensors that are alive, by id: ``(weak reference, view, backward passes so far)``.
-_views: dict[int, tuple[Any, Tensor, int]] = {}
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """Return an NHWC view of an NCHW tensor, the same one to each unit that reads the tensor.
-
-    A block's input goes into its first convolution and past it. If both read one view, their
-    gradients meet at the view and are added up there, in one piece of memory; with a view each they
-    would meet at ``x``, and Paddle would first copy both into NCHW.
-
-    Once a gradient was computed the old view may have lost its place in the graph: it is used no
-    more.
-    """
-    passes = build.library().paddle_resnet_backward_passes()
-    wants_gradient = paddle.is_grad_enabled() and not x.stop_gradient
-    reference, view, when = _views.get(id(x), (None, None, 0))
-    if (
-        reference is None
-        or reference() is not x
-        or when != (passes, x.inplace_version)
-        or view.stop_gradient == wants_gradient
-    ):
-        view = x.transpose(TO_NHWC)
-        key = id(x)
-        reference = weakref.ref(x, lambda _: _views.pop(key, None))
-        _views[key] = reference, view, (passes, x.inplace_version)
-    return view
