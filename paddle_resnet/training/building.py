@@ -43,9 +43,13 @@ def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any
             f"'model.options' make a network with outputs {shape[1:]}, but the data has "
             f"{len(parts.classes)} classes."
         )
-    if hasattr(network, "whiten"):  # a first layer made of the images themselves
-        network.whiten(_some_images(parts))
     return network, options
+
+
+def whiten(network: nn.Layer, parts: Parts) -> None:
+    """Make the first layer of the training images themselves, where the network has one for it."""
+    if hasattr(network, "whiten"):
+        network.whiten(_some_images(parts))
 
 
 def _some_images(parts: Parts) -> np.ndarray:

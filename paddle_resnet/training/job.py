@@ -15,7 +15,7 @@ from ..errors import TrainingError, UserError
 from ..files import atomic_write_json
 from ..kernels.usage import describe as describe_kernels
 from ..weights.trained import describe
-from .building import build_network, trainable_parameters
+from .building import build_network, trainable_parameters, whiten
 from .callbacks.console import Console
 from .callbacks.look import Look
 from .callbacks.record import Record
@@ -109,6 +109,7 @@ def run(
         parts = shared(first_alone(lambda: load_parts(config, notify)))
         network, options = build_network(config, parts)
         if resume is None or not resume.has_checkpoints():
+            whiten(network, parts)
             first_alone(lambda: load_start(network, config, parts, notify))
         try_features(config, network, make_pace(config, parts), parts.validation is not None)
         if config.train.sync_bn and world_size() > 1:

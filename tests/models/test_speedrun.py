@@ -8,7 +8,7 @@ from paddle_resnet import create_model, model_info
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import ConfigError
 from paddle_resnet.models.speedrun import PooledBlock
-from paddle_resnet.training.building import build_network
+from paddle_resnet.training.building import build_network, whiten
 from paddle_resnet.training.datasets import load_parts
 from paddle_resnet.training.optimizers import make_optimizer
 
@@ -54,7 +54,9 @@ def test_whitening_gives_uncorrelated_components():
 
 def test_a_recipe_whitens_by_its_own_images_and_trains_the_rest():
     config = load_config("speedrun_cifar10", ["data.root=sample", "train.batch_size=32"])
-    network, _ = build_network(config, load_parts(config, lambda line: None))
+    parts = load_parts(config, lambda line: None)
+    network, _ = build_network(config, parts)
+    whiten(network, parts)
     filters = network.conv1.conv.weight.numpy().reshape(32, 27)
     np.testing.assert_allclose(filters[:16] @ filters[:16].T, np.eye(16), atol=1e-5)
     # The strongest component of a natural patch is its brightness: one sign in all taps.

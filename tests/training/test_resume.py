@@ -22,12 +22,13 @@ from run_helpers import refused, stopping_after
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import TrainingError
+from paddle_resnet.models.speedrun import SpeedrunResNet
 from paddle_resnet.training.callbacks.seeding import SeedSteps
 from paddle_resnet.training.folder_lock import FolderLock
 from paddle_resnet.training.job import run
 from paddle_resnet.training.pace import EpochPace
 from paddle_resnet.training.run_folder import RunFolder
-from paddle_resnet.weights import load_trained
+from paddle_resnet.weights import load_trained, read_weights
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and mounts of Linux")
 root = pytest.mark.skipif(
@@ -112,6 +113,29 @@ def test_any_checkpoint_leads_to_the_same_end(whole, tmp_path, steps):
         (folder.checkpoints / "step-00000099.safetensors").write_bytes(b"damaged")
     run(started, resume=RunFolder.find(started))
     assert kill_harness.differences(tmp_path / "run", whole) == []
+
+
+def test_the_images_make_a_first_layer_once(tmp_path, monkeypatch):
+    """A run that goes on has it in its checkpoint, however many images there are."""
+    seen = []
+    plain = SpeedrunResNet.whiten
+
+    def whiten(network, images):
+        seen.append(len(images))
+        plain(network, images)
+
+    monkeypatch.setattr(SpeedrunResNet, "whiten", whiten)
+    started = config(tmp_path, "model.name=speedrun_resnet", "model.options={stem_width: 18}")
+    for steps in (0, 2):  # killed before and after the first checkpoint
+        with stopping_after(steps):
+            run(started, resume=RunFolder.find(started))
+    assert seen == [64, 64]
+    newest = max((tmp_path / "run" / "checkpoints").iterdir())
+    first_layer = read_weights(newest)[0]["network/conv1.weight"]
+    run(started, resume=RunFolder.find(started))
+    assert seen == [64, 64]
+    last = read_weights(tmp_path / "run" / "last.safetensors")[0]
+    np.testing.assert_array_equal(last["conv1.weight"], first_layer)
 
 
 def test_the_epochs_row_covers_the_whole_epoch(whole, tmp_path):
