@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 from paddle.io import Dataset
 from two_processes import largest_difference, launch
 
+from paddle_resnet import kernels
 from paddle_resnet.data import BatchLoader
 from paddle_resnet.data.augment import Augment
 from paddle_resnet.errors import DataError
+from paddle_resnet.kernels.maps import bfloat16_works
 from paddle_resnet.training.batches import SeededBatchSampler
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -133,6 +136,48 @@ def test_two_processes_do_what_one_does(tmp_path):
         for key in ("loss", "acc_top1", "val_loss", "val_acc_top1"):
             assert theirs[key] == pytest.approx(ours[key], abs=0.005)
     assert [len(each) for each in rows] == [2, 2]
+
+
+@pytest.fixture
+def operator(monkeypatch):
+    """Let the processes compute by the CPU operator, which is built before they start."""
+    with kernels.use("auto"):
+        if not bfloat16_works():
+            pytest.skip("the CPU operator cannot be built here, or has no bfloat16")
+    monkeypatch.setenv("PADDLE_RESNET_KERNELS", "require")
+
+
+@pytest.mark.slow
+def test_two_processes_train_in_bfloat16(tmp_path, operator):
+    """As they do in float32, but for the rounding of maps."""
+    rows = []
+    for precision in ("float32", "bfloat16"):
+        folder = tmp_path / precision / "run"
+        same = ("model.options.stochastic_depth=0", f"train.precision={precision}")
+        train(folder, 2, *recipe(folder, 1, *same))
+        log = (folder / "log.txt").read_text()
+        assert f"20 conv + BN units: CPU operator, {precision}" in log
+        assert "2 processes" in log
+        rows.append(json.loads((folder / "history.jsonl").read_text()))
+    for key in ("loss", "val_loss"):
+        assert rows[1][key] == pytest.approx(rows[0][key], rel=0.02)
+        assert rows[1][key] != rows[0][key]
+
+
+@pytest.mark.slow
+def test_paddles_data_parallel_averages_the_gradients_of_bfloat16_maps(tmp_path, operator):
+    line = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2"]
+    line += ["--log_dir", str(tmp_path / "log"), str(Path(__file__).parent / "data_parallel.py")]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PADDLE_T")}
+    done = subprocess.run(
+        line,
+        cwd=tmp_path,
+        env={**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
