@@ -32,6 +32,7 @@ SOURCES = (
     "profile.cc",
     "weight_product.cc",
     "winograd.cc",
+    "zero_pad.cc",
 )
 HEADERS = (
     "conv.h",

@@ -8,6 +8,7 @@ from typing import Any, Callable
 import paddle
 from paddle import Tensor
 from paddle.base import core
+from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
 
@@ -25,6 +26,17 @@ def bfloat16_works() -> bool:
         return False
     library = build.library()
     return library is not None and library.paddle_resnet_can_bfloat16()
+
+
+def is_map(x: Tensor) -> bool:
+    """Return whether it is what the operators take: four dimensions, none empty, on a CPU."""
+    return (
+        x.dtype in (paddle.float32, paddle.bfloat16)
+        and x.place.is_cpu_place()
+        and x.ndim == 4
+        and 0 not in x.shape
+        and _dygraph_tracer()._amp_level == core.AmpLevel.O0
+    )
 
 
 def convert(x: Tensor, dtype: str) -> Tensor:

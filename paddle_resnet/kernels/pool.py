@@ -7,10 +7,9 @@ from typing import Callable, Optional
 import paddle
 from paddle import Tensor, nn
 from paddle.base import core
-from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .maps import TO_NCHW, channels_last, convert
+from .maps import TO_NCHW, channels_last, convert, is_map
 
 #: The number of a window's tap is kept in a byte.
 LARGEST_WINDOW = 15
@@ -57,11 +56,7 @@ def knows(layer: nn.MaxPool2D) -> bool:
 def _takes(layer: nn.MaxPool2D, x: Tensor) -> bool:
     """Return whether the operator takes this map: on a CPU, with a pixel in each window."""
     stride = layer.ksize if layer.stride is None else layer.stride
-    if x.dtype not in (paddle.float32, paddle.bfloat16) or not x.place.is_cpu_place():
-        return False
-    if x.ndim != 4 or 0 in x.shape:
-        return False
-    if _dygraph_tracer()._amp_level != core.AmpLevel.O0:
+    if not is_map(x):
         return False
     sides = x.shape[2:] if layer.data_format == "NCHW" else x.shape[1:3]
     outside = layer.ceil_mode and stride > layer.ksize - layer.padding

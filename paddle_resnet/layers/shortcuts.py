@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ..errors import ModelError
+from ..kernels.zero_pad import zero_pad
 from .lookup import lookup
 from .style import Style
 
@@ -27,18 +28,29 @@ class ZeroPad(nn.Layer):
 
     def __init__(self, extra_channels: int, stride: int, data_format: str) -> None:
         super().__init__()
-        before = extra_channels // 2
-        axis = data_format.index("C")
-        self.pad = [0] * 8
-        self.pad[2 * axis : 2 * axis + 2] = before, extra_channels - before
+        self.before = extra_channels // 2
+        self.after = extra_channels - self.before
         self.stride, self.data_format = stride, data_format
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[N, C + extra_channels, ceil(H / stride), ceil(W / stride)]``."""
+        sizes = self.stride, self.before, self.after
+        padded = zero_pad(x, *sizes, self.data_format, self._plain)
+        return self._plain(x) if padded is None else padded
+
+    @property
+    def takes_bfloat16(self) -> bool:
+        """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
+        return True
+
+    def _plain(self, x: Tensor) -> Tensor:
         if self.stride > 1:
             # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
             x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)
-        return F.pad(x, self.pad)
+        axis = self.data_format.index("C")
+        pad = [0] * 8
+        pad[2 * axis : 2 * axis + 2] = self.before, self.after
+        return F.pad(x, pad)
 
 
 def zero_padding(ins: int, outs: int, stride: int, style: Style) -> Optional[nn.Layer]:

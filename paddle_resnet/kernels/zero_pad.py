@@ -1,0 +1,47 @@
+"""Subsampled maps with channels of zeros beside their own, by the operator where it can."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+import paddle
+from paddle import Tensor
+from paddle.base import core
+
+from . import build, mode
+from .maps import TO_NCHW, channels_last, convert, is_map
+
+
+@paddle.jit.not_to_static  # an exported graph holds plain operators
+def zero_pad(
+    x: Tensor,
+    stride: int,
+    before: int,
+    after: int,
+    data_format: str,
+    plain: Callable[[Tensor], Tensor],
+) -> Optional[Tensor]:
+    """Return every ``stride``-th pixel with more channels, or None where plain Paddle has to.
+
+    Where there is no operator, a bfloat16 map becomes float32 for ``plain``, and comes back.
+
+    Args:
+        x: a map, float32 or bfloat16.
+        stride: of the pixels.
+        before, after: channels of zeros.
+        data_format: ``NCHW`` or ``NHWC``.
+        plain: does the same by Paddle.
+
+    Raises:
+        Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
+    """
+    if not paddle.in_dynamic_mode():
+        return None
+    if mode() == "off" or not is_map(x) or build.library() is None:
+        half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
+        return convert(plain(convert(x, "float32")), "bfloat16") if half else None
+    nchw = data_format == "NCHW"
+    y = core.eager._run_custom_op(
+        "paddle_resnet_zero_pad", channels_last(x) if nchw else x, stride, before, after
+    )[0]
+    return y.transpose(TO_NCHW) if nchw else y
