@@ -24,12 +24,14 @@ SOURCES = (
     "conv_pool.cc",
     "loops.cc",
     "maps.cc",
+    "memory.cc",
     "op.cc",
     "peak.cc",
     "pool.cc",
     "pool_op.cc",
     "products.cc",
     "profile.cc",
+    "tensors.cc",
     "weight_product.cc",
     "winograd.cc",
     "zero_pad.cc",
@@ -38,6 +40,7 @@ HEADERS = (
     "conv.h",
     "conv_pool.h",
     "loops.h",
+    "memory.h",
     "numbers.h",
     "onednn.h",
     "passes.h",
@@ -46,6 +49,7 @@ HEADERS = (
     "products.h",
     "profile.h",
     "scratch.h",
+    "tensors.h",
     "weight_product.h",
     "windows.h",
     "winograd.h",
@@ -160,6 +164,7 @@ def _load(path: Path) -> ctypes.CDLL:
         loaded.paddle_resnet_can_bfloat16.restype = ctypes.c_bool
         loaded.paddle_resnet_bfloat16_product.restype = ctypes.c_double
         loaded.paddle_resnet_bfloat16_product.argtypes = [ctypes.c_int64, ctypes.c_int64]
+        loaded.paddle_resnet_blocks.argtypes = [ctypes.POINTER(ctypes.c_int64)]
         loaded.paddle_resnet_profile_rows.restype = ctypes.c_char_p
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:

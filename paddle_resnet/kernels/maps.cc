@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "loops.h"
-#include "paddle/extension.h"
+#include "tensors.h"
 
 namespace {
 
@@ -15,22 +15,22 @@ using paddle::DataType;
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
 
-Tensor Like(const Tensor& x, DataType numbers) {
-  return paddle::empty(x.shape(), numbers, paddle::CPUPlace());
-}
+Tensor Like(const Tensor& x, DataType numbers) { return EmptyTensor(x.shape(), numbers); }
 
 }  // namespace
 
 // float32 becomes bfloat16, bfloat16 becomes float32; so does the gradient.
 Tensors Converted(const Tensor& x) {
-  if (x.dtype() == DataType::BFLOAT16) {
-    Tensor y = Like(x, DataType::FLOAT32);
-    Convert(x.numel(), static_cast<const BFloat16*>(x.data()), y.data<float>());
+  return Guarded([&]() -> Tensors {
+    if (x.dtype() == DataType::BFLOAT16) {
+      Tensor y = Like(x, DataType::FLOAT32);
+      Convert(x.numel(), static_cast<const BFloat16*>(x.data()), y.data<float>());
+      return {y};
+    }
+    Tensor y = Like(x, DataType::BFLOAT16);
+    Convert(x.numel(), x.data<float>(), static_cast<BFloat16*>(y.data()));
     return {y};
-  }
-  Tensor y = Like(x, DataType::BFLOAT16);
-  Convert(x.numel(), x.data<float>(), static_cast<BFloat16*>(y.data()));
-  return {y};
+  });
 }
 
 // The same memory twice, for two readers.
@@ -39,12 +39,14 @@ Tensors Fork(const Tensor& x) { return {Tensor(x.impl()), Tensor(x.impl())}; }
 // The sum of what the two readers give back; a reader that gives nothing has no tensor behind it.
 Tensors Joined(const Tensor& a, const Tensor& b) {
   if (!a.impl() || !b.impl()) return {Tensor((a.impl() ? a : b).impl())};
-  if (a.dtype() != DataType::BFLOAT16 || b.dtype() != DataType::BFLOAT16)
-    PD_THROW("paddle_resnet's CPU operator: gradients of a bfloat16 map must be bfloat16");
-  Tensor sum = Like(a, DataType::BFLOAT16);
-  Add(a.numel(), static_cast<const BFloat16*>(a.data()), static_cast<const BFloat16*>(b.data()),
-      static_cast<BFloat16*>(sum.data()));
-  return {sum};
+  return Guarded([&]() -> Tensors {
+    if (a.dtype() != DataType::BFLOAT16 || b.dtype() != DataType::BFLOAT16)
+      throw std::runtime_error("gradients of a bfloat16 map must be bfloat16");
+    Tensor sum = Like(a, DataType::BFLOAT16);
+    Add(a.numel(), static_cast<const BFloat16*>(a.data()), static_cast<const BFloat16*>(b.data()),
+        static_cast<BFloat16*>(sum.data()));
+    return {sum};
+  });
 }
 
 PD_BUILD_OP(paddle_resnet_convert)

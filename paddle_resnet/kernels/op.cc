@@ -17,7 +17,7 @@
 #include "passes.h"
 #include "profile.h"
 #include "scratch.h"
-#include "paddle/extension.h"
+#include "tensors.h"
 
 int64_t backward_passes = 0;
 
@@ -29,18 +29,17 @@ using Tensors = std::vector<Tensor>;
 bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
 
 Tensor Empty(const std::vector<int64_t>& shape) {
-  return paddle::empty(shape, paddle::DataType::FLOAT32, paddle::CPUPlace());
+  return EmptyTensor(shape, paddle::DataType::FLOAT32);
 }
 
 template <typename Number>
 Tensor EmptyMap(const std::vector<int64_t>& shape) {
   constexpr bool half = std::is_same_v<Number, BFloat16>;
-  return paddle::empty(shape, half ? paddle::DataType::BFLOAT16 : paddle::DataType::FLOAT32,
-                       paddle::CPUPlace());
+  return EmptyTensor(shape, half ? paddle::DataType::BFLOAT16 : paddle::DataType::FLOAT32);
 }
 
 Tensor EmptyBytes(const std::vector<int64_t>& shape) {
-  return paddle::empty(shape, paddle::DataType::UINT8, paddle::CPUPlace());
+  return EmptyTensor(shape, paddle::DataType::UINT8);
 }
 
 template <typename Number>
@@ -207,22 +206,12 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
 // Calls work with a number of the kind that `map` holds, be it float or BFloat16.
 template <typename Work>
 Tensors ForNumbers(const Tensor& map, Work work) {
-  return IsBFloat16(map) ? work(BFloat16()) : work(float());
-}
-
-// Paddle ends the process at any exception but its own.
-template <typename Work>
-Tensors Guarded(const Tensor& map, Work work) {
-  try {
-    return ForNumbers(map, work);
-  } catch (const std::exception& error) {
-    PD_THROW("paddle_resnet's CPU operator: ", error.what());
-  }
+  return Guarded([&] { return IsBFloat16(map) ? work(BFloat16()) : work(float()); });
 }
 
 Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                const Tensor& running_mean, const Tensor& running_variance, ATTRIBUTES) {
-  return Guarded(x, [&](auto number) {
+  return ForNumbers(x, [&](auto number) {
     return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
                                      nullptr, stride, pad, dilation, groups, epsilon, momentum,
                                      batch_statistics, relu, pool, keep);
@@ -232,7 +221,7 @@ Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
 Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                    const Tensor& conv, const Tensor& mean, const Tensor& inverse,
                    const Tensor& winners, const Tensor& dy, ATTRIBUTES) {
-  return Guarded(x, [&](auto number) {
+  return ForNumbers(x, [&](auto number) {
     return Backward<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, winners,
                                       dy, stride, pad, dilation, groups, batch_statistics, relu,
                                       pool, need_x, need_weight);
@@ -242,7 +231,7 @@ Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, c
 Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance,
                   const Tensor& residual, ATTRIBUTES) {
-  return Guarded(x, [&](auto number) {
+  return ForNumbers(x, [&](auto number) {
     return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
                                      &residual, stride, pad, dilation, groups, epsilon, momentum,
                                      batch_statistics, relu, pool, keep);
@@ -253,7 +242,7 @@ Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma
                       const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
                       const Tensor& inverse, const Tensor& winners, const Tensor& dy,
                       ATTRIBUTES) {
-  return Guarded(x, [&](auto number) {
+  return ForNumbers(x, [&](auto number) {
     return Backward<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, winners, dy,
                                       stride, pad, dilation, groups, batch_statistics, relu, pool,
                                       need_x, need_weight);

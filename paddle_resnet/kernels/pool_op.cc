@@ -1,10 +1,11 @@
 // Max-pooling as Paddle sees it.
+#include <stdexcept>
 #include <vector>
 
 #include "numbers.h"
 #include "passes.h"
 #include "pool.h"
-#include "paddle/extension.h"
+#include "tensors.h"
 
 namespace {
 
@@ -31,23 +32,27 @@ void Backward(const PoolShape& s, const Tensor& dy, const Tensor& winners, Tenso
 bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
 
 Tensors Pooled(const Tensor& x, int window, int stride, int pad, bool ceil) {
-  const auto s = Shape(x, window, stride, pad, ceil);
-  const std::vector<int64_t> shape = {s.n, s.oh, s.ow, s.c};
-  Tensor y = paddle::empty(shape, x.dtype(), paddle::CPUPlace());
-  Tensor winners = paddle::empty(shape, paddle::DataType::UINT8, paddle::CPUPlace());
-  (IsBFloat16(x) ? Forward<BFloat16> : Forward<float>)(s, x, y, winners);
-  return {y, winners};
+  return Guarded([&]() -> Tensors {
+    const auto s = Shape(x, window, stride, pad, ceil);
+    const std::vector<int64_t> shape = {s.n, s.oh, s.ow, s.c};
+    Tensor y = EmptyTensor(shape, x.dtype());
+    Tensor winners = EmptyTensor(shape, paddle::DataType::UINT8);
+    (IsBFloat16(x) ? Forward<BFloat16> : Forward<float>)(s, x, y, winners);
+    return {y, winners};
+  });
 }
 
 Tensors PooledGrad(const Tensor& x, const Tensor& winners, const Tensor& dy, int window,
                    int stride, int pad, bool ceil) {
   ++backward_passes;
-  if (dy.dtype() != x.dtype())
-    PD_THROW("paddle_resnet's CPU operator: a gradient of another dtype than its map");
-  Tensor dx = paddle::empty(x.shape(), x.dtype(), paddle::CPUPlace());
-  const auto s = Shape(x, window, stride, pad, ceil);
-  (IsBFloat16(x) ? Backward<BFloat16> : Backward<float>)(s, dy, winners, dx);
-  return {dx};
+  return Guarded([&]() -> Tensors {
+    if (dy.dtype() != x.dtype())
+      throw std::runtime_error("a gradient of another dtype than its map");
+    Tensor dx = EmptyTensor(x.shape(), x.dtype());
+    const auto s = Shape(x, window, stride, pad, ceil);
+    (IsBFloat16(x) ? Backward<BFloat16> : Backward<float>)(s, dy, winners, dx);
+    return {dx};
+  });
 }
 
 }  // namespace

@@ -3,26 +3,20 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
-#include <new>
+#include <optional>
+
+#include "memory.h"
 
 class Scratch {
  public:
   void* Get(size_t bytes) {
-    if (bytes > size_) {
-      std::free(data_);
-      size_ = (bytes + 63) / 64 * 64;
-      data_ = std::aligned_alloc(64, size_);
-      if (!data_) {
-        size_ = 0;
-        throw std::bad_alloc();
-      }
+    if (!block_ || bytes > block_->bytes()) {
+      block_.reset();
+      block_.emplace(bytes);
     }
-    return data_;
+    return block_->data();
   }
-  ~Scratch() { std::free(data_); }
 
  private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
+  std::optional<Block> block_;
 };

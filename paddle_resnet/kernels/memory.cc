@@ -1,0 +1,119 @@
+// Fresh pages cost more than the arithmetic on them: each is a fault into the kernel, which writes
+// it with zeros. So blocks are kept when they are given back, by size: a step asks for the sizes of
+// the step before. A heap that keeps what is freed does the same, but puts small blocks into the
+// holes of large ones, and grows beyond what is in use at once. Here blocks of other sizes go back
+// to the system before the process would hold more than was in use at once at some time.
+//
+// Blocks are made of huge pages of 2 MiB where the system has them: one fault instead of 512, and
+// the loops over many maps at once find their pages' addresses in the processor's own table.
+#include "memory.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace {
+
+constexpr size_t kPage = 4096, kHugePage = 2 << 20;
+
+size_t Rounded(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+void* Map(size_t bytes) {
+  // To begin at a huge page takes up to one more, of which the parts outside are given back.
+  const size_t more = bytes < kHugePage ? 0 : kHugePage;
+  void* got =
+      mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (got == MAP_FAILED) return nullptr;
+  if (!more) return got;
+  char* block = static_cast<char*>(got);
+  const size_t before = -reinterpret_cast<uintptr_t>(block) % kHugePage;
+  if (before) munmap(block, before);
+  block += before;
+  if (before < more) munmap(block + bytes, more - before);
+  madvise(block, bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+struct Free {
+  void* block;
+  size_t bytes;
+};
+
+struct Pool {
+  std::mutex mutex;
+  std::list<Free> free;  // the one given back last first
+  size_t held = 0, used = 0, most_used = 0;  // bytes
+  int64_t mapped = 0;  // blocks ever taken from the system
+
+  void* Take(size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex);
+    void* block = nullptr;
+    const auto same = std::find_if(free.begin(), free.end(),
+                                   [=](const Free& one) { return one.bytes == bytes; });
+    if (same != free.end()) {
+      block = same->block;
+      free.erase(same);
+    } else {
+      Shrink(std::max(most_used, used + bytes) - bytes);
+      block = Map(bytes);
+      if (!block) {
+        Shrink(0);
+        block = Map(bytes);
+      }
+      if (!block) throw std::bad_alloc();
+      held += bytes;
+      ++mapped;
+    }
+    used += bytes;
+    most_used = std::max(most_used, used);
+    return block;
+  }
+
+  void Return(void* block, size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex);
+    free.push_front({block, bytes});
+    used -= bytes;
+  }
+
+ private:
+  // Gives free blocks back to the system, the oldest first, until no more than `most` is held.
+  void Shrink(size_t most) {
+    while (held > most && !free.empty()) {
+      munmap(free.back().block, free.back().bytes);
+      held -= free.back().bytes;
+      free.pop_back();
+    }
+  }
+};
+
+// Never destroyed: tensors may be freed at the very end of the process.
+Pool& pool() {
+  static Pool* one = [] {
+    // A process that is split off while another thread is in here must not wait for that thread.
+    pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); },
+                   [] { pool().mutex.unlock(); });
+    return new Pool;
+  }();
+  return *one;
+}
+
+}  // namespace
+
+void* TakeBlock(size_t bytes) { return pool().Take(Rounded(bytes)); }
+
+void ReturnBlock(void* block, size_t bytes) { pool().Return(block, Rounded(bytes)); }
+
+// Writes the bytes held, those in use, the most that ever were, and how many blocks were taken from
+// the system.
+extern "C" void paddle_resnet_blocks(int64_t* four) {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  four[0] = p.held, four[1] = p.used, four[2] = p.most_used, four[3] = p.mapped;
+}
