@@ -195,9 +195,9 @@ class AugmentConfig:
     #: and is full from ``size_until`` on. 1 is off.
     size_from: Annotated[_Number, Field(ge=0.25, le=1)] = 1.0
     size_until: Annotated[_Number, Field(gt=0, le=1)] = 0.8
-    #: Views of an image whose answers the final test averages: the image and its mirror image,
-    #: five places, or five places and their mirror images.
-    test_time: Literal["none", "flip", "crops", "crops_flip"] = "none"
+    #: Views of an image whose answers the final test averages: the image and its mirror image;
+    #: these and two places close by; five places; or five places and their mirror images.
+    test_time: Literal["none", "flip", "shifts_flip", "crops", "crops_flip"] = "none"
 
 
 @dataclass(config=_STRICT)

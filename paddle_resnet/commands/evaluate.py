@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--batch-size", type=int, default=250, metavar="N", help="default: 250")
     parser.add_argument(
         "--tta",
-        choices=("none", "flip", "crops", "crops_flip"),
+        choices=("none", "flip", "shifts_flip", "crops", "crops_flip"),
         help="average the answers to several views of each image (default: as the run was tested, "
         "of a weights file: none)",
     )

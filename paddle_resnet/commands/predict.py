@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--top", type=int, default=5, metavar="K", help="answers (default: 5)")
     parser.add_argument(
         "--tta",
-        choices=("none", "flip", "crops", "crops_flip"),
+        choices=("none", "flip", "shifts_flip", "crops", "crops_flip"),
         default="none",
         help="average the answers to several views of each image (default: none)",
     )

