@@ -301,9 +301,8 @@ class TrainConfig:
     accumulate: Annotated[_Whole, Field(ge=1)] = 1
     #: Numbers that convolutions compute with: auto is bfloat16 on CPUs that have units for it,
     #: where the CPU operator can be built, and float32 elsewhere; a run stays with what it began
-    #: with. float16 is for GPUs; a CPU
-    #: computes in float32 and the run says so. O2 keeps the weights in half precision as well,
-    #: beside a copy; on a CPU they are float32.
+    #: with. float16 is for GPUs; a CPU computes in float32 and the run says so. O2 keeps the
+    #: weights in half precision as well, beside a copy; on a CPU they are float32.
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     precision_level: Literal["O1", "O2"] = "O1"
     label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0

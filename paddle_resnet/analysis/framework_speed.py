@@ -16,8 +16,8 @@ from typing import Any, Callable, Optional
 
 from .. import RUNTIME, runtime
 from ..errors import UserError
-from ..models import model_info
 from .ratios import ratios
+from .step_speed import stem_of
 
 _SCRIPTS = Path(__file__).parent / "speed_sides"
 _PACKAGE = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def measure(
     what: str,
     *,
     model: str = "resnet50",
-    stem: str = "cifar",
+    stem: Optional[str] = None,
     batch_size: int = 64,
     image_size: int = 32,
     rounds: int = 5,
@@ -40,7 +40,8 @@ def measure(
 
     Args:
         what: ``train`` (forward, backward, momentum) or ``infer``.
-        model, stem, batch_size, image_size: the network and its images.
+        model, stem, batch_size, image_size: the network and its images. The stem's default is
+            ``cifar``, where the network can choose.
         rounds: turns that count; one more comes before them and does not.
         precision: of ours, ``float32`` or ``bfloat16``; with bfloat16 there is a side of ours in
             float32 too. PyTorch computes in both, where the CPU has bfloat16 units or it is asked.
@@ -54,12 +55,12 @@ def measure(
         (median, least and most of the rounds); the arguments; ``cpu``, ``cores``, ``threads``.
 
     Raises:
-        ModelError: an unknown network.
+        ModelError: an unknown network, or one that cannot have the stem.
         UserError: a side ended, most often for lack of memory, or ours cannot run.
     """
     import paddle
 
-    model_info(model)  # an unknown name is a sentence before anything is started
+    stem = stem_of(model, stem)  # what is wrong is a sentence before anything is started
     if torch_python is not None and shutil.which(torch_python) is None:
         raise UserError(f"--torch-python is '{torch_python}': there is no such program.")
     asked = {
@@ -115,8 +116,9 @@ def measure(
 
 def text(figures: dict[str, Any]) -> str:
     """Return the table."""
+    stem = f", {figures['stem']} stem" if figures["stem"] else ""
     lines = [
-        f"{figures['what']} {figures['model']}, {figures['stem']} stem, batch "
+        f"{figures['what']} {figures['model']}{stem}, batch "
         f"{figures['batch_size']} at {figures['image_size']}x{figures['image_size']}, ours in "
         f"{figures['precision']}, median of {figures['rounds']}; {figures['cpu']}, "
         f"{figures['cores']} cores",

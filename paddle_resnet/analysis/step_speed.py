@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any
+from typing import Any, Optional
 
 import paddle
 from paddle.nn import functional as F
 
 from .. import kernels
+from ..errors import ModelError
 from ..layers import maps_in
 from ..models import Network, create_model, option_names
 from .ratios import ratios
 
 
-def build(model: str, stem: str) -> Network:
-    """Build a network for 10 classes; the stem is ignored by networks that have only one.
+def stem_of(model: str, stem: Optional[str]) -> Optional[str]:
+    """Return the stem to measure with: the CIFAR stem unless given, None where there is no choice.
 
     Raises:
-        ModelError: an unknown network.
+        ModelError: an unknown network, or one that cannot have the stem that was given.
     """
-    options = {"stem": stem} if "stem" in option_names(model) else {}
+    if "stem" in option_names(model):
+        return stem or "cifar"
+    if stem:
+        raise ModelError(f"'{stem}' was asked for, but {model} has no choice of stems.")
+    return None
+
+
+def build(model: str, stem: Optional[str]) -> Network:
+    """Build a network for 10 classes.
+
+    Raises:
+        ModelError: an unknown network, or one that cannot have the stem.
+    """
+    options = {} if stem is None else {"stem": stem}
     return create_model(model, num_classes=10, **options)
 
 
@@ -30,27 +44,27 @@ class Step:
 
     Args:
         model: a name of the registry.
-        stem: ``cifar`` or ``imagenet``; ignored by networks that have only one.
+        stem: ``cifar`` or ``imagenet``; default: cifar, where the network can choose.
         batch_size: images of a step.
         image_size: their height and width.
         precision: ``float32`` or ``bfloat16``, of what the operator computes.
 
     Raises:
-        ModelError: an unknown network.
+        ModelError: an unknown network, or one that cannot have the stem.
     """
 
     def __init__(
         self,
         *,
         model: str = "resnet50",
-        stem: str = "cifar",
+        stem: Optional[str] = None,
         batch_size: int = 32,
         image_size: int = 32,
         precision: str = "float32",
     ) -> None:
         paddle.seed(0)
         self.precision = precision
-        self.network = build(model, stem)
+        self.network = build(model, stem_of(model, stem))
         self.optimizer = paddle.optimizer.Momentum(0.01, parameters=self.network.parameters())
         self.images = paddle.randn([batch_size, 3, image_size, image_size])
         self.labels = paddle.randint(0, 10, [batch_size])

@@ -34,7 +34,9 @@ def add_parser(subparsers: Any) -> None:
         "--batch-size", type=int, metavar="N", help="default: train, infer 64; loader 128; else 32"
     )
     parser.add_argument(
-        "--stem", choices=("cifar", "imagenet"), default="cifar", help="not of loader"
+        "--stem",
+        choices=("cifar", "imagenet"),
+        help="not of loader (default: cifar, where the network can choose)",
     )
     parser.add_argument("--model", default="resnet50", help="of train, infer, step")
     parser.add_argument("--image-size", type=int, default=32, metavar="N", help="default: 32")

@@ -53,6 +53,8 @@ HEADERS = (
     "weight_product.h",
     "windows.h",
     "winograd.h",
+    "winograd_forms.h",
+    "winograd_maps.h",
 )
 NAME = "conv_bn.so"
 

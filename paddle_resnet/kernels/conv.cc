@@ -203,11 +203,14 @@ bool InferenceIsOnePrimitive(const ConvShape& s) {
   return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsProduct(s));
 }
 
-void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y) {
+bool PoolsAlong(const ConvShape& s) { return !s.bfloat16 && PoolsByWinograd(s); }
+
+void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y,
+                 uint8_t* winners) {
   if (!s.bfloat16) {
     const auto* from = static_cast<const float*>(x);
     auto* to = static_cast<float*>(y);
-    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to);
+    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to, winners);
     if (BetterAsProduct(s)) return ProductForward(s, from, weight, to);
   }
   Run(kForward, s, x, weight, y);
@@ -218,20 +221,22 @@ void ConvInference(const ConvShape& s, const void* x, const float* weight, const
   Run(Kind(kInference + 2 * (after.residual != nullptr) + after.relu), s, x, weight, y, after);
 }
 
-void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx) {
+void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
+                      const uint8_t* winners) {
   if (!s.bfloat16) {
     const auto* from = static_cast<const float*>(dy);
     auto* to = static_cast<float*>(dx);
-    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to);
+    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to, winners);
     if (BetterAsProduct(s)) return ProductBackwardData(s, from, weight, to);
   }
   Run(kData, s, dx, weight, dy);
 }
 
-void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw) {
+void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
+                         const uint8_t* winners) {
   if (!s.bfloat16) {
     const auto *input = static_cast<const float*>(x), *gradient = static_cast<const float*>(dy);
-    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw);
+    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw, winners);
     if (BetterAsProduct(s)) return ProductBackwardWeights(s, input, gradient, dw);
   }
   Run(kWeightsGradient, s, x, dw, dy);
@@ -239,11 +244,9 @@ void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, floa
 
 bool CanConvolveBFloat16() {
   // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units. One shape stands
-  // for all: where this one has fast code, so had each of the 531 shapes that units of our networks
-  // have in bfloat16 (images of 20 to 224 pixels, every stem and output stride, batches of 1 to 64),
-  // in every direction, in oneDNN 3.2 and 3.6 on a CPU with AVX-512 alone. Of 2,500 random shapes 37
-  // had none in some direction, 14 to 17 of them none in float32 either: those were padded by about
-  // a whole window, or had dilated windows of 7x7 and more.
+  // for all: where this one has fast code, so has every shape of our networks, in every direction
+  // (oneDNN 3.2 and 3.6, AVX-512 without bfloat16 units). What has none is padded by about a whole
+  // window, or has dilated windows of 7x7 and more.
   static const bool can = [] {
     try {
       const ConvShape s{1, 16, 4, 4, 16, 3, 3, 4, 4, 1, 1, 1, 1, true};

@@ -29,8 +29,14 @@ struct Epilogue {
 bool InferenceIsOnePrimitive(const ConvShape&);
 
 void ConvInference(const ConvShape&, const void* x, const float* weight, const Epilogue&, void* y);
-void ConvForward(const ConvShape&, const void* x, const float* weight, void* y);
-void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, void* dx);
-void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw);
+// With `winners`, y and dy are the output and its gradient after 2x2 max-pooling (conv_pool.h): only
+// where PoolsAlong says so.
+void ConvForward(const ConvShape&, const void* x, const float* weight, void* y,
+                 uint8_t* winners = nullptr);
+void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, void* dx,
+                      const uint8_t* winners = nullptr);
+void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw,
+                         const uint8_t* winners = nullptr);
+bool PoolsAlong(const ConvShape&);
 
 bool CanConvolveBFloat16();

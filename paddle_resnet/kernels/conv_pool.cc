@@ -1,64 +1,45 @@
-// A convolution whose output is max-pooled: by winograd.cc in one go, else with a pass of its own.
+// A convolution whose output is max-pooled: in one go (conv.h), or with a pass of its own.
 #include "conv_pool.h"
 
 #include "numbers.h"
 #include "pool.h"
 #include "scratch.h"
-#include "winograd.h"
 
 namespace {
 
 PoolShape Pooling(const ConvShape& s) { return {s.n, s.oh, s.ow, s.o, 2, 2}; }
 
 // Room for the output, or its gradient, before pooling.
-void* Whole(const ConvShape& s) {
+template <typename Number>
+Number* Unpooled(const ConvShape& s) {
   static thread_local Scratch scratch;
-  return scratch.Get(s.n * s.oh * s.ow * s.o * (s.bfloat16 ? sizeof(BFloat16) : sizeof(float)));
+  return static_cast<Number*>(scratch.Get(s.n * s.oh * s.ow * s.o * sizeof(Number)));
 }
 
 template <typename Number>
-void Pool(const ConvShape& s, const void* whole, void* pooled, uint8_t* winners) {
-  MaxPool(Pooling(s), static_cast<const Number*>(whole), static_cast<Number*>(pooled), winners);
+void Forward(const ConvShape& s, const void* x, const float* weight, void* pooled,
+             uint8_t* winners) {
+  auto* y = Unpooled<Number>(s);
+  ConvForward(s, x, weight, y);
+  MaxPool(Pooling(s), y, static_cast<Number*>(pooled), winners);
 }
 
 template <typename Number>
-void Unpool(const ConvShape& s, const void* dpooled, const uint8_t* winners, void* dwhole) {
-  MaxPoolGradient(Pooling(s), static_cast<const Number*>(dpooled), winners,
-                  static_cast<Number*>(dwhole));
+Pooled Backward(const ConvShape& s, Pooled gradient) {
+  auto* dy = Unpooled<Number>(s);
+  MaxPoolGradient(Pooling(s), static_cast<const Number*>(gradient.map), gradient.winners, dy);
+  return {dy, nullptr};
 }
-
-const void* Unpooled(const ConvShape& s, const void* dpooled, const uint8_t* winners) {
-  void* dwhole = Whole(s);
-  (s.bfloat16 ? Unpool<BFloat16> : Unpool<float>)(s, dpooled, winners, dwhole);
-  return dwhole;
-}
-
-bool InOneGo(const ConvShape& s) { return !s.bfloat16 && PoolsByWinograd(s); }
 
 }  // namespace
 
 void ConvPoolForward(const ConvShape& s, const void* x, const float* weight, void* pooled,
                      uint8_t* winners) {
-  if (InOneGo(s))
-    return WinogradForward(s, static_cast<const float*>(x), weight, static_cast<float*>(pooled),
-                           winners);
-  void* whole = Whole(s);
-  ConvForward(s, x, weight, whole);
-  (s.bfloat16 ? Pool<BFloat16> : Pool<float>)(s, whole, pooled, winners);
+  if (PoolsAlong(s)) return ConvForward(s, x, weight, pooled, winners);
+  (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, winners);
 }
 
-void ConvPoolBackwardData(const ConvShape& s, const void* dpooled, const uint8_t* winners,
-                          const float* weight, void* dx) {
-  if (InOneGo(s))
-    return WinogradBackwardData(s, static_cast<const float*>(dpooled), weight,
-                                static_cast<float*>(dx), winners);
-  ConvBackwardData(s, Unpooled(s, dpooled, winners), weight, dx);
-}
-
-void ConvPoolBackwardWeights(const ConvShape& s, const void* x, const void* dpooled,
-                             const uint8_t* winners, float* dw) {
-  if (InOneGo(s))
-    return WinogradBackwardWeights(s, static_cast<const float*>(x),
-                                   static_cast<const float*>(dpooled), dw, winners);
-  ConvBackwardWeights(s, x, Unpooled(s, dpooled, winners), dw);
+Pooled OfConvolution(const ConvShape& s, Pooled gradient) {
+  if (PoolsAlong(s)) return gradient;
+  return (s.bfloat16 ? Backward<BFloat16> : Backward<float>)(s, gradient);
 }

@@ -2,7 +2,8 @@
 // it with zeros. So blocks are kept when they are given back, by size: a step asks for the sizes of
 // the step before. A heap that keeps what is freed does the same, but puts small blocks into the
 // holes of large ones, and grows beyond what is in use at once. Here blocks of other sizes go back
-// to the system before the process would hold more than kSlack of what was once in use at once.
+// to the system before the process would hold more than kSlack times what was once in use at once. Scratch (scratch.h)
+// counts as in use for good.
 //
 // Blocks are made of huge pages of 2 MiB where the system has them: one fault instead of 512, and
 // the loops over many maps at once find their pages' addresses in the processor's own table.
@@ -14,22 +15,20 @@
 #include <algorithm>
 #include <cstdint>
 #include <list>
-#include <map>
 #include <mutex>
 #include <new>
-#include <vector>
 
 namespace {
 
 constexpr size_t kPage = 4096, kHugePage = 2 << 20;
 
-// Sizes differ along a network, so that some blocks always wait for their turn: with none to spare a
-// step of ResNet-50 maps 44 anew and takes a twelfth longer, with a fifth none.
+// Sizes differ along a network, so that some blocks always wait for their turn: with none to spare,
+// each step would map blocks anew.
 constexpr double kSlack = 1.2;
 
 size_t Rounded(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-void* Map(size_t bytes) {
+void* FromSystem(size_t bytes) {
   // To begin at a huge page takes up to one more, of which the parts outside are given back.
   const size_t more = bytes < kHugePage ? 0 : kHugePage;
   void* got =
@@ -50,7 +49,7 @@ struct Free {
   size_t bytes;
 };
 
-struct Pool {
+struct Blocks {
   std::mutex mutex;
   std::list<Free> free;  // the one given back last first
   size_t held = 0, used = 0, most_used = 0;  // bytes
@@ -66,10 +65,10 @@ struct Pool {
       free.erase(same);
     } else {
       Shrink(static_cast<size_t>(kSlack * std::max(most_used, used + bytes)) - bytes);
-      block = Map(bytes);
+      block = FromSystem(bytes);
       if (!block) {
         Shrink(0);
-        block = Map(bytes);
+        block = FromSystem(bytes);
       }
       if (!block) throw std::bad_alloc();
       held += bytes;
@@ -82,8 +81,13 @@ struct Pool {
 
   void Return(void* block, size_t bytes) {
     std::lock_guard<std::mutex> lock(mutex);
-    free.push_front({block, bytes});
     used -= bytes;
+    try {
+      free.push_front({block, bytes});
+    } catch (const std::bad_alloc&) {  // nobody could catch it where a tensor is freed
+      munmap(block, bytes);
+      held -= bytes;
+    }
   }
 
  private:
@@ -98,26 +102,26 @@ struct Pool {
 };
 
 // Never destroyed: tensors may be freed at the very end of the process.
-Pool& pool() {
-  static Pool* one = [] {
+Blocks& blocks() {
+  static Blocks* one = [] {
     // A process that is split off while another thread is in here must not wait for that thread.
-    pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); },
-                   [] { pool().mutex.unlock(); });
-    return new Pool;
+    pthread_atfork([] { blocks().mutex.lock(); }, [] { blocks().mutex.unlock(); },
+                   [] { blocks().mutex.unlock(); });
+    return new Blocks;
   }();
   return *one;
 }
 
 }  // namespace
 
-void* TakeBlock(size_t bytes) { return pool().Take(Rounded(bytes)); }
+void* TakeBlock(size_t bytes) { return blocks().Take(Rounded(bytes)); }
 
-void ReturnBlock(void* block, size_t bytes) { pool().Return(block, Rounded(bytes)); }
+void ReturnBlock(void* block, size_t bytes) { blocks().Return(block, Rounded(bytes)); }
 
 // Writes the bytes held, those in use, the most that ever were, and how many blocks were taken from
 // the system.
 extern "C" void paddle_resnet_blocks(int64_t* four) {
-  Pool& p = pool();
-  std::lock_guard<std::mutex> lock(p.mutex);
-  four[0] = p.held, four[1] = p.used, four[2] = p.most_used, four[3] = p.mapped;
+  Blocks& all = blocks();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  four[0] = all.held, four[1] = all.used, four[2] = all.most_used, four[3] = all.mapped;
 }

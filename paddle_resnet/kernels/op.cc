@@ -26,8 +26,6 @@ namespace {
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
 
-bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
-
 Tensor Empty(const std::vector<int64_t>& shape) {
   return EmptyTensor(shape, paddle::DataType::FLOAT32);
 }
@@ -42,15 +40,6 @@ Tensor EmptyBytes(const std::vector<int64_t>& shape) {
   return EmptyTensor(shape, paddle::DataType::UINT8);
 }
 
-template <typename Number>
-Number* In(Tensor& map) {
-  return static_cast<Number*>(map.data());
-}
-template <typename Number>
-const Number* In(const Tensor& map) {
-  return static_cast<const Number*>(map.data());
-}
-
 ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int dilation,
                 int groups) {
   const auto in = x.shape(), w = weight.shape();
@@ -61,9 +50,10 @@ ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int 
   return s;
 }
 
-std::vector<int64_t> OutputShape(const ConvShape& s, bool pool) {
-  return pool ? std::vector<int64_t>{s.n, s.oh / 2, s.ow / 2, s.o}
-              : std::vector<int64_t>{s.n, s.oh, s.ow, s.o};
+// The shape with the output's sides as BN sees them.
+ConvShape AfterPooling(ConvShape s, bool pool) {
+  if (pool) s.oh /= 2, s.ow /= 2;
+  return s;
 }
 
 template <typename Number>
@@ -72,8 +62,9 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
                 int stride, int pad, int dilation, int groups, float epsilon, float momentum,
                 bool batch_statistics, bool relu, bool pool, bool keep) {
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
-  const auto shape = OutputShape(s, pool);
-  const Rows map{shape[0] * shape[1] * shape[2], s.o};
+  const auto out = AfterPooling(s, pool);
+  const std::vector<int64_t> shape = {out.n, out.oh, out.ow, out.o};
+  const Rows map{out.n * out.oh * out.ow, s.o};
   const int64_t channels = s.o;
   const float *gamma_of = gamma.data<float>(), *beta_of = beta.data<float>();
   const Number* residual_of = residual ? In<Number>(*residual) : nullptr;
@@ -101,7 +92,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     else
       ConvForward(s, x.data(), weight.data<float>(), conv.data());
   }
-  Timer timer(Part::kNormForward, s);
+  Timer timer(Part::kNormForward, out);
   Tensor mean = Empty({channels}), inverse = Empty({channels});
   float *mean_of = mean.data<float>(), *inverse_of = inverse.data<float>();
   std::vector<float> variance(channels);
@@ -138,12 +129,12 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
   ++backward_passes;
   if (dy.dtype() != x.dtype()) throw std::runtime_error("a gradient of another dtype than its map");
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
-  const auto shape = OutputShape(s, pool);
-  const Rows map{shape[0] * shape[1] * shape[2], s.o};
+  const auto out = AfterPooling(s, pool);
+  const Rows map{out.n * out.oh * out.ow, s.o};
   const int64_t channels = s.o;
   Tensor dgamma = Empty({channels}), dbeta = Empty({channels});
   Tensor dresidual = y ? EmptyMap<Number>(y->shape()) : Tensor();
-  std::optional<Timer> timer(std::in_place, Part::kNormBackward, s);
+  std::optional<Timer> timer(std::in_place, Part::kNormBackward, out);
   const Number *dy_of = In<Number>(dy), *conv_of = In<Number>(conv);
   float *dgamma_of = dgamma.data<float>(), *dbeta_of = dbeta.data<float>();
   std::vector<float> a(channels), b(channels), c(channels);
@@ -171,19 +162,15 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
     auto* dconv = static_cast<Number*>(scratch.Get(map.rows * channels * sizeof(Number)));
     BackwardInput(map, dy_of, mask, conv_of, norm, a.data(), b.data(), c.data(), dconv);
     timer.reset();
+    const Pooled gradient = pool ? OfConvolution(s, {dconv, winners.data<uint8_t>()})
+                                 : Pooled{dconv, nullptr};
     if (need_weight) {
       Timer timer(Part::kWeights, s);
-      if (pool)
-        ConvPoolBackwardWeights(s, x.data(), dconv, winners.data<uint8_t>(), dweight.data<float>());
-      else
-        ConvBackwardWeights(s, x.data(), dconv, dweight.data<float>());
+      ConvBackwardWeights(s, x.data(), gradient.map, dweight.data<float>(), gradient.winners);
     }
     if (need_x) {
       Timer timer(Part::kData, s);
-      if (pool)
-        ConvPoolBackwardData(s, dconv, winners.data<uint8_t>(), weight.data<float>(), dx.data());
-      else
-        ConvBackwardData(s, dconv, weight.data<float>(), dx.data());
+      ConvBackwardData(s, gradient.map, weight.data<float>(), dx.data(), gradient.winners);
     }
   }
   Tensors gradients = {dx, dweight, dgamma, dbeta};

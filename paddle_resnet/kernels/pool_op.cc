@@ -19,17 +19,13 @@ PoolShape Shape(const Tensor& x, int window, int stride, int pad, bool ceil) {
 
 template <typename Number>
 void Forward(const PoolShape& s, const Tensor& x, Tensor& y, Tensor& winners) {
-  MaxPool(s, static_cast<const Number*>(x.data()), static_cast<Number*>(y.data()),
-          winners.data<uint8_t>());
+  MaxPool(s, In<Number>(x), In<Number>(y), In<uint8_t>(winners));
 }
 
 template <typename Number>
 void Backward(const PoolShape& s, const Tensor& dy, const Tensor& winners, Tensor& dx) {
-  MaxPoolGradient(s, static_cast<const Number*>(dy.data()), winners.data<uint8_t>(),
-                  static_cast<Number*>(dx.data()));
+  MaxPoolGradient(s, In<Number>(dy), In<uint8_t>(winners), In<Number>(dx));
 }
-
-bool IsBFloat16(const Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
 
 Tensors Pooled(const Tensor& x, int window, int stride, int pad, bool ceil) {
   return Guarded([&]() -> Tensors {

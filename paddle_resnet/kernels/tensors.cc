@@ -6,7 +6,8 @@
 
 namespace {
 
-// Bytes from which a tensor has a block. Below, the heap's holes are no larger than a page's worth.
+// Bytes from which a tensor has a block. Small ones are what the heap is good at, and a block takes a
+// huge page where it can.
 constexpr size_t kLarge = 1 << 20;
 
 // The memory behind a tensor is a protected member, and before Paddle 3 the wheel has no way to it.

@@ -122,10 +122,21 @@ def why_never(
         return "an activation other than ReLU"
     if any(_watched(layer) for layer in (conv, bn, pool) if layer is not None):
         return "hooks on the convolution, the pooling or the norm"
+    if pool is not None and not _halves(pool):
+        return "a pooling other than the largest of 2x2"
     square = len(set(conv._stride)) == len(set(conv._dilation)) == 1
     if not square or conv._padding_mode != "zeros" or _padding(conv) is None:
         return "an unusual padding or stride"
     return ""
+
+
+def _halves(pool: nn.Layer) -> bool:
+    """Return whether it is max-pooling of 2x2 pixels to one."""
+    return (
+        isinstance(pool, nn.MaxPool2D)
+        and (pool.ksize, pool.padding, pool.stride) in ((2, 0, None), (2, 0, 2))
+        and not (pool.ceil_mode or pool.return_mask)
+    )
 
 
 def _why_not(

@@ -27,116 +27,25 @@
 #include <vector>
 
 #include "scratch.h"
+#include "winograd_maps.h"
 
 namespace {
 
-// A register, and the block of a product that stays in all of them.
+using namespace winograd;
+
+// The block of a product that stays in all registers.
 #ifdef __AVX512F__
-constexpr int64_t kWidth = 16, kRows = 8, kPanels = 2;
+constexpr int64_t kRows = 8, kPanels = 2;
 #else
-constexpr int64_t kWidth = 8, kRows = 4, kPanels = 2;
+constexpr int64_t kRows = 4, kPanels = 2;
 #endif
-typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
-typedef int32_t Ints __attribute__((vector_size(kWidth * sizeof(int32_t))));
-typedef uint8_t Bytes __attribute__((vector_size(kWidth)));
+constexpr int64_t kTaps = kWindow * kWindow;
 
-constexpr int64_t kOut = 4, kWindow = 3, kIn = kOut + kWindow - 1;
-constexpr int64_t kPositions = kIn * kIn, kTaps = kWindow * kWindow;
-
-Vector Load(const float* from) {
-  Vector value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-void Store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
-
-// Past the caches: a plain store reads the line from memory first, only to overwrite it. `to` must
-// be a multiple of the line.
-void StoreToMemory(float* to, Vector value) {
-#ifdef __AVX512F__
-  _mm512_stream_ps(to, (__m512)value);
-#else
-  Store(to, value);
-#endif
-}
-
-// Whether that is better: the map is not in the caches any more when it is read again.
+// Whether StoreToMemory is better: the map is not in the caches any more when it is read again.
 bool LargerThanCaches(const float* map, int64_t numbers) {
   static const int64_t cache = std::max<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE), 1 << 23);
   return reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
          2 * numbers * static_cast<int64_t>(sizeof(float)) > cache;
-}
-
-// What each form does to one line of a tile, of registers that lie `step` apart: the products with
-// the paper's matrices B^T, G and A^T, and with the transposes of the last two for the gradient.
-struct Input {
-  static constexpr int64_t kFrom = kIn, kTo = kIn;
-  static void Line(const Vector* d, int64_t step, Vector* t) {
-    const Vector d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
-    const Vector a = d4 - 4 * d2, b = d3 - 4 * d1, e = d4 - d2, f = 2 * (d3 - d1);
-    t[0] = 4 * d[0] - 5 * d2 + d4;
-    t[1 * step] = a + b;
-    t[2 * step] = a - b;
-    t[3 * step] = e + f;
-    t[4 * step] = e - f;
-    t[5 * step] = 4 * d1 - 5 * d3 + d[5 * step];
-  }
-};
-struct Output {
-  static constexpr int64_t kFrom = kIn, kTo = kOut;
-  static void Line(const Vector* m, int64_t step, Vector* y) {
-    const Vector m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
-    const Vector a = m1 + m2, b = m1 - m2, e = m3 + m4, f = m3 - m4;
-    y[0] = m[0] + a + e;
-    y[1 * step] = b + 2 * f;
-    y[2 * step] = a + 4 * e;
-    y[3 * step] = b + 8 * f + m[5 * step];
-  }
-};
-struct OutputGradient {
-  static constexpr int64_t kFrom = kOut, kTo = kIn;
-  static void Line(const Vector* y, int64_t step, Vector* m) {
-    const Vector y0 = y[0], y1 = y[step], y2 = y[2 * step], y3 = y[3 * step];
-    const Vector a = y0 + y2, b = y1 + y3, e = y0 + 4 * y2, f = 2 * y1 + 8 * y3;
-    m[0] = y0;
-    m[1 * step] = a + b;
-    m[2 * step] = a - b;
-    m[3 * step] = e + f;
-    m[4 * step] = e - f;
-    m[5 * step] = y3;
-  }
-};
-struct Window {
-  static constexpr int64_t kFrom = kWindow, kTo = kIn;
-  static void Line(const Vector* g, int64_t step, Vector* u) {
-    const Vector g0 = g[0], g1 = g[step], g2 = g[2 * step];
-    const Vector a = (g0 + g2) / -6, b = g1 / 6, e = g0 / 24 + g2 / 6, f = g1 / 12;
-    u[0] = g0 / 4;
-    u[1 * step] = a - b;
-    u[2 * step] = a + b;
-    u[3 * step] = e + f;
-    u[4 * step] = e - f;
-    u[5 * step] = g2;
-  }
-};
-struct WindowGradient {
-  static constexpr int64_t kFrom = kIn, kTo = kWindow;
-  static void Line(const Vector* u, int64_t step, Vector* g) {
-    const Vector u1 = u[step], u2 = u[2 * step], u3 = u[3 * step], u4 = u[4 * step];
-    const Vector a = (u1 + u2) / -6, b = (u2 - u1) / 6, e = u3 + u4, f = u3 - u4;
-    g[0] = u[0] / 4 + a + e / 24;
-    g[1 * step] = b + f / 12;
-    g[2 * step] = a + e / 6 + u[5 * step];
-  }
-};
-
-// The columns of a tile, then its rows; both in place, in a square of kIn * kIn registers.
-template <typename Form>
-inline void Transform(Vector* tile) {
-#pragma GCC unroll 6
-  for (int64_t i = 0; i < Form::kFrom; ++i) Form::Line(tile + i, kIn, tile + i);
-#pragma GCC unroll 6
-  for (int64_t i = 0; i < Form::kTo; ++i) Form::Line(tile + i * kIn, 1, tile + i * kIn);
 }
 
 // From one position's matrix to the next: never a power of two, whose multiples all fall into one
@@ -167,73 +76,6 @@ void ForTiles(const Tiles& tiles, int64_t count, With with) {
   }
 }
 
-// A map that is read. Of a pooled one, `winners` says which of each 2x2 pixels has the number (0 to 3,
-// row by row); the other three are zeros. Sizes are those before pooling.
-struct Map {
-  const float* numbers;
-  const uint8_t* winners;
-  int64_t h, w, channels, pad;
-};
-
-// The pixels of a tile of side x side, from y and x on. Those outside of the map are zeros.
-template <int64_t side>
-class Pixels {
- public:
-  Pixels(const Map& map, int64_t n, int64_t y, int64_t x, const float* zeros) {
-    for (int64_t i = 0; i < side * side; ++i) {
-      const int64_t row = y + i / side, column = x + i % side;
-      const bool inside = row >= 0 && row < map.h && column >= 0 && column < map.w;
-      at_[i] = inside ? map.numbers + ((n * map.h + row) * map.w + column) * map.channels : zeros;
-    }
-  }
-  void Get(int64_t c, Vector* tile) const {
-#pragma GCC unroll 6
-    for (int64_t y = 0; y < side; ++y)
-#pragma GCC unroll 6
-      for (int64_t x = 0; x < side; ++x) tile[y * kIn + x] = Load(at_[y * side + x] + c);
-  }
-
- private:
-  const float* at_[side * side];
-};
-
-// The same of a pooled map. A tile of outputs begins with a window of pooling, one of 6x6 inputs of
-// the data gradient in the middle of one.
-template <int64_t side>
-class PooledPixels {
- public:
-  PooledPixels(const Map& map, int64_t n, int64_t y, int64_t x, const float* zeros) {
-    const int64_t h = map.h / 2, w = map.w / 2;
-    for (int64_t i = 0; i < kWindows * kWindows; ++i) {
-      const int64_t row = (y - kOdd) / 2 + i / kWindows, column = (x - kOdd) / 2 + i % kWindows;
-      const bool inside = row >= 0 && row < h && column >= 0 && column < w;
-      const int64_t at = ((n * h + row) * w + column) * map.channels;
-      at_[i] = inside ? map.numbers + at : zeros;
-      winners_[i] = inside ? map.winners + at : reinterpret_cast<const uint8_t*>(zeros);
-    }
-  }
-  void Get(int64_t c, Vector* tile) const {
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kWindows * kWindows; ++i) {
-      const Vector number = Load(at_[i] + c);
-      Bytes bytes;
-      std::memcpy(&bytes, winners_[i] + c, sizeof bytes);
-      const Ints winner = __builtin_convertvector(bytes, Ints);
-#pragma GCC unroll 4
-      for (int64_t tap = 0; tap < 4; ++tap) {
-        const int64_t y = 2 * (i / kWindows) + tap / 2 - kOdd, x = 2 * (i % kWindows) + tap % 2 - kOdd;
-        if (y >= 0 && y < side && x >= 0 && x < side)
-          tile[y * kIn + x] = winner == static_cast<int32_t>(tap) ? number : Vector{};
-      }
-    }
-  }
-
- private:
-  static constexpr int64_t kOdd = side == kIn, kWindows = (side + kOdd + 1) / 2;
-  const float* at_[kWindows * kWindows];
-  const uint8_t* winners_[kWindows * kWindows];
-};
-
 // Reads the pixels of each tile of a map, and writes their form as panels for each position.
 template <typename Form, template <int64_t> class Source>
 void ToPositions(const Tiles& tiles, const Map& map, float* to) {
@@ -260,43 +102,6 @@ void ToPositions(const Tiles& tiles, const Map& map, float* to) {
   return map.winners ? ToPositions<Form, PooledPixels>(tiles, map, to)
                      : ToPositions<Form, Pixels>(tiles, map, to);
 }
-
-// Where the outputs of a tile go: to the pixels that are inside of the map ...
-template <void (*store)(float*, Vector)>
-struct WholeMap {
-  float* map;
-  int64_t h, w, channels;
-
-  void operator()(const Vector* tile, int64_t n, int64_t top, int64_t left, int64_t c) const {
-    for (int64_t y = 0; y < kOut && top + y < h; ++y)
-      for (int64_t x = 0; x < kOut && left + x < w; ++x)
-        store(map + ((n * h + top + y) * w + left + x) * channels + c, tile[y * kIn + x]);
-  }
-};
-
-// ... or the largest of each 2x2 of them, and which it was. Sizes are those after pooling.
-struct PooledMap {
-  float* map;
-  uint8_t* winners;
-  int64_t h, w, channels;
-
-  void operator()(const Vector* tile, int64_t n, int64_t top, int64_t left, int64_t c) const {
-    for (int64_t y = 0; y < kOut / 2 && top / 2 + y < h; ++y)
-      for (int64_t x = 0; x < kOut / 2 && left / 2 + x < w; ++x) {
-        Vector best = tile[2 * y * kIn + 2 * x];
-        Ints winner = {};
-        for (int32_t tap = 1; tap < 4; ++tap) {
-          const Vector value = tile[(2 * y + tap / 2) * kIn + 2 * x + tap % 2];
-          winner = best >= value ? winner : Ints{} + tap;  // as in pool.cc
-          best = best > value ? best : value;
-        }
-        const int64_t at = ((n * h + top / 2 + y) * w + left / 2 + x) * channels + c;
-        const Bytes bytes = __builtin_convertvector(winner, Bytes);
-        Store(map + at, best);
-        std::memcpy(winners + at, &bytes, sizeof bytes);
-      }
-  }
-};
 
 // The way back from positions to pixels.
 template <typename To>

@@ -3,6 +3,7 @@
 // Paddle subsamples and pads in [N, C, H, W]: on maps with channels last that is two times there and
 // back for what is no arithmetic at all. Numbers of any size are moved as bytes.
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include "passes.h"
@@ -13,11 +14,7 @@ namespace {
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
 
-size_t BytesPerNumber(const Tensor& x) {
-  return x.dtype() == paddle::DataType::BFLOAT16 ? 2 : 4;
-}
-
-// Calls with(pixel of the input, pixel of the output or null where it is skipped), numbered.
+// Calls with(pixel of the input, pixel of the output), both numbered; -1 where it is skipped.
 template <typename With>
 void ForPixels(const std::vector<int64_t>& x, int64_t stride, With with) {
   const int64_t h = x[1], w = x[2], oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
@@ -31,44 +28,48 @@ void ForPixels(const std::vector<int64_t>& x, int64_t stride, With with) {
   }
 }
 
-}  // namespace
-
 Tensors ZeroPad(const Tensor& x, int stride, int before, int after) {
-  const auto in = x.shape();
-  const int64_t channels = before + in[3] + after;
-  Tensor y = EmptyTensor({in[0], (in[1] - 1) / stride + 1, (in[2] - 1) / stride + 1, channels},
-                         x.dtype());
-  const size_t number = BytesPerNumber(x), bytes = in[3] * number;
-  const char* from = static_cast<const char*>(x.data());
-  char* to = static_cast<char*>(y.data());
-  ForPixels(in, stride, [&](int64_t pixel, int64_t out) {
-    if (out < 0) return;
-    char* start = to + out * channels * number;
-    std::memset(start, 0, before * number);
-    std::memcpy(start + before * number, from + pixel * bytes, bytes);
-    std::memset(start + before * number + bytes, 0, after * number);
+  return Guarded([&]() -> Tensors {
+    const auto in = x.shape();
+    const int64_t channels = before + in[3] + after;
+    Tensor y = EmptyTensor({in[0], (in[1] - 1) / stride + 1, (in[2] - 1) / stride + 1, channels},
+                           x.dtype());
+    const size_t number = phi::SizeOf(x.dtype()), bytes = in[3] * number;
+    const char* from = In<char>(x);
+    char* to = In<char>(y);
+    ForPixels(in, stride, [&](int64_t pixel, int64_t out) {
+      if (out < 0) return;
+      char* start = to + out * channels * number;
+      std::memset(start, 0, before * number);
+      std::memcpy(start + before * number, from + pixel * bytes, bytes);
+      std::memset(start + before * number + bytes, 0, after * number);
+    });
+    return {y};
   });
-  return {y};
 }
 
 Tensors ZeroPadGrad(const Tensor& x, const Tensor& dy, int stride, int before, int after) {
   ++backward_passes;
-  if (dy.dtype() != x.dtype())
-    PD_THROW("paddle_resnet's CPU operator: a gradient of another dtype than its map");
-  const auto in = x.shape();
-  Tensor dx = EmptyTensor(in, x.dtype());
-  const size_t number = BytesPerNumber(x), bytes = in[3] * number;
-  const int64_t channels = before + in[3] + after;
-  const char* from = static_cast<const char*>(dy.data());
-  char* to = static_cast<char*>(dx.data());
-  ForPixels(in, stride, [&](int64_t pixel, int64_t out) {
-    if (out < 0)
-      std::memset(to + pixel * bytes, 0, bytes);
-    else
-      std::memcpy(to + pixel * bytes, from + (out * channels + before) * number, bytes);
+  return Guarded([&]() -> Tensors {
+    if (dy.dtype() != x.dtype())
+      throw std::runtime_error("a gradient of another dtype than its map");
+    const auto in = x.shape();
+    Tensor dx = EmptyTensor(in, x.dtype());
+    const size_t number = phi::SizeOf(x.dtype()), bytes = in[3] * number;
+    const int64_t channels = before + in[3] + after;
+    const char* from = In<char>(dy);
+    char* to = In<char>(dx);
+    ForPixels(in, stride, [&](int64_t pixel, int64_t out) {
+      if (out < 0)
+        std::memset(to + pixel * bytes, 0, bytes);
+      else
+        std::memcpy(to + pixel * bytes, from + (out * channels + before) * number, bytes);
+    });
+    return {dx};
   });
-  return {dx};
 }
+
+}  // namespace
 
 PD_BUILD_OP(paddle_resnet_zero_pad)
     .Inputs({"X"})

@@ -43,7 +43,8 @@ class ConvBNLayer(nn.Layer):
         bias (bool): whether the convolution has one. Default: False.
         max_pool (bool): whether 2x2 max-pooling comes between the convolution and the norm, as in
             the networks of the CIFAR-10 speed records: ``act(bn(maxpool(conv(x))) + residual)``.
-            The CPU operator then never writes the larger map. Default: False.
+            The CPU operator does not write the larger map where it computes 3x3 windows by
+            Winograd's algorithm (docs/cpu.md). Default: False.
         norm_layer (callable, optional): makes the normalisation from a channel count; None for no
             normalisation. With ``NHWC`` it is also given ``data_format``.
             Default: ``paddle.nn.BatchNorm2D``.
@@ -110,7 +111,7 @@ class ConvBNLayer(nn.Layer):
         self.bn = None if norm_layer is None else make_norm(norm_layer, num_filters, data_format)
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
-        """Return ``act(bn(conv(x)) + residual)``."""
+        """Return ``act(bn(conv(x)) + residual)``, with the pooling that was asked for."""
         fused = conv_bn(self.conv, self.bn, self.act, x, residual, self._plain, self.pool)
         return self._plain(x, residual) if fused is None else fused
 

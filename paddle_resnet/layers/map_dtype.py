@@ -2,7 +2,8 @@
 
 Paddle has next to no bfloat16 operators on a CPU. The fused operator of
 :mod:`paddle_resnet.kernels` has what conv + BN units need, so that blocks made of units alone can
-have bfloat16 maps, and so can max-pooling; other poolings, gates and heads get float32.
+have bfloat16 maps, and so can max-pooling and shortcut A; other poolings, gates and heads get
+float32.
 """
 
 from __future__ import annotations

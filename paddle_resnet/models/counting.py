@@ -107,7 +107,8 @@ def _shapes_only(layer: nn.Layer) -> Optional[Callable[..., Tensor]]:
     """Return a stand-in for a layer's ``forward`` which gives zeros of the right shape, or None."""
     if isinstance(layer, ConvBNLayer):
         inner = _shapes_only(layer.conv)
-        return inner and (lambda x, residual=None: inner(x))
+        pool = layer.pool or nn.Identity()
+        return inner and (lambda x, residual=None: pool(inner(x)))
     if isinstance(layer, nn.Linear):
         return lambda x: paddle.zeros([*x.shape[:-1], layer.weight.shape[1]])
     if _kind("", layer) == "norm":
@@ -138,10 +139,13 @@ def _rows(name: str, layer: nn.Layer, inputs: tuple, output: Tensor, seen: set) 
     rows = []
     if isinstance(layer, ConvBNLayer):
         prefix = name + "." if name else ""
-        for inner in (layer.conv, layer.bn):
+        convolved = output
+        if layer.pool is not None:
+            convolved = (_shapes_only(layer.conv) or layer.conv)(inputs[0])
+        for part, y in (("conv", convolved), ("pool", output), ("bn", output)):
+            inner = getattr(layer, part)
             if inner is not None:
-                public = layer._public_name(prefix, "conv" if inner is layer.conv else "bn")
-                rows.append(_row(public, inner, output, seen))
+                rows.append(_row(layer._public_name(prefix, part), inner, y, seen))
     if len(inputs) > 1 and inputs[1] is not None:
         rows.append(Row(name, "add", output.shape))
     if isinstance(layer.act, nn.Layer):

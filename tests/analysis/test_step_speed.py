@@ -2,7 +2,7 @@
 
 import pytest
 
-from paddle_resnet.analysis.step_speed import Step, build
+from paddle_resnet.analysis.step_speed import Step, build, stem_of
 from paddle_resnet.errors import ModelError
 from paddle_resnet.models import option_names
 
@@ -11,9 +11,13 @@ def test_a_stem_is_for_networks_that_can_choose():
     assert list(build("resnet18", "cifar").conv1.conv.weight.shape) == [64, 3, 3, 3]
     assert list(build("resnet18", "imagenet").conv1.conv.weight.shape) == [64, 3, 7, 7]
     assert "stem" not in option_names("speedrun_resnet")
-    build("speedrun_resnet", "cifar")
+    assert stem_of("resnet18", None) == "cifar"
+    assert stem_of("resnet18", "imagenet") == "imagenet"
+    assert stem_of("speedrun_resnet", None) is None
+    with pytest.raises(ModelError, match="nin has no choice of stems"):
+        stem_of("nin", "imagenet")
     with pytest.raises(ModelError, match="resnet19"):
-        build("resnet19", "cifar")
+        stem_of("resnet19", "cifar")
 
 
 def test_a_step_trains():

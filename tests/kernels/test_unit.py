@@ -436,9 +436,62 @@ def test_what_it_does_not_know_falls_back_and_is_counted(options):
 def test_hooks_on_the_inner_layers_are_called():
     unit, seen = make(CONVOLUTIONS[0], SHAPES[0]), []
     unit.conv.register_forward_post_hook(lambda layer, i, o: seen.append(o.shape))
+    pooled = make(CONVOLUTIONS[0], SHAPES[0], max_pool=True)
+    pooled.pool.register_forward_post_hook(lambda layer, i, o: seen.append(o.shape))
     with kernels.use("require"):
         unit(paddle.randn([2, 16, 8, 8]))
-    assert seen == [[2, 32, 8, 8]]
+        pooled(paddle.randn([2, 16, 8, 8]))
+    assert seen == [[2, 32, 8, 8], [2, 32, 4, 4]]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("fixed", ["x", "weight", "both"])
+def test_max_pooling_before_the_norm_where_not_all_is_trained(fixed, layout):
+    unit = make((3, 1, 1, 1, None), (8, 32, 40), "relu", max_pool=True, data_format=layout)
+    rng, found = np.random.default_rng(0), []
+    x = rng.standard_normal([8, 32, 16, 12], dtype="float32")
+    x = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    unit.conv.weight.stop_gradient = fixed != "x"
+    for mode in ("require", "off"):
+        given = paddle.to_tensor(x, stop_gradient=fixed != "weight")
+        unit.clear_gradients()
+        with kernels.use(mode):
+            y = unit(given)
+            (y**2).sum().backward()
+        grads = {"x": given.grad, "weight": unit.conv.weight.grad, "gamma": unit.bn.weight.grad}
+        found.append({name: g.numpy() for name, g in grads.items() if g is not None})
+        found[-1]["y"] = y.numpy()
+    assert set(found[0]) == {"y", "gamma", *({"x", "weight"} - {fixed} if fixed != "both" else ())}
+    assert_close(*found)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_pass_through_max_pooling_before_the_norm(value):
+    # By Winograd's algorithm: NaN in all of the 4x4 outputs that see one, none elsewhere.
+    unit = make((3, 1, 1, 1, None), (8, 32, 32), max_pool=True)
+    unit.eval()
+    x = np.random.default_rng(0).standard_normal([8, 32, 16, 16]).astype("float32")
+    x[0, 3, 5, 5] = value  # inside of one tile
+    with paddle.no_grad(), kernels.use("require"):
+        y = unit(paddle.to_tensor(x)).numpy()
+    expected = np.ones(y.shape, bool)
+    expected[0, :, 2:4, 2:4] = False
+    np.testing.assert_array_equal(np.isfinite(y), expected)
+
+
+@pytest.mark.parametrize(
+    "pool", [nn.AvgPool2D(2), nn.MaxPool2D(2, ceil_mode=True), nn.MaxPool2D(3, 2, 1)], ids=repr
+)
+def test_another_pooling_in_its_place_is_left_to_paddle(pool):
+    unit, x = make((3, 1, 1, 1, None), (8, 32, 32), max_pool=True), paddle.randn([8, 32, 17, 16])
+    unit.pool = pool
+    unit.eval()
+    fused.fallbacks.clear()
+    with kernels.use("require"):
+        ours = unit(x)
+    assert sum(fused.fallbacks.values()) == 1
+    with kernels.use("off"):
+        np.testing.assert_allclose(ours.numpy(), unit(x).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_exported_networks_hold_plain_operators(tmp_path):

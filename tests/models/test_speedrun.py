@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_resnet import create_model, model_info
+from paddle_resnet import count, create_model, model_info
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import ConfigError
 from paddle_resnet.models.speedrun import PooledBlock
@@ -18,6 +18,16 @@ def test_counts():
     norms = 2 * (32 + 2 * 64 + 4 * 256)
     info = model_info("speedrun_resnet")
     assert info.parameters == convolutions + norms + 256 * 10 + 10
+    # Pooling comes behind the first convolution of each block.
+    at_32, at_16 = 27 * 32 + 9 * 32 * 64, 9 * (64 * 64 + 64 * 256)
+    at_8, at_4 = 9 * 2 * 256 * 256, 9 * 256 * 256
+    assert info.macs == at_32 * 32**2 + at_16 * 16**2 + at_8 * 8**2 + at_4 * 4**2 + 256 * 10
+
+
+def test_each_pooling_is_counted():
+    table = count(create_model("speedrun_resnet"), (3, 32, 32))
+    shapes = [row.shape for row in table.rows if row.kind == "maxpool2d"]
+    assert shapes[:3] == [[1, 64, 16, 16], [1, 256, 8, 8], [1, 256, 4, 4]]
 
 
 def test_convolutions_begin_as_the_identity():

@@ -5,6 +5,8 @@ import paddle
 import pytest
 from paddle.nn import functional as F
 
+from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
 from paddle_resnet.data import Augment, BatchLoader
 from paddle_resnet.training.classifier import ImageClassifier
 from paddle_resnet.training.evaluation import evaluate
@@ -199,3 +201,12 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
     ]
     pace, late = stream(6)
     assert np.array_equal(next(iter(late))[0], batches[6][0])
+
+
+def test_the_views_that_can_be_asked_for_are_those_that_there_are(capsys):
+    for kind in VIEWS:
+        assert load_config(overrides=[f"augment.test_time={kind}"]).augment.test_time == kind
+    for command in ("evaluate", "predict"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"--tta {{{','.join(VIEWS)}}}" in capsys.readouterr().out
