@@ -105,9 +105,11 @@ def run(
             lines.append(line)
 
         if resume is None:
-            config = settle(resolve(config, notify))
+            config = resolve(config, notify)
         parts = shared(first_alone(lambda: load_parts(config, notify)))
         network, options = build_network(config, parts)
+        if resume is None:
+            config = settle(config)  # here, since it may have to build the operator
         if resume is None or not resume.has_checkpoints():
             whiten(network, parts)
             first_alone(lambda: load_start(network, config, parts, notify))
