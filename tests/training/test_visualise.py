@@ -164,8 +164,9 @@ def test_an_interrupted_run_shows_the_same_once(finished, tmp_path, steps):
     config = recipe(tmp_path)
     with stopping_after(steps):
         run(config)
-    run(config, resume=RunFolder.find(config))
-    ours, theirs = everything(RunFolder(tmp_path / "run")), everything(finished)
+    folder = RunFolder.find(config)
+    run(folder.config_with(config), resume=folder)  # as the command does
+    ours, theirs = everything(folder), everything(finished)
     assert ours.keys() == theirs.keys()
     assert [key for key in ours if ours[key] != theirs[key]] == []
 
