@@ -19,6 +19,7 @@ FLOORS = {
     "safe_pickle": 0,
     "pickled_arrays": 0,
     "config_effects": 0,
+    "config_text": 0,
     "layers": 1,
     "data": 1,
     "config": 1,

@@ -20,8 +20,3 @@ def test_nearest(given, expected):
 def test_a_user_error_is_caught_only_as_what_it_is(kind):
     """Whoever catches Paddle's ValueError, OSError or RuntimeError must not catch ours with it."""
     assert not issubclass(kind, (ValueError, ArithmeticError, LookupError, OSError, RuntimeError))
-    with pytest.raises(UserError, match=r"^a sentence$"):
-        try:
-            raise kind("a sentence")
-        except (ValueError, TypeError, LookupError, OSError, RuntimeError):
-            raise AssertionError("relabelled") from None
