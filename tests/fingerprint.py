@@ -62,6 +62,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "early_stopping.min_delta=1",
     ),
     "run_augmented_tta": (
+        "data.crop_padding=0",
         *("augment.resized_crop=0.5", "augment.trivial=true", "augment.erase=0.5"),
         *("augment.cutout=8", "augment.alternate_flip=true", "augment.size_from=0.5"),
         *("augment.test_time=crops_flip", "ema.decay=0.5"),
