@@ -5,12 +5,13 @@ Two correct ways of computing round differently. Where a pre-activation lies wit
 one way may pass the gradient there and the other may not, and all that this gradient reaches
 differs by far more than rounding. Which element it is depends on the CPU.
 
-Two remedies; neither hides a wrong gradient elsewhere (tests/kernels/test_kinks.py plants some):
+The remedies; none hides a wrong gradient elsewhere (tests/kernels/test_kinks.py plants some):
 
 - :func:`seen`: the loss does not look at the outputs whose pre-activation is near 0. For the last
   ReLU of a layer, of any size.
 - :func:`clear_seed`: inputs are drawn until no kink is within the margin. For max-pooling and for
   networks, up to some 50,000 activations.
+- :func:`decided`: classes are compared where the largest logit is larger than the others.
 """
 
 import contextlib
@@ -37,6 +38,16 @@ def seen(pre_activation, margin=MARGIN):
     kept = (size > margin * size.max()).astype("float32")
     assert kept.mean() > 0.99, "most outputs are near the kink: the comparison shows nothing"
     return kept
+
+
+def decided(logits, k=1, margin=MARGIN):
+    """Return for which rows rounding cannot change what the ``k`` largest logits are.
+
+    Args:
+        logits: array ``[N, classes]``.
+    """
+    ordered = np.sort(logits, axis=1)[:, ::-1]
+    return ordered[:, k - 1] - ordered[:, k] > margin * np.abs(logits).max()
 
 
 def clear_seed(run, margin=MARGIN, seeds=200):

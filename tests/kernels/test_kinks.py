@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from kinks import MARGIN, clear_seed, margins, pooling_margin, seen
+from kinks import MARGIN, clear_seed, decided, margins, pooling_margin, seen
 from paddle.nn import functional as F
 from test_unit import (
     assert_close,
@@ -173,3 +173,9 @@ def test_a_loss_that_sees_little_is_no_comparison():
     with pytest.raises(AssertionError, match="most outputs"):
         seen(np.array([0.0, 1.0], "float32"))
     assert seen(np.array([-1.0, 1.0], "float32")).tolist() == [1, 1]
+
+
+def test_classes_are_compared_where_their_logits_differ():
+    logits = np.float32([[3, 1, 2], [2, 2, 1], [1, 1, 3], [0, 4, 4.00001]])
+    assert decided(logits).tolist() == [True, False, True, False]
+    assert decided(logits, k=2).tolist() == [True, True, False, True]
