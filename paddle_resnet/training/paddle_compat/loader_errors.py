@@ -1,7 +1,8 @@
 """Errors while samples are read or put together, raised where the batches are used.
 
 With ``num_workers=0`` Paddle's DataLoader reads in a thread of its own. An exception there ends
-that thread and nothing else, so whoever waits for the next batch waits for ever.
+that thread and nothing else, so whoever waits for the next batch waits for ever. With worker
+processes it raises a SystemError about a queue.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ class RaisingLoader:
     """The batches of a DataLoader, and then the exception that ended them, if one did.
 
     Args:
-        loader (DataLoader): reads in the main process (``num_workers=0``). It is not changed.
+        loader (DataLoader): any; it is not changed.
+
+    Raises:
+        DataError: while iterating: samples cannot be put together, or a worker process failed.
+            With ``num_workers=0``, what the Dataset raises comes as it is.
     """
 
     def __init__(self, loader: DataLoader) -> None:
@@ -33,6 +38,18 @@ class RaisingLoader:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
+        return self._in_workers() if self.loader.num_workers else self._in_this_process()
+
+    def _in_workers(self) -> Iterator[Any]:
+        try:
+            yield from self.loader
+        except SystemError as error:
+            raise DataError(
+                "a worker process could not read a batch: its traceback stands above this one "
+                "(with num_workers=0 the error itself is raised)."
+            ) from error
+
+    def _in_this_process(self) -> Iterator[Any]:
         caught = _Caught()
         loader = copy.copy(self.loader)
         data = self.loader.dataset
@@ -57,9 +74,9 @@ class RaisingLoader:
 
 def raising(loader: Any) -> Any:
     """Return a DataLoader whose errors are raised; whatever else yields batches stays as it is."""
-    hangs = isinstance(loader, DataLoader) and loader.num_workers == 0
     # A subclass with an `__iter__` of its own may do anything there: it is left alone.
-    return RaisingLoader(loader) if hangs and _iter_of(loader) is DataLoader.__iter__ else loader
+    plain = isinstance(loader, DataLoader) and type(loader).__iter__ is DataLoader.__iter__
+    return RaisingLoader(loader) if plain else loader
 
 
 def collate(samples: Sequence[Any]) -> Any:
@@ -158,10 +175,6 @@ class _Guarded:
 
     def __next__(self) -> Any:
         return self.next()
-
-
-def _iter_of(loader: DataLoader) -> Any:
-    return type(loader).__iter__
 
 
 def _no_text(batch: Any) -> Any:
