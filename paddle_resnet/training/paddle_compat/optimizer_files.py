@@ -10,9 +10,9 @@ import paddle
 from paddle import nn
 
 from ...errors import UserError, WeightsError
+from ...optim.optimizer_state import OptimizerState
 from ...weights import read_state
-from ...weights.contents import PADDLE_TABLE
-from ..optimizer_state import OptimizerState
+from ...weights.state_dict_file import PADDLE_TABLE
 
 #: What :meth:`ImageClassifier.load` takes off the end of a path, as ``paddle.Model.load`` does.
 SUFFIXES = (".pdparams", ".pdopt", ".pdscaler", ".pdmodel")
