@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from . import _parser
 
 EXAMPLES = """\
@@ -49,14 +49,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     import sys
 
-    from ..training.evaluation import evaluate
-    from ..training.labelled import labelled_loader
-    from ..training.precision import of_run
-    from ..training.run_folder import RunFolder
-    from ..weights import load_trained
+    from ..evaluation.eval_dataset import labelled_loader
+    from ..evaluation.evaluate import evaluate
+    from ..models import load_trained
+    from ..models.precision import of_run
+    from ..runs.run_folder import RunFolder
 
     trained = load_trained(arguments.source, arguments.weights)
     run_folder = RunFolder(arguments.source)

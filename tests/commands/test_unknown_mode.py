@@ -15,7 +15,7 @@ def line(request, tmp_path, monkeypatch):
     """The words of a command line, in a folder that holds ``w.safetensors`` and ``cat.png``."""
     from PIL import Image
 
-    from paddle_resnet.weights.trained import describe
+    from paddle_resnet.models.trained_model import describe
 
     monkeypatch.chdir(tmp_path)
     data = load_cifar10("sample")
