@@ -125,7 +125,11 @@ def in_a_process(script):
         "PADDLE_RESNET_KERNELS": "require",
         "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[2], Path(__file__).parent])),
     }
-    command = [sys.executable, "-c", "import paddle_resnet\nfrom test_memory import *\n" + script]
+    command = [
+        sys.executable,
+        "-c",
+        "import paddle_resnet\nfrom test_caching_allocator import *\n" + script,
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
