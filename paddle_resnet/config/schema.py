@@ -420,8 +420,9 @@ _ADAPTER = TypeAdapter(Config)
 
 def config_folder() -> Path:
     """Return the folder of the recipes that come with the package."""
-    installed = Path(__file__).parent / "configs"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def list_recipes() -> list[str]:
@@ -472,7 +473,7 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
     overridden = _full_keys(overriding)
     # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer:
     # nobody gave them one by one.
-    resolved = len(in_file & set(_all_keys())) > len(_all_keys()) / 2
+    resolved = len(in_file & set(all_keys())) > len(all_keys()) / 2
     _refuse_useless(config, set() if resolved else in_file, overridden)
     return config
 
@@ -557,7 +558,7 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
         known = _keys(path[:-1])
         where = f"section '{shown('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
         hint = nearest(path[-1], known)
-        elsewhere = [full for full in _all_keys() if full.endswith("." + path[-1])]
+        elsewhere = [full for full in all_keys() if full.endswith("." + path[-1])]
         if elsewhere:
             hint = f" Did you mean '{elsewhere[0]}'?"
         return f"unknown key '{key}' in {origin}: {where} has {', '.join(known)}.{hint}"
@@ -590,7 +591,8 @@ def _full_keys(values: dict[str, Any]) -> set[str]:
     return {f"{name}.{key}" for name, inner in sections.items() for key in inner}
 
 
-def _all_keys() -> list[str]:
+def all_keys() -> list[str]:
+    """Return every key of a recipe, such as ``train.batch_size``."""
     return [f"{section}.{key}" for section in _keys([]) for key in _keys([section])]
 
 

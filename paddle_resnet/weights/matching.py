@@ -32,8 +32,8 @@ def match(
 ) -> tuple[dict[str, np.ndarray], LoadReport]:
     """Return the arrays under the network's own names, in its shapes, and the account of it.
 
-    The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`, and ``advice``, the
-    end of the strict mode's error. Default: ``new_head=True``, where only the head differs.
+    The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`, and ``advice``:
+    the end of the strict mode's error. Default: ``new_head=True``, where only the head differs.
 
     Raises:
         WeightsError: names, shapes or types differ in a way that the options do not allow.

@@ -1,1 +1,1 @@
-"""What `ImageClassifier` needs beside the training loop to be a `paddle.Model`."""
+"""What only paddle.Model's interface needs."""
