@@ -18,10 +18,11 @@ from paddle_resnet.io.atomic_files import atomic_write_json, atomic_write_text
 from paddle_resnet.runs.run_folder import Log
 
 CLI = [sys.executable, "-m", "paddle_resnet"]
-TRAIN = (
-    "-c finetune -o model.name=resnet20 -o model.pretrained=resnet20 -o train.epochs=1 "
-    "-o train.batch_size=4 -o data.image_size=32"
-).split()
+RECIPE = """
+    -c finetune -o model.name=resnet20 -o model.pretrained=resnet20 -o train.epochs=1
+    -o train.batch_size=4 -o data.image_size=32
+"""
+TRAIN = RECIPE.split()
 #: Environments whose standard output cannot hold every character.
 NARROW = {
     "gbk": {"PYTHONIOENCODING": "gbk"},
