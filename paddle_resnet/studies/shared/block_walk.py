@@ -11,7 +11,7 @@ from typing import NamedTuple
 from paddle import Tensor, nn
 
 from ...errors import ModelError
-from ...layers import ResidualBlock
+from ...layers import ConvBNLayer, ResidualBlock
 from ...models import Network
 
 
@@ -71,6 +71,11 @@ def activations(network: Network, images: Tensor) -> list[Tensor]:
     return found
 
 
+def layers_of(block: ResidualBlock) -> list[ConvBNLayer]:
+    """Return the conv-BN layers of a block's main path, in order."""
+    return [getattr(block, f"conv{i + 1}") for i in range(len(block.kernels))]
+
+
 def residual_function(block: ResidualBlock, x: Tensor) -> Tensor:
     """Return F(x): the main path of a post-activation block up to the sum, without its ReLU.
 
@@ -83,7 +88,7 @@ def residual_function(block: ResidualBlock, x: Tensor) -> Tensor:
             "this study needs blocks that compute ReLU(F(x) + shortcut(x)); the network's blocks "
             "have pre-activation, early ReLU, gates or stochastic depth."
         )
-    *inner, last = (getattr(block, name) for name in block._units)
+    *inner, last = layers_of(block)
     for layer in inner:
         x = layer(x)
     x = last.conv(x)
@@ -97,11 +102,10 @@ def shortcut(block: ResidualBlock, x: Tensor) -> Tensor:
 
 def changes_shape(block: ResidualBlock) -> bool:
     """Return whether the block's output has another shape than its input."""
-    first = getattr(block, block._units[0]).conv
-    last = getattr(block, block._units[-1]).conv
-    strides = [getattr(block, name).conv._stride[0] for name in block._units]
-    return max(strides) > 1 or first._in_channels != last._out_channels
+    convolutions = [layer.conv for layer in layers_of(block)]
+    strides = [conv._stride[0] for conv in convolutions]
+    return max(strides) > 1 or convolutions[0]._in_channels != convolutions[-1]._out_channels
 
 
 def _stages(network: nn.Layer) -> list[str]:
-    return network.parts if isinstance(network, Network) else []
+    return network.stages if isinstance(network, Network) else []

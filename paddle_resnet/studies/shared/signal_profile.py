@@ -9,7 +9,7 @@ import paddle
 from paddle.nn import functional as F
 
 from ...models import Network
-from .block_walk import activations, blocks, head
+from .block_walk import activations, blocks, head, layers_of
 from .cifar_subset import Subset
 
 
@@ -42,7 +42,7 @@ def signal_profile(network: Network, subset: Subset) -> SignalProfile:
     images, labels = paddle.to_tensor(subset.images), paddle.to_tensor(subset.labels)
     found = activations(network, images)
     loss = F.cross_entropy(head(network, found[-1]), labels)
-    firsts = [getattr(block, block._units[0]).conv.weight for _, block in blocks(network)]
+    firsts = [layers_of(block)[0].conv.weight for _, block in blocks(network)]
     gradients = paddle.grad(loss, [*found, *firsts])
     rows = [_flat(h) for h in found]
     return SignalProfile(
