@@ -92,8 +92,8 @@ def test_evaluation_is_of_the_runs_own_images_and_views(finished, tmp_path, caps
     copy.mkdir()
     (copy / "best.safetensors").write_bytes(finished.best.read_bytes())
     recipe = finished.config.read_text()
-    assert "test_time: none" in recipe
-    (copy / "config.yaml").write_text(recipe.replace("test_time: none", "test_time: flip"))
+    assert "tta: none" in recipe
+    (copy / "config.yaml").write_text(recipe.replace("tta: none", "tta: flip"))
 
     def told(source, *options):
         assert main(["evaluate", str(source), "--json", *options]) == 0
