@@ -69,4 +69,4 @@ def test_every_recipe_of_the_results_is_read_with_the_values_it_has(path):
             new_section, new_key = RENAMED.get(f"{section}.{key}", f"{section}.{key}").split(".")
             assert config[new_section][new_key] == value, (section, key)
             checked += 1
-    assert checked > 40
+    assert checked > 30
