@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show:
         from ..config import config_to_yaml
 
-        print(config_to_yaml(config or load_config(Path(arguments.resume) / "config.yaml")), end="")
+        if config is None:
+            config = load_config(Path(arguments.resume) / "config.yaml", resolved=True)
+        print(config_to_yaml(config), end="")
         return 0
 
     console.outlive_the_reader()
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             except OSError as error:  # the run itself is safe
                 print(f"warning: no report could be written: {error.strerror or error}.")
 
-    if config.train.runs > 1:
+    if config.train.num_seeds > 1:
         train_seeds(config, Path(recipe).stem, resume and resume.path, report)
         return 0
     outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)

@@ -63,7 +63,7 @@ class RunWriter:
         sentence = f"cannot write '{path}': {reason}"
         if self.stop_on_write_error:
             raise TrainingError(
-                f"{sentence}; training stopped after step {self.pace.steps}, as run.write_errors "
+                f"{sentence}; training stopped after step {self.pace.steps}, as run.on_write_error "
                 "asks. What was saved before is sound."
             )
         if not known:

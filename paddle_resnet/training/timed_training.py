@@ -77,7 +77,7 @@ def timed_training(
         pace=pace,
         callbacks=callbacks,
         verbose=0,
-        accumulate_grad_batches=config.train.accumulate,
+        accumulate_grad_batches=config.train.grad_accum_steps,
         average=features.average,
     )
     if features.average is not None:

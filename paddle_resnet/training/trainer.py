@@ -184,7 +184,7 @@ class Trainer:
             self.pace,
             BatchStream(parts.train, self.pace, make_progressive_resizing(config, self.pace)),
             say=log,
-            stop_on_write_error=config.run.write_errors == "stop",
+            stop_on_write_error=config.run.on_write_error == "stop",
         )
         optimizer = make_optimizer(config.optimizer, network)
         # Its schedule follows when it is known how many rounds a budget has.
@@ -199,11 +199,11 @@ class Trainer:
             MixupAccuracy(topk=(1, min(5, len(parts.classes)))),
             self.features.precision,
         )
-        self.console = ProgressBar(self.pace, log_seconds=config.run.log_every)
+        self.console = ProgressBar(self.pace, log_seconds=config.run.log_interval)
         self.console.write = self._writer(self.console)
         self.record = MetricLogger(
             self.session,
-            every=config.run.log_every,
+            every=config.run.log_interval,
             visualdl=config.run.visualdl and is_rank0(),
         )
         self.visualise = (
@@ -222,7 +222,7 @@ class Trainer:
                 parts.input_shape,
                 parts.centre,
             ),
-            every=config.train.save_every,
+            every=config.train.checkpoint_interval,
             keep=config.train.keep_checkpoints,
         )
         shown = [self.console, self.record] if is_rank0() else []
@@ -379,7 +379,7 @@ class Trainer:
                 epochs=rounds,
                 first_epoch=self.saver.epoch,
                 pace=self.pace,
-                accumulate_grad_batches=self.config.train.accumulate,
+                accumulate_grad_batches=self.config.train.grad_accum_steps,
                 callbacks=self.callbacks,
                 average=self.features.average,
             )
@@ -399,10 +399,10 @@ class Trainer:
     def _test(self) -> tuple[Evaluation, str]:
         if self.features.average is not None:
             self.features.average.apply()
-        wants_best = self.config.train.select == "best"
+        wants_best = self.config.test.weights == "best"
         wanted = broadcast_from_rank0(lambda: wants_best and self.saver.best is not None)
         best = self.folder.best if wanted else None
-        kind = self.config.augment.test_time
+        kind = self.config.test.tta
         return test(
             self.network, best, self.parts, self.pace, self.log, kind, self.features.precision
         )

@@ -37,7 +37,7 @@ class Freezing(Callback):
             if name not in (BACKBONE, *parts):
                 known = [BACKBONE, *parts]
                 raise ConfigError(
-                    f"finetune.frozen_until names '{name}', but the network has "
+                    f"finetune.unfreeze_at names '{name}', but the network has "
                     f"{', '.join(known)}.{did_you_mean(name, known)}"
                 )
         self.network = network

@@ -55,13 +55,13 @@ def make_features(
     if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
         raise ConfigError(
             "optimizer.name is muon, which has no steps for weights in half precision: set "
-            "train.precision_level to O1."
+            "train.amp_level to O1."
         )
     features = Features(precision)
     if config.ema.decay is not None:
         features.average = ExponentialMovingAverage(network, config.ema.decay, config.ema.warmup)
-    if config.finetune.frozen_until:
-        features.callbacks.append(Freezing(network, config.finetune.frozen_until, pace))
+    if config.finetune.unfreeze_at:
+        features.callbacks.append(Freezing(network, config.finetune.unfreeze_at, pace))
     for name, section in (("early_stopping", config.early_stopping), ("plateau", config.plateau)):
         if section.patience is not None and not validated:
             raise ConfigError(
@@ -88,7 +88,7 @@ def make_features(
                 patience=plateau.patience,
                 min_delta=plateau.min_delta,
                 cooldown=plateau.cooldown,
-                min_lr=plateau.least,
+                min_lr=plateau.min_factor,
             )
         )
     return features

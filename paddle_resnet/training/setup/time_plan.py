@@ -19,7 +19,7 @@ def make_progress(config: Config, parts: DataSplits) -> Progress:
     """Return the pace of a recipe: of its budget where it has one, else of its epochs."""
     images = len(parts.validation.images) if parts.validation else 0
     # A view more takes as long as an image more.
-    test = len(parts.test.images) * TTA_VIEWS[config.augment.test_time]
+    test = len(parts.test.images) * TTA_VIEWS[config.test.tta]
     if config.train.budget is not None:
         return TimeBudget(config.train.budget, test_images=test)
     epochs = config.train.epochs
