@@ -37,7 +37,7 @@ setup(
         "paddle_resnet.pages": ["templates/*"],
         "paddle_resnet.report": ["templates/*"],
         "paddle_resnet.compare": ["templates/*"],
-        "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
+        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "templates/*", "*.yaml"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },

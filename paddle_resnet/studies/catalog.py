@@ -14,6 +14,12 @@ STUDIES: dict[str, Study] = {
         Study("telephone"),
         Study("shattering"),
         Study("shortcuts", module="shortcut_variants"),
+        Study("identity"),
+        Study("decay"),
+        Study("degradation"),
+        Study("lesion"),
+        Study("depth-use", module="depth_use"),
+        Study("paths"),
     )
 }
 

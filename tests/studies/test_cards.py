@@ -57,7 +57,7 @@ def test_experiment_keeps_the_contract(name):
     assert set(experiment.FULL) <= set(experiment.SETTINGS)
     for function in ("measure", "judge", "table", "figure", "reference"):
         assert callable(getattr(experiment, function))
-    assert getattr(room, name) is study
+    assert getattr(room, name.replace("-", "_")) is study
 
 
 def test_every_card_and_every_experiment_has_a_study():

@@ -101,8 +101,12 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     drop = max(a - b for a, b in zip(accuracies, accuracies[1:]))
     flat = [row["accuracy"] for row in convolutions]
     rules = [
-        Rule("monotone", "largest loss of accuracy from f to the next smaller f", drop, SLACK, False),
-        Rule("identity", "logits that differ from the base, f = 0", norms[-1]["different"], 1, False),
+        Rule(
+            "monotone", "largest loss of accuracy from f to the next smaller f", drop, SLACK, False
+        ),
+        Rule(
+            "identity", "logits that differ from the base, f = 0", norms[-1]["different"], 1, False
+        ),
         Rule("flat", "change of accuracy, convolutions × f", max(flat) - min(flat), 0.05, False),
     ]
     return rules, {
@@ -164,9 +168,11 @@ def reference(results: dict[str, Any]) -> list[Reference]:
     """Return accuracies on the way of gamma and beta beside those of the reference run."""
     expected = {1.0: (0.444, 0.12), 0.4: (0.888, 0.04), 0.1: (0.912, 0.03), 0.0: (0.922, 0.02)}
     return [
-        Reference(f"accuracy, gamma and beta × {row['factor']:g}", row["accuracy"], *expected[row["factor"]])
+        Reference(
+            f"accuracy, gamma and beta × {row['factor']:g}",
+            row["accuracy"],
+            *expected[row["factor"]],
+        )
         for row in _rows(results, "norms")
         if row["factor"] in expected
     ]
-
-

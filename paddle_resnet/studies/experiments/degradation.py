@@ -112,7 +112,9 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     rules = [
         Rule("plain", f"train loss, plain-{depths[-1]} − plain-{depths[0]}", worst(plain), 0.25),
         Rule("repaired", "this gap, plain − residual", difference, 0.2),
-        Rule("as_good", "|mean gap| of the residual pair", abs(float(np.mean(residual))), 0.15, False),
+        Rule(
+            "as_good", "|mean gap| of the residual pair", abs(float(np.mean(residual))), 0.15, False
+        ),
     ]
     return rules, {
         "shallow": depths[0],

@@ -241,7 +241,9 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         if "fresh" in found:
             series.append(("fresh weights", found["fresh"], "neutral"))
         points = [
-            Points(label, x, [f["mean"] for f in refine], color, error=[2 * f["se"] for f in refine])
+            Points(
+                label, x, [f["mean"] for f in refine], color, error=[2 * f["se"] for f in refine]
+            )
             for label, refine, color in series
         ]
         panels.append(

@@ -1,4 +1,4 @@
-"""Is "do nothing" easy to learn, and do extra layers do no harm? Blocks added to a trained network."""
+"""Is "do nothing" easy to learn, and do extra layers do no harm? Blocks added to a network."""
 
 from __future__ import annotations
 
@@ -226,6 +226,8 @@ def reference(results: dict[str, Any]) -> list[Reference]:
     return [
         Reference("accuracy, base", results["base"]["accuracy"], 0.922, 0.02),
         Reference("accuracy, residual, settled", residual["settled_accuracy"], 0.444, 0.1),
-        Reference("accuracy after 100 steps, zero-gamma", _final(results, "zero-gamma"), 0.874, 0.05),
+        Reference(
+            "accuracy after 100 steps, zero-gamma", _final(results, "zero-gamma"), 0.874, 0.05
+        ),
         Reference("accuracy after 100 steps, plain", _final(results, "plain"), 0.4125, 0.1),
     ]

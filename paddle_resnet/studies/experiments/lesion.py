@@ -17,7 +17,7 @@ from ...weights.pretrained import bundled_weights
 from ..context import Context
 from ..figure import FigureSpec, HeatPanel, Level, Line, Panel, Points
 from ..mini_networks import mini_network
-from ..shared.block_walk import NamedBlock, blocks, changes_shape, head, layers_of, stem
+from ..shared.block_walk import NamedBlock, blocks, changes_shape, check_sum, head, layers_of, stem
 from ..shared.cifar_subset import Subset
 from ..shared.trained_networks import images_for, short_name, trained_network
 from ..table import Reference, Table
@@ -81,6 +81,8 @@ def _study(
     trained = trained or mini_network(name, context)
     test = images_for(context, trained, "test", settings["test_images"], 0)
     named = blocks(trained.network)
+    for _, block in named:
+        check_sum(block)
     random = np.random.RandomState(0)
     surgeries = [Surgery("base", "", tuple(range(len(named))))]
     surgeries += list(_deletions(named))

@@ -138,11 +138,16 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     """Judge that paths add up to the gradient, and that short ones carry most of it."""
     networks = results["networks"]
     own = next(iter(networks))
-    error = max(f["sum_error"] for f in networks.values() if f["sum_error"] is not None)
+    errors = [f["sum_error"] for f in networks.values() if f["sum_error"] is not None]
+    error = max(errors, default=None)
     relative = {name: 2 * _mean_length(f) / f["blocks"] for name, f in networks.items()}
     rules = [
-        Rule("sum", "|sum of all path gradients − gradient| / |gradient|", error, 1e-4, False, True),
-        Rule("deep", "mean length by gradient / (n/2), mini_resnet56", relative[MINI[1]], 0.6, False),
+        Rule(
+            "sum", "|sum of all path gradients − gradient| / |gradient|", error, 1e-4, False, True
+        ),
+        Rule(
+            "deep", "mean length by gradient / (n/2), mini_resnet56", relative[MINI[1]], 0.6, False
+        ),
         Rule("trained", f"mean length by gradient / (n/2), {own}", relative[own], 0.6, False),
     ]
     deep = networks[MINI[1]]

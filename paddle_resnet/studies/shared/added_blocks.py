@@ -92,9 +92,7 @@ def settle_added(network: Network, added: list[ResidualBlock], subset: Subset) -
         norm._momentum = value
 
 
-def branch_ratios(
-    network: Network, added: list[ResidualBlock], images: np.ndarray
-) -> list[float]:
+def branch_ratios(network: Network, added: list[ResidualBlock], images: np.ndarray) -> list[float]:
     """Return for every added block the mean over images of ||F(x)|| / ||x||."""
     wanted, found = {id(block) for block in added}, []
     with paddle.no_grad():
