@@ -51,7 +51,7 @@ class Name:
         self.is_foreign = is_foreign
 
 
-class StandIn:
+class Stub:
     """A value that the file builds with a state of its own; the base ignores that state."""
 
     __slots__ = ()
@@ -60,7 +60,7 @@ class StandIn:
         """Take the argument of a BUILD opcode."""
 
 
-class Foreign(StandIn):
+class Foreign(Stub):
     """Whatever a file builds of a class or function that the reader does not know: inert.
 
     Args:
@@ -361,7 +361,7 @@ class _Machine:
     def BUILD(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, StandIn):
+        if isinstance(target, Stub):
             target.set_state(state)
         # An OrderedDict may carry attributes, such as the version numbers torch adds: no data.
         elif type(target) is not dict:

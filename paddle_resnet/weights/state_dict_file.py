@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..io.safe_pickle import StandIn
+from ..io.safe_pickle import Stub
 
 #: A table that `paddle.save` adds to every state dict; it holds no weights.
 PADDLE_TABLE = "StructuredToParameterName@@"
@@ -16,7 +16,7 @@ LONGEST_NAME = 300
 
 
 @dataclass
-class Contents:
+class StateDictFile:
     """The named arrays of a weights file, under the file's own names.
 
     The arrays may be read-only views of the file's bytes.
@@ -34,7 +34,7 @@ class Contents:
     notes: list[str] = field(default_factory=list)
 
 
-class Tensor(StandIn):
+class TensorStub(Stub):
     """Base of the stand-ins that :mod:`.torch_files` makes of tensors."""
 
     is_bfloat16 = False

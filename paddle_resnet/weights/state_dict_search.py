@@ -8,7 +8,14 @@ from typing import Any, Optional
 
 from ..io.pickled_arrays import Array, NotNumbers
 from ..io.safe_pickle import Foreign, PickleError
-from .state_dict_file import LONGEST_NAME, PADDLE_TABLE, Contents, Tensor, printable, widened
+from .state_dict_file import (
+    LONGEST_NAME,
+    PADDLE_TABLE,
+    StateDictFile,
+    TensorStub,
+    printable,
+    widened,
+)
 
 #: Where training scripts put the state dict inside a checkpoint, the plain one before an average.
 WRAPPERS = (
@@ -35,7 +42,7 @@ _DEEPEST_MODULE, _MOST_MODULES = 12, 50_000
 
 def contents_of(
     thing: Any, file_format: str, entry: Optional[str] = None, unknown: Collection[str] = ()
-) -> Contents:
+) -> StateDictFile:
     """Find the state dict in what a pickle held, and make its entries arrays.
 
     Args:
@@ -47,7 +54,7 @@ def contents_of(
     Raises:
         PickleError: there is no state dict, or an array in it is not what it says.
     """
-    contents = Contents(file_format, {})
+    contents = StateDictFile(file_format, {})
     state = _Search(contents.notes, unknown).state_dict(thing, entry)
     if file_format == "torch" or PADDLE_TABLE in state:
         contents.origin = file_format
@@ -179,7 +186,7 @@ class _Search:
 
 
 def _tensor(value: Any) -> Any:
-    if isinstance(value, (Tensor, Array)):
+    if isinstance(value, (TensorStub, Array)):
         return value
     # `paddle.save` writes the tensors of nested objects as (name, array).
     if type(value) is tuple and len(value) == 2 and isinstance(value[1], Array):
