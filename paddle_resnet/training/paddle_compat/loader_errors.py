@@ -182,9 +182,10 @@ def _no_text(batch: Any) -> Any:
     parts = batch.values() if isinstance(batch, dict) else batch
     for value in parts if isinstance(batch, (dict, list, tuple)) else [batch]:
         if isinstance(value, np.ndarray) and value.dtype.kind in "OUSM":
+            advice = ", such as the positions of the labels in a list of the classes"
             raise DataError(
                 f"a batch holds {value.dtype} ({shown(value.ravel()[:3].tolist())}): expected "
-                "numbers, such as the positions of the labels in a list of the classes."
+                f"numbers{advice if value.dtype.kind in 'US' else ''}."
             )
     return batch
 
