@@ -16,7 +16,7 @@ from paddle import Tensor
 from paddle.io import DataLoader, Dataset, IterableDataset
 from paddle.io.dataloader.collate import default_collate_fn
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 
 
 class RaisingLoader:
@@ -184,7 +184,7 @@ def _no_text(batch: Any) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind in "OUSM":
             advice = ", such as the positions of the labels in a list of the classes"
             raise DataError(
-                f"a batch holds {value.dtype} ({shown(value.ravel()[:3].tolist())}): expected "
+                f"a batch holds {value.dtype} ({for_display(value.ravel()[:3].tolist())}): expected "
                 f"numbers{advice if value.dtype.kind in 'US' else ''}."
             )
     return batch
