@@ -31,6 +31,7 @@ SOURCES = (
     "pool_op.cc",
     "products.cc",
     "profile.cc",
+    "second_derivative.cc",
     "tensors.cc",
     "weight_product.cc",
     "winograd.cc",
@@ -49,6 +50,7 @@ HEADERS = (
     "products.h",
     "profile.h",
     "scratch.h",
+    "second_derivative.h",
     "tensors.h",
     "weight_product.h",
     "windows.h",
@@ -70,6 +72,14 @@ FLAGS = (
     "-DPADDLE_WITH_CUSTOM_KERNEL",
     "-DPADDLE_NO_PYTHON",
 )
+
+
+@ctypes.CFUNCTYPE(ctypes.c_bool)
+def _graph_is_made() -> bool:
+    """Return whether Paddle records what it computes now; also inside of a backward pass."""
+    import paddle
+
+    return paddle.is_grad_enabled()
 
 
 class Unavailable(UserError):
@@ -168,6 +178,7 @@ def _load(path: Path) -> ctypes.CDLL:
         loaded.paddle_resnet_bfloat16_product.argtypes = [ctypes.c_int64, ctypes.c_int64]
         loaded.paddle_resnet_blocks.argtypes = [ctypes.POINTER(ctypes.c_int64)]
         loaded.paddle_resnet_profile_rows.restype = ctypes.c_char_p
+        loaded.paddle_resnet_ask_graph_is_made(_graph_is_made)
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:
         raise Unavailable(

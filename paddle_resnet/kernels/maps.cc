@@ -59,6 +59,12 @@ PD_BUILD_GRAD_OP(paddle_resnet_convert)
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Converted));
 
+// Linear, as are the others here: the gradient of the gradient is the operator itself.
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_convert)
+    .Inputs({paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad(paddle::Grad("Y"))})
+    .SetKernelFn(PD_KERNEL(Converted));
+
 PD_BUILD_OP(paddle_resnet_fork)
     .Inputs({"X"})
     .Outputs({"A", "B"})
@@ -68,3 +74,8 @@ PD_BUILD_GRAD_OP(paddle_resnet_fork)
     .Inputs({paddle::Grad("A"), paddle::Grad("B")})
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_fork)
+    .Inputs({paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad(paddle::Grad("A")), paddle::Grad(paddle::Grad("B"))})
+    .SetKernelFn(PD_KERNEL(Fork));

@@ -82,3 +82,10 @@ PD_BUILD_GRAD_OP(paddle_resnet_zero_pad)
     .Outputs({paddle::Grad("X")})
     .Attrs({"stride: int", "before: int", "after: int"})
     .SetKernelFn(PD_KERNEL(ZeroPadGrad));
+
+// It is linear: the gradient of the gradient is the operator itself.
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_zero_pad)
+    .Inputs({paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad(paddle::Grad("Y"))})
+    .Attrs({"stride: int", "before: int", "after: int"})
+    .SetKernelFn(PD_KERNEL(ZeroPad));
