@@ -19,7 +19,7 @@ import contextlib
 import numpy as np
 from paddle.nn import functional as F
 
-from paddle_resnet.layers import activation
+from paddle_resnet.layers import activation_functions
 
 #: Distance from a kink that decides it, relative to the largest value of the tensor. Float32
 #: outputs of one layer differ by 2e-6 of it at most, those of a small network by a few times that.
@@ -87,11 +87,11 @@ def margins():
 
     try:
         F.relu, F.max_pool2d = watched_relu, watched_max_pool2d
-        activation.ACTIVATIONS["relu"] = watched_relu
+        activation_functions.ACTIVATIONS["relu"] = watched_relu
         yield found
     finally:
         F.relu, F.max_pool2d = relu, max_pool2d
-        activation.ACTIVATIONS["relu"] = relu
+        activation_functions.ACTIVATIONS["relu"] = relu
 
 
 def pooling_margin(x, size, stride, padding, layout="NCHW"):

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from . import _parser
 
 EXAMPLES = """\
@@ -49,14 +49,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     import sys
 
-    from ..training.evaluation import evaluate
-    from ..training.labelled import labelled_loader
-    from ..training.precision import of_run
-    from ..training.run_folder import RunFolder
-    from ..weights import load_trained
+    from ..evaluation.eval_dataset import eval_loader
+    from ..evaluation.evaluate import evaluate
+    from ..models import load_trained
+    from ..models.precision import run_precision
+    from ..runs.run_folder import RunFolder
 
     trained = load_trained(arguments.source, arguments.weights)
     run_folder = RunFolder(arguments.source)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     def notify(line: str) -> None:
         print(line, file=sys.stderr)
 
-    loader, is_sample = labelled_loader(
+    loader, is_sample = eval_loader(
         trained,
         arguments.split,
         arguments.batch_size,
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         notify=notify,
     )
     # In what the run itself was tested in.
-    precision = of_run(config, notify)
+    precision = run_precision(config, notify)
     evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
     figures = {
         "weights": str(trained.path),

@@ -7,8 +7,8 @@ import dataclasses
 import json
 from typing import Any
 
-from .. import runtime
-from ..errors import ModelError, nearest
+from .. import cpu_runtime
+from ..errors import ModelError, did_you_mean
 from . import _parser
 
 EXAMPLES = """\
@@ -29,12 +29,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the networks, a row each."""
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     from ..models import list_models, model_info
 
     names = list_models(arguments.pattern)
     if not names:
-        hint = nearest(arguments.pattern, list_models())
+        hint = did_you_mean(arguments.pattern, list_models())
         raise ModelError(f"no network matches '{arguments.pattern}'.{hint}")
     if arguments.names:
         print("\n".join(names))

@@ -1,4 +1,4 @@
-// The gradient of the gradient in op.cc, by the same convolutions.
+// The gradient of the gradient in conv_bn_op.cc, by the same convolutions.
 //
 // Per channel, with n rows, g = dy where the ReLU is open, s = 1 / std, h = (conv - mean) * s, the
 // first gradients are (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3)
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "conv_pool.h"
-#include "loops.h"
+#include "batch_norm.h"
 
 namespace {
 

@@ -5,7 +5,7 @@ import paddle
 import pytest
 from kinks import MARGIN, clear_seed, decided, margins, pooling_margin, seen
 from paddle.nn import functional as F
-from test_unit import (
+from test_conv_bn_act import (
     assert_close,
     gradients,
     inputs,
@@ -16,7 +16,7 @@ from test_unit import (
     run,
 )
 
-from paddle_resnet.layers import activation
+from paddle_resnet.layers import activation_functions
 
 UNIT = (3, 1, 1, 1, None)
 
@@ -27,7 +27,7 @@ def relu_with(monkeypatch, passes):
     def relu(x):
         return (x * passes(x)).detach() + (x - x.detach()) * passes(x)
 
-    monkeypatch.setitem(activation.ACTIVATIONS, "relu", relu)
+    monkeypatch.setitem(activation_functions.ACTIVATIONS, "relu", relu)
 
 
 def plain_gradients(unit, x, gradient):

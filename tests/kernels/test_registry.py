@@ -3,10 +3,10 @@
 import numpy as np
 import paddle
 import pytest
-from test_unit import inputs, inputs_with_clear_winners, output_gradient, output_shape
+from test_conv_bn_act import inputs, inputs_with_clear_winners, output_gradient, output_shape
 
 from paddle_resnet import ConvBNLayer, create_model, kernels, list_models
-from paddle_resnet.kernels import unit as fused
+from paddle_resnet.kernels import conv_bn_act as fused
 
 
 def units_of(name):
@@ -120,7 +120,7 @@ BIAS = "a convolution with bias, or a norm without weights"
 def test_units_that_fall_back_are_known(name, expected):
     network = create_model(name, num_classes=10)
     network.eval()
-    fused.fallbacks.clear()
+    fused.fallback_counts.clear()
     with kernels.use("require"), paddle.no_grad():
         network(paddle.zeros([1, 3, 64, 64]))
-    assert set(fused.fallbacks) == expected
+    assert set(fused.fallback_counts) == expected

@@ -18,10 +18,10 @@ from paddle_resnet import (
     save_weights,
 )
 from paddle_resnet.cli import main
-from paddle_resnet.data.bundled import load_sample
+from paddle_resnet.data.cifar.sample import load_sample
 from paddle_resnet.data.loader import BatchLoader
 from paddle_resnet.errors import WeightsError
-from paddle_resnet.training.evaluation import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate
 from paddle_resnet.weights import pretrained
 
 
@@ -209,5 +209,5 @@ def test_what_predict_cannot_take(given, words, capsys):
 def test_the_packages_own_reaches_on_the_whole_test_set_what_its_readme_says(capsys):
     assert main(["evaluate", "resnet20", "--json"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["acc_top1"]
-    readme = (pretrained.shipped()["resnet20"].parent / "README.md").read_text()
+    readme = (pretrained.bundled_weights()["resnet20"].parent / "README.md").read_text()
     assert f"{accuracy:.2%}".replace("%", " %") in readme

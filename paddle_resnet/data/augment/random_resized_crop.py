@@ -1,0 +1,58 @@
+"""Cut a part out of a picture and scale it to the size that the network takes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+#: Aspect ratios (width / height) of random crops, as everybody has them since GoogLeNet.
+RATIOS = (3 / 4, 4 / 3)
+#: Words of chance that one random crop needs.
+WORDS = 4
+
+Box = tuple[float, float, float, float]
+
+
+def center_crop_box(width: int, height: int, share: float = 1.0) -> Box:
+    """Return the square in the middle, ``share`` of the shorter side: left, top, right, bottom.
+
+    Scaling it to S x S equals scaling the picture's shorter side to ``S / share`` and cutting the
+    middle S x S out, but computes only the pixels that are wanted. With 0.875 that is the usual
+    "resize 256, crop 224".
+    """
+    side = min(width, height) * share
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -> Box:
+    """Return a box of random area, aspect ratio and place: left, top, right, bottom.
+
+    The area is uniform between ``least`` and 1 of the picture's, the logarithm of the aspect ratio
+    is uniform over `RATIOS`. A box that would stick out keeps its ratio and becomes as large as
+    fits; the usual way, to draw again, has no bound on how often.
+
+    Args:
+        width, height: of the picture, in pixels.
+        chance: float64 [4], from 0 to 1: for area, ratio, column, row.
+        least: smallest share of the area, above 0, at most 1.
+    """
+    area = width * height * (least + (1 - least) * chance[0])
+    low, high = math.log(RATIOS[0]), math.log(RATIOS[1])
+    ratio = math.exp(low + (high - low) * chance[1])
+    wide, tall = math.sqrt(area * ratio), math.sqrt(area / ratio)
+    shrink = min(1.0, width / wide, height / tall)
+    wide, tall = wide * shrink, tall * shrink
+    left, top = (width - wide) * chance[2], (height - tall) * chance[3]
+    # Rounding may not lead outside: Pillow refuses such a box.
+    return max(left, 0.0), max(top, 0.0), min(left + wide, width), min(top + tall, height)
+
+
+def cut(image: Image.Image, box: Box, size: int) -> np.ndarray:
+    """Scale a box of a picture to ``size`` x ``size``, smoothly: uint8 [C, size, size]."""
+    if image.size != (size, size) or box != (0, 0, size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    pixels = np.asarray(image, np.uint8)
+    return pixels.reshape(size, size, -1).transpose(2, 0, 1)

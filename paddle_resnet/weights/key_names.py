@@ -1,0 +1,137 @@
+"""From the names of other frameworks and repositories to ours, which are torchvision's and timm's
+in Paddle's spelling of the BN statistics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Callable, Optional, Union
+
+#: What wrappers put before every name: data-parallel, torch.compile, a detector around a backbone.
+PREFIXES = (
+    *("module.", "_orig_mod.", "_layers.", "ema_model.", "backbone.", "model.", "net.", "network."),
+    *("encoder.", "resnet."),
+)
+#: What the linear layer at the end is called here and there; ours is ``fc``.
+HEADS = ("fc", "linear", "classifier", "head", "last_linear", "out", "output", "fc1000", "logits")
+_HEAD = re.compile(rf"^(?:{'|'.join(HEADS)})(?:\.fc|\.\d+)?\.(weight|bias)$")
+
+#: Entries of torch that hold no weights, and why we do without.
+_COUNTERS = {
+    "num_batches_tracked": "torch's batch counters, which Paddle has not",
+    "n_averaged": "the count of a weight average",
+}
+
+
+def _caffe(match: re.Match[str]) -> str:
+    """Turn ``res2b_branch2a.`` into ``layer1.1.conv1.``, a branch 1 into a projection."""
+    kind, stage, letter, number, branch, conv = match.groups()
+    block = int(number) if number else ord(letter) - ord("a")
+    place = f"layer{int(stage) - 1}.{block}."
+    if branch == "1":
+        return f"{place}downsample.{0 if kind == 'res' else 1}."
+    return f"{place}{'conv' if kind == 'res' else 'bn'}{ord(conv) - ord('a') + 1}."
+
+
+def _next(match: re.Match[str]) -> str:
+    """Count from 1 instead of from 0."""
+    return f".{'conv' if match[2].endswith('conv') else 'bn'}{int(match[1]) + 1}."
+
+
+#: In this order, each where it fits.
+_RULES: tuple[tuple[re.Pattern[str], Union[str, Callable[[re.Match[str]], str]]], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # torch's BN statistics.
+        (r"\.running_mean$", "._mean"),
+        (r"\.running_var$", "._variance"),
+        # CIFAR repositories (kuangliu's, akamaster's): projections.
+        (r"\.shortcut\.([012])\.", r".downsample.\1."),
+        # Paddle's ResNet-50 lesson and PaddleClas's first dynamic networks.
+        (r"^conv\._conv\.", "conv1."),
+        (r"^conv\._batch_norm\.", "bn1."),
+        (r"^bb_(\d)_(\d+)\.", lambda m: f"layer{int(m[1]) + 1}.{m[2]}."),
+        (r"\.short\.(?:_?conv)\.", ".downsample.0."),
+        (r"\.short\.(?:_batch_norm|bn)\.", ".downsample.1."),
+        (r"\.conv([012])\.(_conv|_batch_norm|conv|bn)\.", _next),
+        # PaddleClas's later ones; `blocks.N` counts through all stages, see `to_own_name`.
+        (r"^stem\.0\.conv\.", "conv1."),
+        (r"^stem\.0\.bn\.", "bn1."),
+        # Detectron2.
+        (r"^stem\.conv1\.norm\.", "bn1."),
+        (r"^stem\.conv1\.", "conv1."),
+        (r"^res([2-5])\.(\d+)\.", lambda m: f"layer{int(m[1]) - 1}.{m[2]}."),
+        (r"\.conv(\d)\.norm\.", r".bn\1."),
+        (r"\.shortcut\.norm\.", ".downsample.1."),
+        (r"\.shortcut\.(weight|bias)$", r".downsample.0.\1"),
+        # The original networks, in Caffe.
+        (r"^bn_conv1\.", "bn1."),
+        (r"^(res|bn)([2-5])([a-z])(\d*)_branch(1|2)([abc]?)\.", _caffe),
+        # timm's deep stem, whose last BN stands outside of it.
+        (r"^bn1\.", "conv1.7."),
+    )
+)
+
+
+def to_own_name(name: str, own: Collection[str], blocks: Sequence[str] = ()) -> str:
+    """Return what the network calls the entry that a file calls ``name``.
+
+    Args:
+        name: such as ``module.layer2.0.shortcut.0.weight``.
+        own: the network's names; a name that is among them is left as it is.
+        blocks: see `block_names`.
+
+    Returns:
+        One of ``own``, or the nearest to one that the rules lead.
+    """
+    if name in own:
+        return name
+    stripped = True
+    while stripped:
+        stripped = next((p for p in PREFIXES if name.startswith(p)), "")
+        name = name[len(stripped) :]
+        if name in own:
+            return name
+    head = _HEAD.match(name)
+    if head and (own_head := head_of(own)):
+        return f"{own_head}.{head[1]}"
+    flat = re.match(r"blocks\.(\d+)\.", name)
+    if flat and int(flat[1]) < len(blocks):
+        name = f"{blocks[int(flat[1])]}.{name[flat.end() :]}"
+    for pattern, replacement in _RULES:
+        name = pattern.sub(replacement, name)
+        if name in own:
+            break
+    return name
+
+
+def head_of(own: Collection[str]) -> Optional[str]:
+    """Return the name of a network's last layer, or None where it has none."""
+    return next((head for head in HEADS if f"{head}.weight" in own), None)
+
+
+def is_head(name: str) -> bool:
+    """Return whether a (translated) name belongs to the head, or to an auxiliary one."""
+    first = name.partition(".")[0]
+    return first in HEADS or first.startswith("aux")
+
+
+def is_ignorable(name: str) -> Optional[str]:
+    """Return why a network can do without an entry that it has no place for, else None."""
+    if name.startswith(("aux.", "aux1.", "aux2.")):
+        return "an auxiliary head, which the network was built without"
+    return _COUNTERS.get(name.rpartition(".")[2])
+
+
+def block_names(own: Collection[str]) -> list[str]:
+    """Return ``layer1.0``, ``layer1.1``, ... in the order of the network."""
+    found = (re.match(r"layer\d+\.\d+(?=\.)", name) for name in own)
+    return list(dict.fromkeys(match[0] for match in found if match))
+
+
+def origin_of(names: Collection[str]) -> Optional[str]:
+    """Return whose conventions names follow, ``torch`` or ``paddle``; None where none tells."""
+    if any(n.endswith((".running_mean", ".running_var", *_COUNTERS)) for n in names):
+        return "torch"
+    return "paddle" if any(n.endswith(("._mean", "._variance")) for n in names) else None
