@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from ..errors import ConfigError, did_you_mean, for_display
+from ..errors import ConfigError, nearest, shown
 from .effects import refuse_without_effect
 from .recipe_text import TextKeys, dump_recipe, parse_override, parse_recipe
 
@@ -420,8 +420,9 @@ _ADAPTER = TypeAdapter(Config)
 
 def config_folder() -> Path:
     """Return the folder of the recipes that come with the package."""
-    installed = Path(__file__).parent / "configs"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def list_recipes() -> list[str]:
@@ -444,8 +445,8 @@ def find_recipe(recipe: str) -> Path:
         return own
     names = list_recipes()
     raise ConfigError(
-        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of {', '.join(names)}."
-        + did_you_mean(path.stem, names)
+        f"there is no recipe '{shown(recipe)}': expected a YAML file or one of {', '.join(names)}."
+        + nearest(path.stem, names)
     )
 
 
@@ -472,7 +473,7 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
     overridden = _full_keys(overriding)
     # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer:
     # nobody gave them one by one.
-    resolved = len(in_file & set(_all_keys())) > len(_all_keys()) / 2
+    resolved = len(in_file & set(all_keys())) > len(all_keys()) / 2
     _refuse_useless(config, set() if resolved else in_file, overridden)
     return config
 
@@ -536,30 +537,28 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if key != key.strip():  # `KEY = VALUE`, where the blank is no part of a text either
         key, text = key.strip(), text.lstrip()
     if not equals or not key or not all(key.split(".")):
-        raise ConfigError(
-            f"override '{for_display(override)}' is not of the form section.key=value."
-        )
+        raise ConfigError(f"override '{shown(override)}' is not of the form section.key=value.")
     *sections, last = key.split(".")
     here = values
     for section in sections:
         here = here.setdefault(section, {})
         if not isinstance(here, dict):
             raise ConfigError(
-                f"override '{for_display(override)}': '{for_display(section)}' is a value, not a section."
+                f"override '{shown(override)}': '{shown(section)}' is a value, not a section."
             )
-    origin = f"the value of override '{for_display(override)}'"
+    origin = f"the value of override '{shown(override)}'"
     here[last] = parse_override(key, text, origin, _text_keys())
 
 
 def _sentence(error: dict[str, Any], origin: str) -> str:
     """Turn pydantic's first finding into one sentence."""
     path = [str(part) for part in error["loc"]]
-    key = for_display(".".join(path))
+    key = shown(".".join(path))
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _keys(path[:-1])
-        where = f"section '{for_display('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
-        hint = did_you_mean(path[-1], known)
-        elsewhere = [full for full in _all_keys() if full.endswith("." + path[-1])]
+        where = f"section '{shown('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
+        hint = nearest(path[-1], known)
+        elsewhere = [full for full in all_keys() if full.endswith("." + path[-1])]
         if elsewhere:
             hint = f" Did you mean '{elsewhere[0]}'?"
         return f"unknown key '{key}' in {origin}: {where} has {', '.join(known)}.{hint}"
@@ -570,8 +569,8 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
     if error["type"] == "literal_error":
         choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         expected = f"expected {' or '.join(choices)}"
-        hint = did_you_mean(str(given), choices)
-    value = for_display(repr(given), 57) if len(repr(given)) > 60 else repr(given)
+        hint = nearest(str(given), choices)
+    value = shown(repr(given), 57) if len(repr(given)) > 60 else repr(given)
     expected = re.sub(r"a dictionary or an instance of \w+", "a section with keys", expected)
     return f"'{key}' is {value} in {origin}: {expected}.{hint}"
 
@@ -592,7 +591,8 @@ def _full_keys(values: dict[str, Any]) -> set[str]:
     return {f"{name}.{key}" for name, inner in sections.items() for key in inner}
 
 
-def _all_keys() -> list[str]:
+def all_keys() -> list[str]:
+    """Return every key of a recipe, such as ``train.batch_size``."""
     return [f"{section}.{key}" for section in _keys([]) for key in _keys([section])]
 
 

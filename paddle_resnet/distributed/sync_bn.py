@@ -9,7 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.autograd import PyLayer
 
-from .collectives import all_reduce_sum, world_size
+from .collectives import add_up, world_size
 
 
 class _Total(PyLayer):
@@ -19,14 +19,14 @@ class _Total(PyLayer):
     def forward(ctx, x: Tensor) -> Tensor:
         """Add up the values."""
         y = x.clone()
-        all_reduce_sum(y)
+        add_up(y)
         return y
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         """Add up the gradients."""
         gradient = gradient.clone()
-        all_reduce_sum(gradient)
+        add_up(gradient)
         return gradient
 
 
@@ -63,7 +63,7 @@ class SyncBatchNorm2D(nn.BatchNorm2D):
         return y.astype(x.dtype)
 
 
-def convert_sync_bn(network: nn.Layer) -> int:
+def synchronise_bn(network: nn.Layer) -> int:
     """Let the batch norms of a network see the batch of all processes; return how many there are.
 
     They stay the objects they are, with their parameters and names.
@@ -74,7 +74,7 @@ def convert_sync_bn(network: nn.Layer) -> int:
     return len(layers)
 
 
-def local_bn_buffers(network: nn.Layer) -> list[Tensor]:
+def unsynchronised_statistics(network: nn.Layer) -> list[Tensor]:
     """Return the running statistics that training moves in each process by its own share."""
     return [
         tensor

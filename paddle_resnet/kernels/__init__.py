@@ -16,7 +16,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from ..errors import UserError, did_you_mean
+from ..errors import UserError, nearest
 
 MODES = ("auto", "off", "require")
 _chosen: str | None = None
@@ -32,7 +32,7 @@ def mode() -> str:
     if wanted not in MODES:
         raise UserError(
             f"PADDLE_RESNET_KERNELS is '{wanted}', expected one of {', '.join(MODES)}."
-            + did_you_mean(wanted, MODES)
+            + nearest(wanted, MODES)
         )
     return wanted
 

@@ -11,17 +11,17 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .activations import TO_NCHW, cast, channels_last
+from .activations import TO_NCHW, channels_last, convert
 
 #: Why units fell back to plain Paddle, and how often each reason was met.
-fallback_counts: Counter[str] = Counter()
+fallbacks: Counter[str] = Counter()
 #: How often the operator computed a unit, and how often it did so in bfloat16.
-fused_calls = 0
-bfloat16_calls = 0
+computed = 0
+in_bfloat16 = 0
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
-def conv_bn_act(
+def conv_bn(
     conv: nn.Layer,
     bn: Optional[nn.Layer],
     act: Any,
@@ -47,8 +47,8 @@ def conv_bn_act(
         return None
     y = None if mode() == "off" else _fused(conv, bn, act, x, residual, pool)
     if y is None and _only_by_us(x, conv):
-        residual = None if residual is None else cast(residual, "float32")
-        return cast(plain(cast(x, "float32"), residual), "bfloat16")
+        residual = None if residual is None else convert(residual, "float32")
+        return convert(plain(convert(x, "float32"), residual), "bfloat16")
     return y
 
 
@@ -71,22 +71,20 @@ def _fused(
     pool: Optional[nn.Layer],
 ) -> Optional[Tensor]:
     """Return what the operator computes, or None where it cannot."""
-    reason = unsupported_layers(conv, bn, act, pool) or unsupported_inputs(
-        conv, bn, x, residual, pool is not None
-    )
+    reason = why_never(conv, bn, act, pool) or _why_not(conv, bn, x, residual, pool is not None)
     if reason:
-        fallback_counts[reason] += 1
+        fallbacks[reason] += 1
         return None
     library = build.library()
     if library is None:
         return None
     half = x.dtype == paddle.bfloat16
     if half and not library.paddle_resnet_can_bfloat16():
-        fallback_counts["bfloat16 without AVX-512"] += 1
+        fallbacks["bfloat16 without AVX-512"] += 1
         return None
-    global fused_calls, bfloat16_calls
-    fused_calls += 1
-    bfloat16_calls += half
+    global computed, in_bfloat16
+    computed += 1
+    in_bfloat16 += half
     nchw = conv._data_format == "NCHW"
     maps = [x] if residual is None else [x, residual]
     if nchw:
@@ -112,7 +110,7 @@ def _fused(
     return y.transpose(TO_NCHW) if nchw else y
 
 
-def unsupported_layers(
+def why_never(
     conv: nn.Layer, bn: Optional[nn.Layer], act: Any, pool: Optional[nn.Layer] = None
 ) -> str:
     """Return why the operator does not know these layers, or an empty string."""
@@ -141,7 +139,7 @@ def _halves(pool: nn.Layer) -> bool:
     )
 
 
-def unsupported_inputs(
+def _why_not(
     conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor], pooled: bool
 ) -> str:
     """Return why the operator cannot take these tensors, or an empty string."""

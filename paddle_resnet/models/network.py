@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from paddle import Tensor, nn
 
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError, nearest
 from ..layers import activation_dtype
 from ..layers.recompute import run
 
@@ -27,7 +27,7 @@ class FeatureInfo(NamedTuple):
 class Network(nn.Layer):
     """A backbone of parts in a row, global average pooling, and one linear layer ``fc``.
 
-    A subclass calls :meth:`add_stage` for each part and :meth:`add_head` last.
+    A subclass calls :meth:`add_part` for each part and :meth:`add_head` last.
 
     Args:
         num_classes (int): outputs of the linear layer; 0 leaves it out and gives the pooled
@@ -55,7 +55,7 @@ class Network(nn.Layer):
         self._parts: list[str] = []
         self._weighted: set[str] = set()
 
-    def add_stage(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
+    def add_part(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
         """Append a part to the backbone; with a stride its output is one of the feature maps."""
         self.add_sublayer(name, layer)
         self._parts.append(name)
@@ -81,11 +81,11 @@ class Network(nn.Layer):
 
     # Running
 
-    def run_stage(self, name: str, x: Tensor) -> Tensor:
+    def run_part(self, name: str, x: Tensor) -> Tensor:
         """Run one part; a stage block by block, so that recompute can cut between them."""
-        if activation_dtype.is_float32():
+        if activation_dtype.idle():
             return self._run_part(name, x)
-        return activation_dtype.run_stage(getattr(self, name), x, lambda x: self._run_part(name, x))
+        return activation_dtype.run_part(getattr(self, name), x, lambda x: self._run_part(name, x))
 
     def _run_part(self, name: str, x: Tensor) -> Tensor:
         part = getattr(self, name)
@@ -99,8 +99,8 @@ class Network(nn.Layer):
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the last map, ``[N, num_features, H', W']``."""
         for name in self._parts:
-            x = self.run_stage(name, x)
-        return activation_dtype.to_float32(x)
+            x = self.run_part(name, x)
+        return activation_dtype.for_others(x)
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
@@ -135,16 +135,16 @@ class Network(nn.Layer):
             if stage not in names:
                 raise ModelError(
                     f"no stage {stage!r}, expected one of {', '.join(names)} or 1 to {len(names)}."
-                    + did_you_mean(str(stage), names)
+                    + nearest(str(stage), names)
                 )
             wanted.append(stage)
         maps: dict[str, Tensor] = {}
         for name in self._parts:
             if all(stage in maps for stage in wanted):
                 break
-            x = self.run_stage(name, x)
+            x = self.run_part(name, x)
             maps[name] = x
-        return [activation_dtype.to_float32(maps[stage]) for stage in wanted]
+        return [activation_dtype.for_others(maps[stage]) for stage in wanted]
 
     # Training
 
@@ -190,7 +190,7 @@ class Network(nn.Layer):
         if name not in self._parts:
             raise ModelError(
                 f"no part '{name}', expected one of {', '.join(self._parts)}."
-                + did_you_mean(name, self._parts)
+                + nearest(name, self._parts)
             )
         layers = getattr(self, name).sublayers(include_self=True)
         if not trainable and any(isinstance(layer, nn.SyncBatchNorm) for layer in layers):

@@ -11,10 +11,10 @@ from paddle import nn
 
 from .. import cpu_runtime
 from ..config import Config
-from ..distributed.collectives import broadcast_from_rank0
-from ..errors import TrainingError, did_you_mean
+from ..distributed.collectives import from_first
+from ..errors import TrainingError, nearest
 from ..kernels.activations import bfloat16_works
-from ..layers.activation_dtype import activation_dtype
+from ..layers.activation_dtype import maps_in
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 LEVELS = ("O0", "O1", "O2")
@@ -33,8 +33,8 @@ class Precision:
     """How a network computes.
 
     On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is that of the maps between the units
-    that the CPU operator computes, see :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32,
-    whatever the level.
+    that the CPU operator computes, see
+    :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32, whatever the level.
 
     Args:
         dtype (str): ``float32``, ``float16``, ``bfloat16``, or ``auto``: bfloat16 on CPUs that have
@@ -61,7 +61,7 @@ class Precision:
             if given not in known:
                 raise TrainingError(
                     f"unknown {name} {given!r} of mixed precision, expected one of "
-                    f"{', '.join(known)}.{did_you_mean(str(given), known)}"
+                    f"{', '.join(known)}.{nearest(str(given), known)}"
                 )
         self._on_cpu = paddle.device.get_device().startswith("cpu")
         self.dtype = "float32" if level == "O0" else dtype
@@ -106,7 +106,7 @@ class Precision:
             if key not in known:
                 raise TrainingError(
                     f"unknown key '{key}' of amp_configs, expected {', '.join(known)}."
-                    + did_you_mean(str(key), known)
+                    + nearest(str(key), known)
                 )
         return cls(
             given.get("dtype", "float16"),
@@ -123,7 +123,7 @@ class Precision:
     def autocast(self) -> AbstractContextManager:
         """Return the context in which forward passes belong, and losses too."""
         if self._on_cpu and self.dtype == "bfloat16":
-            return activation_dtype("bfloat16")
+            return maps_in("bfloat16")
         if not self.is_mixed:
             return nullcontext()
         return paddle.amp.auto_cast(level=self.level, dtype=self.dtype, **self.lists)
@@ -138,7 +138,7 @@ class Precision:
         return paddle.amp.GradScaler(**self.scaler) if self.dtype == "float16" else None
 
 
-def resolve_precision(config: Config) -> Config:
+def settle(config: Config) -> Config:
     """Return the recipe with what ``auto`` is on this machine, so that a run stays with it.
 
     Of several processes, the first one decides.
@@ -148,11 +148,11 @@ def resolve_precision(config: Config) -> Config:
     """
     if config.train.precision != "auto":
         return config
-    dtype = broadcast_from_rank0(lambda: Precision("auto").dtype)
+    dtype = from_first(lambda: Precision("auto").dtype)
     return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=dtype))
 
 
-def run_precision(config: Optional[Config], notify: Callable[[str], None]) -> Precision:
+def of_run(config: Optional[Config], notify: Callable[[str], None]) -> Precision:
     """Return what a run computes in, for work with its weights: float32 without a run.
 
     Args:

@@ -10,12 +10,12 @@ from typing import Any, Callable, Union
 import paddle
 from paddle import nn
 
-from ..errors import UserError, WeightsError, did_you_mean
-from ..runs.seeds_folder import seeds_folder_error
-from ..weights.bundled_weights import bundled_weights
+from ..errors import UserError, WeightsError, nearest
+from ..runs.seeds_folder import holds_runs
 from ..weights.save_load import assign_weights, check_weights, read_weights
+from ..weights.shipped import shipped
 from ..weights.state_dict_file import printable
-from . import create_model
+from .registry import create_model
 
 #: Far beyond what these networks are fed with; a file that says more wants memory.
 _LARGEST_IMAGE = 4096
@@ -49,7 +49,7 @@ REQUIRED: dict[str, Callable[[Any], bool]] = {
 
 
 @dataclass
-class TrainedModel:
+class Trained:
     """A network in eval mode, and what is needed to feed it and to read its answers."""
 
     network: nn.Layer
@@ -66,7 +66,7 @@ class TrainedModel:
     centre: float = 1.0
 
 
-def model_metadata(
+def describe(
     model: str,
     options: dict[str, Any],
     classes: list[str],
@@ -87,7 +87,7 @@ def model_metadata(
     }
 
 
-def find_weights_file(source: Union[str, Path], which: str = "best") -> Path:
+def find_weights(source: Union[str, Path], which: str = "best") -> Path:
     """Return the weights file of a run folder, or ``source`` itself where it is a file.
 
     The name of a network whose weights are in the package stands for them, unless there is a file
@@ -102,21 +102,21 @@ def find_weights_file(source: Union[str, Path], which: str = "best") -> Path:
             if (source / f"{kind}.safetensors").is_file():
                 return source / f"{kind}.safetensors"
         raise WeightsError(
-            seeds_folder_error(source)
+            holds_runs(source)
             or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
             "its training ended before the first epoch did."
         )
     if source.is_file():
         return source
-    if name in bundled_weights():
-        return bundled_weights()[name]
+    if name in shipped():
+        return shipped()[name]
     raise WeightsError(
         f"there is no run folder or weights file '{source}', and the package holds weights of "
-        f"{', '.join(bundled_weights())} only." + did_you_mean(name, bundled_weights())
+        f"{', '.join(shipped())} only." + nearest(name, shipped())
     )
 
 
-def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
+def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
     """Rebuild a trained network from its run folder or its weights file.
 
     Args:
@@ -129,7 +129,7 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
             it belongs to.
         ModelError: it names a network or options that do not exist.
     """
-    path = find_weights_file(source, which)
+    path = find_weights(source, which)
     arrays, metadata = read_weights(path)
     facts, options = _description(path, metadata, len(arrays))
     try:
@@ -149,10 +149,10 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
         )
     assign_weights(network, arrays, str(path))
     network.eval()
-    return TrainedModel(network=network, path=path, **facts)
+    return Trained(network=network, path=path, **facts)
 
 
-def read_model_metadata(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
+def describe_file(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
     """Return what a weights file says about itself, and apart from it its network's options.
 
     Returns:

@@ -1,14 +1,8 @@
 """Training: the classifier, and the job from recipe to result."""
 
-from ..optim.ema import ExponentialMovingAverage
+from ..optim.ema import WeightAverage
 from .callbacks.plateau import EarlyStopping, ReduceLROnPlateau
 from .image_classifier import ImageClassifier
 from .paddle_compat.history import History
 
-__all__ = [
-    "EarlyStopping",
-    "History",
-    "ImageClassifier",
-    "ReduceLROnPlateau",
-    "ExponentialMovingAverage",
-]
+__all__ = ["EarlyStopping", "History", "ImageClassifier", "ReduceLROnPlateau", "WeightAverage"]

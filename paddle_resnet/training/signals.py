@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any, Callable
 
 
-class TrainingInterrupted(KeyboardInterrupt):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C was pressed, and what was reached so far is saved."""
 
 
-class SignalHandler:
+class StopWish:
     """Knows whether the training was asked to stop.
 
     Args:
@@ -26,7 +26,7 @@ class SignalHandler:
         self.doing = "step"
 
     @contextmanager
-    def listening(self) -> Iterator[SignalHandler]:
+    def listening(self) -> Iterator[StopWish]:
         """Within this block, the first Ctrl-C (or SIGTERM) is a wish; the second means now."""
 
         def ask(number: int, frame: Any) -> None:

@@ -9,26 +9,26 @@ from paddle import nn
 from paddle.callbacks import Callback
 
 from ..config import Config
-from ..data.splits import DataSplits
+from ..data.splits import Parts
 from ..evaluation.evaluate import evaluate
-from ..optim.learning_rate import LearningRate
+from ..optim.learning_rate import ScheduleLearningRate
 from ..optim.optimizers import make_optimizer
 from ..optim.schedules import make_schedule
 from .image_classifier import ImageClassifier
-from .loop.batch_stream import BatchStream
-from .loop.losses import MixupAccuracy, MixupCrossEntropy
-from .loop.progress import TimeBudget
-from .loop.progressive_resizing import make_progressive_resizing
+from .loop.batch_stream import TrainingStream
+from .loop.losses import MixedAccuracy, MixedCrossEntropy
+from .loop.progress import BudgetPace
+from .loop.progressive_resizing import growth
 from .setup.build_state import make_features
 
 #: The least time of a round, of which there is a row in the history.
 ROUND_SECONDS = 15
 
 
-def timed_training(
+def train_for(
     network: nn.Layer,
     config: Config,
-    parts: DataSplits,
+    parts: Parts,
     write: Callable[[str], None] = print,
     wait: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -54,19 +54,19 @@ def timed_training(
         TrainingError: the loss became NaN or infinite.
     """
     clock = _Stopwatch()
-    pace = TimeBudget(config.train.budget, clock=clock)
+    pace = BudgetPace(config.train.budget, clock=clock)
     # A round has at least one step: where steps are slow, many rounds would overrun the budget.
     pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
-    stream = BatchStream(parts.train, pace, make_progressive_resizing(config, pace))
+    stream = TrainingStream(parts.train, pace, growth(config, pace))
     optimizer = make_optimizer(config.optimizer, network)
     shape = make_schedule(config.schedule, pace.rounds)
-    rate = LearningRate(config.optimizer.lr, shape, pace)
+    rate = ScheduleLearningRate(config.optimizer.lr, shape, pace)
     features = make_features(config, network, pace, rate, write, validated=False)
     model = ImageClassifier(network)
     model.prepare(
         optimizer,
-        MixupCrossEntropy(config.train.label_smoothing),
-        MixupAccuracy(),
+        MixedCrossEntropy(config.train.label_smoothing),
+        MixedAccuracy(),
         features.precision,
     )
     record = _Record(pace, stream, write, lambda: clock.stand_still(wait))
@@ -113,8 +113,8 @@ class _Record(Callback):
 
     def __init__(
         self,
-        pace: TimeBudget,
-        stream: BatchStream,
+        pace: BudgetPace,
+        stream: TrainingStream,
         write: Callable[[str], None],
         wait: Callable[[], None],
     ) -> None:

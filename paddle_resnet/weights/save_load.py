@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 from safetensors.numpy import save as safetensors_bytes
 
-from ..errors import WeightsError, did_you_mean
+from ..errors import WeightsError, nearest
 from ..io.atomic_files import atomic_write_bytes
 from ..io.checksum import checksum
 from .load_report import LoadReport
@@ -33,7 +33,8 @@ def save_weights(
         network: any ``paddle.nn.Layer``; parameters and BN running statistics are saved.
         path: the file to write.
         metadata: facts to keep with the weights (JSON types), such as the network's name and the
-            classes, see :mod:`paddle_resnet.models.trained_model`. Only in the format ``safetensors``.
+            classes, see
+            :mod:`paddle_resnet.models.trained_model`. Only in the format ``safetensors``.
         format: one of
 
             - ``safetensors``: ours, under the state-dict names, in the tensors' own dtypes;
@@ -62,7 +63,7 @@ def save_weights(
     if format not in _WRITERS:
         raise WeightsError(
             f"unknown format {format!r}, expected one of {', '.join(_WRITERS)}."
-            + did_you_mean(str(format), _WRITERS)
+            + nearest(str(format), _WRITERS)
         )
     atomic_write_bytes(path, _WRITERS[format](network, metadata or {}))
     return path

@@ -70,7 +70,7 @@ PD_BUILD_OP(paddle_resnet_branch)
     .Outputs({"A", "B"})
     .SetKernelFn(PD_KERNEL(Fork));
 
-PD_BUILD_GRAD_OP(paddle_resnet_branch)
+PD_BUILD_GRAD_OP(paddle_resnet_fork)
     .Inputs({paddle::Grad("A"), paddle::Grad("B")})
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));

@@ -30,7 +30,7 @@ class Mean:
         return self.total / self.count
 
 
-class EpochMeans:
+class EpochProgress:
     """Steps done in the epoch under way, and its loss so far; empty between epochs."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class EpochMeans:
 
 
 @contextmanager
-def all_reduce_metrics(metrics: list[Metric]) -> Iterator[None]:
+def added_up(metrics: list[Metric]) -> Iterator[None]:
     """Let metrics have counted, after this block, what all processes have counted within it."""
     before = [_figures(metric) for metric in metrics] if world_size() > 1 else []
     yield

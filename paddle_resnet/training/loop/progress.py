@@ -12,7 +12,7 @@ from typing import Callable, Optional
 from paddle.callbacks import Callback
 
 
-class Progress(Callback):
+class Pace(Callback):
     """Measures a training.
 
     Args:
@@ -218,7 +218,7 @@ class Progress(Callback):
             setattr(self, name, value)
 
 
-class StepPlan(Progress):
+class EpochPace(Pace):
     """The pace of a training of a fixed number of steps."""
 
     def __init__(self, total_steps: int, **kwargs) -> None:
@@ -239,7 +239,7 @@ class StepPlan(Progress):
         return steps + self.evaluations_to_come + self._eval_seconds(self.test_images)
 
 
-class TimeBudget(Progress):
+class BudgetPace(Pace):
     """The pace of a training that must end at a given time.
 
     Progress is the share used of the time that training steps may take: the budget less what the
@@ -278,7 +278,7 @@ class TimeBudget(Progress):
         self._evaluation_ended: Optional[float] = None
 
     _KEPT = (
-        *Progress._KEPT, "rounds", "evaluations", "validation_images", "_seconds_between_rounds",
+        *Pace._KEPT, "rounds", "evaluations", "validation_images", "_seconds_between_rounds",
     )  # fmt: skip
 
     def plan(self, total_validation_images: int) -> None:
