@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "backward_counter.h"
 #include "batch_norm.h"
 #include "tensors.h"
 
@@ -59,13 +60,27 @@ PD_BUILD_GRAD_OP(paddle_resnet_convert)
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Converted));
 
-// Linear, as are the others here: the gradient of the gradient is the operator itself.
+// Both are linear: the gradient of the gradient is the operator itself.
+Tensors ConvertedSecond(const Tensor& ddx) {
+  return Guarded([&] {
+    RefuseThirdDerivative();
+    return Converted(ddx);
+  });
+}
+
+Tensors ForkSecond(const Tensor& ddx) {
+  return Guarded([&] {
+    RefuseThirdDerivative();
+    return Fork(ddx);
+  });
+}
+
 PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_convert)
     .Inputs({paddle::Grad(paddle::Grad("X"))})
     .Outputs({paddle::Grad(paddle::Grad("Y"))})
-    .SetKernelFn(PD_KERNEL(Converted));
+    .SetKernelFn(PD_KERNEL(ConvertedSecond));
 
-PD_BUILD_OP(paddle_resnet_branch)
+PD_BUILD_OP(paddle_resnet_fork)
     .Inputs({"X"})
     .Outputs({"A", "B"})
     .SetKernelFn(PD_KERNEL(Fork));
@@ -75,7 +90,7 @@ PD_BUILD_GRAD_OP(paddle_resnet_fork)
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));
 
-PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_branch)
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_fork)
     .Inputs({paddle::Grad(paddle::Grad("X"))})
     .Outputs({paddle::Grad(paddle::Grad("A")), paddle::Grad(paddle::Grad("B"))})
-    .SetKernelFn(PD_KERNEL(Fork));
+    .SetKernelFn(PD_KERNEL(ForkSecond));

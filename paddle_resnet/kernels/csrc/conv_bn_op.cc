@@ -24,8 +24,8 @@ int64_t backward_passes = 0;
 
 namespace {
 
-// Whether Paddle records what is computed now, for a further derivative.
-bool (*graph_is_made)() = [] { return false; };
+// Whether Paddle records the backward pass under way, for a further derivative.
+bool (*is_recording)() = [] { return false; };
 
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
@@ -195,11 +195,7 @@ Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
                const Tensor& ddgamma, const Tensor& ddbeta, const Tensor* ddresidual, int stride,
                int pad, int dilation, int groups, bool batch_statistics, bool relu, bool pool,
                bool need_x, bool need_weight) {
-  if (graph_is_made()) {
-    throw std::runtime_error(
-        "there is no third derivative of conv + BN, neither here nor in plain Paddle: leave "
-        "create_graph out where the second one is computed");
-  }
+  RefuseThirdDerivative();
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   Tensor dx = EmptyMap<Number>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(weight.shape()), dgamma = Empty(gamma.shape());
@@ -214,10 +210,22 @@ Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
       need_x ? In<Number>(dx) : nullptr, In<Number>(ddy), dweight.data<float>(),
       dgamma.data<float>()}
       .Run();
-  return {dx, dweight, dgamma, ddy};
+  // Paddle waits for a gradient of whatever it could be asked for, also where there is none.
+  Tensors gradients = {dx, dweight, dgamma};
+  for (const Tensor* constant : {&beta, y, &conv, &mean, &inverse, &winners})
+    if (constant) gradients.push_back(ZerosLike(*constant));
+  gradients.push_back(ddy);
+  return gradients;
 }
 
 }  // namespace
+
+void RefuseThirdDerivative() {
+  if (is_recording())
+    throw std::runtime_error(
+        "there is no third derivative, neither here nor of Paddle's own batch norm: leave "
+        "create_graph out where the second one is computed");
+}
 
 #define ATTRIBUTES                                                                      \
   int stride, int pad, int dilation, int groups, float epsilon, float momentum,         \
@@ -322,6 +330,8 @@ PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn)
              paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
              paddle::Grad(paddle::Grad("Beta"))})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
+              paddle::Grad("Beta"), paddle::Grad("Conv"), paddle::Grad("SavedMean"),
+              paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
               paddle::Grad(paddle::Grad("Y"))})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNSecond));
@@ -347,11 +357,13 @@ PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn_add)
              paddle::Grad(paddle::Grad("Beta")),
              paddle::Grad(paddle::Grad("Residual"))})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
+              paddle::Grad("Beta"), paddle::Grad("Y"), paddle::Grad("Conv"),
+              paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
               paddle::Grad(paddle::Grad("Y"))})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAddSecond));
 
-extern "C" void paddle_resnet_ask_graph_is_made(bool (*ask)()) { graph_is_made = ask; }
+extern "C" void paddle_resnet_ask_recording(bool (*ask)()) { is_recording = ask; }
 
 extern "C" int64_t paddle_resnet_backward_passes() { return backward_passes; }
 

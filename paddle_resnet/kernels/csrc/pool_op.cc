@@ -57,13 +57,14 @@ void Picked(const PoolShape& s, const Tensor& ddx, const Tensor& winners, Tensor
 }
 
 // The gradient of the gradient: of each window, the number at the winner's place.
-Tensors PooledSecond(const Tensor& winners, const Tensor& ddx, int window, int stride, int pad,
+Tensors PooledSecond(const Tensor& x, const Tensor& winners, const Tensor& ddx, int window, int stride, int pad,
                      bool ceil) {
   return Guarded([&]() -> Tensors {
+    RefuseThirdDerivative();
     Tensor ddy = EmptyTensor(winners.shape(), ddx.dtype());
     const auto s = Shape(ddx, window, stride, pad, ceil);
     (IsBFloat16(ddx) ? Picked<BFloat16> : Picked<float>)(s, ddx, winners, ddy);
-    return {ddy};
+    return {ZerosLike(x), ZerosLike(winners), ddy};
   });
 }
 
@@ -82,7 +83,7 @@ PD_BUILD_GRAD_OP(paddle_resnet_max_pool)
     .SetKernelFn(PD_KERNEL(PooledGrad));
 
 PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_max_pool)
-    .Inputs({"Winners", paddle::Grad(paddle::Grad("X"))})
-    .Outputs({paddle::Grad(paddle::Grad("Y"))})
+    .Inputs({"X", "Winners", paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad("X"), paddle::Grad("Winners"), paddle::Grad(paddle::Grad("Y"))})
     .Attrs({"window: int", "stride: int", "pad: int", "ceil: bool"})
     .SetKernelFn(PD_KERNEL(PooledSecond));
