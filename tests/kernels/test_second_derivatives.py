@@ -112,7 +112,7 @@ def test_of_a_layer(convolution, shape, act, residual, layout):
 
 @pytest.mark.parametrize("residual", [False, True])
 def test_of_penalties_on_some_gradients_only(residual):
-    """They add up to the penalty on all; differences of first gradients say so too, plain Paddle not."""
+    """They add up to the penalty on all (which plain Paddle misses, as finite differences show)."""
     layer, given = layer_and_inputs(*LAYERS[0], "relu", residual, "NCHW")(0)
     both = penalized("require", layer, given)
     parts = [penalized("require", layer, given, (each,)) for each in ("inputs", "weights")]
