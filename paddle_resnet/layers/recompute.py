@@ -11,7 +11,7 @@ from paddle.distributed.fleet.utils import recompute as run_again_in_backward
 
 from ..errors import ModelError
 from ..kernels.create_graph import is_recording
-from .activation_dtype import as_now
+from .activation_dtype import capture_mode
 
 
 def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
@@ -28,7 +28,7 @@ def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
     if not (checkpoint and paddle.in_dynamic_mode() and not x.stop_gradient):
         return _call(layers, x)
     passes = 0
-    now = as_now()
+    now = capture_mode()
 
     def call(x: Tensor) -> Tensor:
         nonlocal passes

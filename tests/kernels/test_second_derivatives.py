@@ -8,9 +8,9 @@ from paddle.nn import functional as F
 from test_bfloat16 import U
 from test_conv_bn_act import assert_close, make
 
-from paddle_resnet import ConvBNLayer, create_model, kernels, maps_in
+from paddle_resnet import ConvBNLayer, activation_dtype, create_model, kernels
 from paddle_resnet.kernels import conv_bn_act
-from paddle_resnet.kernels.activations import convert
+from paddle_resnet.kernels.activations import cast
 from paddle_resnet.layers import BasicBlock, BottleneckBlock, Style
 from paddle_resnet.layers.pooling import MaxPool2D
 from paddle_resnet.layers.shortcuts import ZeroPad
@@ -60,9 +60,9 @@ def compare(build, tolerance=2e-4, **options):
         return layer, given
 
     layer, given = run(clear_seed(run) if layer_has_kinks(build) else 0)
-    before = conv_bn_act.computed
+    before = conv_bn_act.fused_calls
     ours = penalized("require", layer, given, **options)
-    assert conv_bn_act.computed > before
+    assert conv_bn_act.fused_calls > before
     assert_close(ours, penalized("off", layer, given, **options), tolerance)
 
 
@@ -281,13 +281,13 @@ def test_of_bfloat16_activations(layout, max_pool):
         )
         away_from_zero(unit)
         given = paddle.to_tensor(x, stop_gradient=False)
-        before = conv_bn_act.in_bfloat16
+        before = conv_bn_act.bfloat16_calls
         with kernels.use("require"):
-            y = convert(unit(convert(given, dtype)), "float32")
+            y = cast(unit(cast(given, dtype)), "float32")
             score = (y * paddle.to_tensor(weights[: y.size].reshape(y.shape)) + 0.002 * y**4).sum()
             first = paddle.grad(score, [given, unit.conv.weight], create_graph=True)
             sum((gradient**2).sum() for gradient in first).backward()
-        assert (conv_bn_act.in_bfloat16 > before) == (dtype == "bfloat16")
+        assert (conv_bn_act.bfloat16_calls > before) == (dtype == "bfloat16")
         gradients = [given.grad, unit.conv.weight.grad, unit.bn.weight.grad]
         found.append([gradient.numpy() for gradient in (*first, *gradients)])
     for plain, half in zip(*found):
@@ -301,7 +301,7 @@ def test_of_a_network_with_bfloat16_activations():
         paddle.seed(1)
         network = create_model("resnet20", widths=(8, 16, 16), layers=(1, 1, 1))
         images = paddle.to_tensor(x, stop_gradient=False)
-        with kernels.use("require"), maps_in(dtype):
+        with kernels.use("require"), activation_dtype(dtype):
             score = (network(images)[:, 3] ** 2).sum()
             (first,) = paddle.grad(score, images, create_graph=True)
             penalty = (first**2).sum()

@@ -80,17 +80,17 @@ PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_convert)
     .Outputs({paddle::Grad(paddle::Grad("Y"))})
     .SetKernelFn(PD_KERNEL(ConvertedSecond));
 
-PD_BUILD_OP(paddle_resnet_fork)
+PD_BUILD_OP(paddle_resnet_branch)
     .Inputs({"X"})
     .Outputs({"A", "B"})
     .SetKernelFn(PD_KERNEL(Fork));
 
-PD_BUILD_GRAD_OP(paddle_resnet_fork)
+PD_BUILD_GRAD_OP(paddle_resnet_branch)
     .Inputs({paddle::Grad("A"), paddle::Grad("B")})
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));
 
-PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_fork)
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_branch)
     .Inputs({paddle::Grad(paddle::Grad("X"))})
     .Outputs({paddle::Grad(paddle::Grad("A")), paddle::Grad(paddle::Grad("B"))})
     .SetKernelFn(PD_KERNEL(ForkSecond));
