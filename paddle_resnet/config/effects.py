@@ -29,6 +29,7 @@ _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
     ("data.test", "data.name", _one_of("folder")),
     ("data.image_size", "data.name", _one_of("folder")),
     ("data.centre", "data.name", _one_of("folder")),
+    ("data.value_range", "data.name", _one_of("folder")),
     ("data.damaged", "data.name", _one_of("folder")),
     ("data.memory", "data.name", _one_of("folder")),
     ("data.mean", "data.normalize", _TRUE),

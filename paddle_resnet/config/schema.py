@@ -104,6 +104,12 @@ def _on_the_scale(values: Optional[list[float]]) -> Optional[list[float]]:
     return values
 
 
+def _low_and_high(values: Optional[list[float]]) -> Optional[list[float]]:
+    if values is not None and (len(values) != 2 or not values[0] < values[1]):
+        raise ValueError("expected the values of black and of white, such as [0, 4095]")
+    return values
+
+
 def _above_0(values: Optional[list[float]]) -> Optional[list[float]]:
     if values is not None and 0 in values:
         raise ValueError("expected numbers above 0: images are divided by them")
@@ -173,6 +179,9 @@ class DataConfig:
     #: for a folder the pretrained network's or ImageNet's.
     mean: _Channels = None
     std: Annotated[_Channels, AfterValidator(_above_0)] = None
+    #: Values of black and white in images of a folder that have more than 8 bits and do not say it
+    #: themselves, such as ``[0, 4095]``; None chooses one range for all of them.
+    value_range: Annotated[Optional[list[_Number]], AfterValidator(_low_and_high)] = None
     #: What to do about damaged images of a folder: leave them out, with a notice, or stop.
     damaged: Literal["skip", "stop"] = "skip"
     #: Threads that prepare batches ahead; None is 2 for folders and 0 for images in memory.

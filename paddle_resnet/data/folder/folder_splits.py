@@ -12,7 +12,8 @@ from ..stratified_split import train_validation_split
 from .dataset_index import Listing, Part
 from .image_files import ImageFiles, Memory
 from .open_dataset import open_listing
-from .verify_images import find_damaged, without_damaged
+from .value_range import ValueRange, choose_range, describe_range
+from .verify_images import Verified, verify_images, without_damaged
 
 #: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -22,15 +23,21 @@ IMAGE_SIZE = 224
 _TEST_SEED = 2
 
 
-def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
-    """List a recipe's images, damaged ones left out, with all three parts.
+def sound_parts(
+    config: Config, notify: Callable[[str], None]
+) -> tuple[Listing, Verified, Optional[ValueRange]]:
+    """List a recipe's images, corrupt ones left out, with all three splits.
 
     A part that the data set lacks is held out of the training images. A validation part without a
     test part becomes the test part: it is what others compare figures on, and figures that choose
     the weights are no test.
 
+    Returns:
+        tuple: the files; what decoding them showed; and the value range of those that do not say
+        their own, None where there are none.
+
     Raises:
-        DataError: there is no such data set, it cannot be split, or an image is damaged and the
+        DataError: there is no such data set, it cannot be split, or an image is corrupt and the
             recipe says to stop.
     """
     if config.data.root is None:
@@ -39,8 +46,12 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
             "list of images (-o data.root=my_photos)."
         )
     listing = open_listing(config.data.root)
-    damaged = find_damaged(listing, config.data.workers or 2, notify)
-    listing = without_damaged(listing, damaged, config.data.damaged == "skip")
+    verified = verify_images(listing.paths, listing.root, config.data.workers or 2, notify)
+    listing = without_damaged(listing, verified.corrupt, config.data.damaged == "skip")
+    given = config.data.value_range
+    value_range = ValueRange(*given) if given else choose_range(verified.extremes.values())
+    if verified.extremes:
+        listing.notes += describe_range(verified.extremes, value_range, given is not None)
     parts, notes = dict(listing.parts), list(listing.notes)
     held: list[str] = []
     if "test" not in parts and "validation" in parts:
@@ -69,17 +80,20 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
         notes.append(f"held out of the training images: {', '.join(held)}.")
     for note in notes:
         notify(f"Notice: {note}")
-    return Listing(listing.root, listing.classes, parts, notes)
+    return Listing(listing.root, listing.classes, parts, notes), verified, value_range
 
 
-def image_files(part: Part, config: Config, memory: Memory) -> ImageFiles:
-    """Return a part's images as the recipe's network takes them."""
+def image_files(
+    part: Part, config: Config, memory: Memory, value_range: Optional[ValueRange]
+) -> ImageFiles:
+    """Return a split's images as the recipe's network takes them."""
     return ImageFiles(
         part.paths,
         config.data.image_size or IMAGE_SIZE,
         channels=int(config.model.options.get("in_channels", 3)),
         share=config.data.centre,
         memory=memory,
+        value_range=value_range,
     )
 
 
