@@ -59,7 +59,7 @@ def find_class_names(folder: Path, labels: Collection[str]) -> Optional[ClassNam
 
 def _read(file: Path, labels: Collection[str]) -> dict[int, str]:
     """Return number to name."""
-    lines = [line.strip() for line in read_text(file, _MOST_BYTES).content.splitlines()]
+    lines = [line.strip() for line in read_text(file, _MOST_BYTES)[0].content.splitlines()]
     lines = [line for line in lines if line]
     for pattern in (r"(?P<n>\d+)[\s,:]+(?P<name>.*\S)", r"(?P<name>.*\S)[\s,:]+(?P<n>\d+)"):
         found = [re.fullmatch(pattern, line, re.ASCII) for line in lines]

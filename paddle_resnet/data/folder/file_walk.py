@@ -79,7 +79,15 @@ def is_clutter(name: str) -> bool:
 
 def folders(folder: Path) -> list[Path]:
     """Return the folders in a folder."""
-    return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+    return [Path(entry.path) for entry in entries(folder) if is_folder(entry)]
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a folder or leads to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def loose_images(folder: Path) -> list[Path]:
@@ -91,12 +99,14 @@ def is_image(entry: os.DirEntry) -> bool:
     """Return whether a file is an image by its name; one without a suffix, by how it begins."""
     suffix = Path(entry.name).suffix.lower()
     if suffix in SUFFIXES:
-        return entry.is_file() or (entry.is_symlink() and not entry.is_dir())
-    return not suffix.strip(".0123456789") and entry.is_file() and _begins_as_image(entry.path)
+        return not is_folder(entry)  # a link to nothing too, and a pipe: reading it says so
+    return not suffix.strip(".0123456789") and _begins_as_image(entry.path)
 
 
 def _begins_as_image(path: str) -> bool:
     try:
+        if not os.path.isfile(path):  # a pipe would wait for ever
+            return False
         with open(path, "rb") as file:
             return _MAGIC.match(file.read(32)) is not None
     except OSError:
@@ -117,7 +127,7 @@ def walk(folder: Path, left_out: LeftOut) -> Iterator[Path]:
     waiting, seen = [folder], {top}
     while waiting:
         for entry in entries(waiting.pop(0)):
-            if entry.is_dir():
+            if is_folder(entry):
                 real = os.path.realpath(entry.path)
                 above = top.startswith(os.path.join(real, ""))
                 if real not in seen and not above:

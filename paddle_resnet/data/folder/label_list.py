@@ -9,9 +9,9 @@ from ...errors import DataError, shown
 from .class_names import find_class_names
 from .dataset_index import PARTS, FoundFiles
 from .image_decoder import PATH_LIMIT
-from .list_columns import Columns, NoImageList, find_columns, refuse_several_labels, several_labels
-from .list_rows import Row, split_rows
-from .path_finder import PathFinder
+from .list_columns import Columns, find_columns, refuse_several_labels
+from .list_rows import Row, find_separator, split_rows
+from .path_finder import NoImageList, PathFinder
 from .text_encoding import read_text
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -65,10 +65,13 @@ def read_list(root: Path) -> FoundFiles:
 
 
 def _read_one(found: FoundFiles, split: str, file: Path) -> None:
-    text = read_text(file, MAX_BYTES)
     name = shown(file, PATH_LIMIT)
-    finder = PathFinder(file, text.encoding)
-    rows = split_rows(file, text.content, finder.rank)
+    readings = []
+    for text in read_text(file, MAX_BYTES):
+        finder = PathFinder(file, text.encoding)
+        readings.append((find_separator(file, text.content, finder.rank), text, finder))
+    separator, text, finder = max(readings, key=lambda each: each[0].score)
+    rows = split_rows(file, text.content, separator.mark)
     if not rows:
         raise DataError(f"the list '{name}' is empty.")
     columns = find_columns(file, rows, finder)
@@ -103,10 +106,6 @@ def _fields(row: Row, columns: Columns, file: Path, finder: PathFinder) -> tuple
         )
     path = finder.find(fields[columns.path])
     if path is None:
-        words = fields[columns.path].split()
-        rest = [*words[1:], *fields[columns.path + 1 :]]
-        if len(rest) > 1 and finder.rank(words[0]) and set(rest) <= {"0", "1"}:
-            raise DataError(several_labels(file))
         raise DataError(
             f"line {row.number} of '{name}' names '{shown(fields[columns.path][-200:], 200)}', "
             f"which is no file.{finder.hint(fields[columns.path])}"

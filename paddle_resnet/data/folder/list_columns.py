@@ -12,7 +12,7 @@ from ...errors import DataError, shown
 from .dataset_index import PARTS, some
 from .image_decoder import PATH_LIMIT
 from .list_rows import Row
-from .path_finder import PathFinder
+from .path_finder import NoImageList, PathFinder
 
 #: Names of columns; a header is read in small letters, with blanks as underscores.
 _PATH = {
@@ -22,19 +22,16 @@ _PATH = {
     *("photo", "picture"),
 }
 _LABEL = (
-    *("label", "class", "target", "category", "class_name", "label_name", "labels", "cats", "cat"),
-    *("class_id", "label_id", "category_id", "category_name", "classname", "species", "breed"),
-    *("y", "tag", "tags"),
+    *("label", "class", "target", "category", "class_name", "label_name", "labels"),
+    *("class_id", "label_id", "category_id", "category_name", "classname", "species", "breed", "y"),
 )
+#: Labels too, where there is no column for each class.
+_LABEL_TOO = ("cats", "cat", "tags", "tag")
 _SPLIT = ("split", "subset", "part", "set")
 _WORDS = {word for words in PARTS.values() for word in words}
 _SAMPLE = 100
 #: A label for each class, 0 or 1.
 _HOT = re.compile(r"[01]([,;|\s]+[01])+")
-
-
-class NoImageList(DataError):
-    """A file in which nothing names an image: it is a list of something else."""
 
 
 class Columns(NamedTuple):
@@ -69,18 +66,25 @@ def find_columns(file: Path, rows: Sequence[Row], finder: PathFinder) -> Columns
         for column in range(width)
     ]
     by_name = [column for column, name in enumerate(names[:width]) if name in _PATH]
-    is_named = bool(by_name) and any(name in (*_LABEL, *_SPLIT) for name in names)
+    is_named = bool(by_name) and any(name in (*_LABEL, *_LABEL_TOO, *_SPLIT) for name in names)
     if not any(hits):
         if not is_named and any(map(finder.rank, first)):
             hits = [finder.rank(field) for field in first]  # a single line
         elif is_named:
             hits = [int(column == by_name[0]) for column in range(width)]  # the lines tell more
+        elif _several_after_blanks(first[0], finder):
+            raise DataError(several_labels(file))
         else:
             raise NoImageList(_no_images(file, rows, finder))
     path = hits.index(max(hits))
     if path not in by_name and any(hits[column] == hits[path] for column in by_name):
         path = next(column for column in by_name if hits[column] == hits[path])
-    finder.settle([row[path] for row in sample if len(row) > path])
+    paths = [row[path] for row in sample if len(row) > path]
+    if path not in by_name and all(re.fullmatch(r"\d+", text, re.ASCII) for text in paths):
+        raise NoImageList(
+            _no_images(file, rows, finder)
+        )  # numbers are the names of images by chance
+    finder.settle(paths)
     header = len(first) > path and not finder.rank(first[path])
     header &= is_named or not _looks_like_path(first[path])
     others = [column for column in range(width) if column != path]
@@ -126,6 +130,9 @@ def _with_header(
     if label is not None or not others:
         return Columns(path, label, split, header=True)
     hot = _one_hot(file, body, others)
+    label = next((c for name in _LABEL_TOO for c in others if names[c] == name), None)
+    if label is not None and not hot:
+        return Columns(path, label, split, header=True)
     if hot:
         classes = tuple(first[column] for column in hot)
         note = f"the columns {some(classes)} of '{shown(file.name)}' are read as one label each."
@@ -182,6 +189,12 @@ def refuse_several_labels(file: Path, labels: Sequence[str], name: str = "") -> 
     again = all(uses[item] > 1 for label in several for item in items[label])
     if several and (again or all(map(_HOT.fullmatch, items))):
         raise DataError(several_labels(file))
+
+
+def _several_after_blanks(line: str, finder: PathFinder) -> bool:
+    """Return whether a line is a path and several numbers 0 and 1, separated by blanks."""
+    words = line.split()
+    return len(words) > 1 and set(words[1:]) <= {"0", "1"} and finder.rank(words[0]) > 0
 
 
 def _looks_like_path(field: str) -> bool:

@@ -22,38 +22,48 @@ class Row(NamedTuple):
     fields: list[str]
 
 
-def split_rows(file: Path, text: str, rank: Callable[[str], int]) -> list[Row]:
-    """Split a list into fields, by the separator with which most lines name a file.
+class Separator(NamedTuple):
+    """How the fields of a list are separated."""
 
-    Blank lines, and lines that begin with ``#``, are left out. Quotes work as in CSV. In ``.txt``
-    a blank can be the separator: the last one of a line, since a path may have blanks.
+    #: None stands for the last blank of a line.
+    mark: Optional[str]
+    #: How well the lines' fields name files, and how many lines have two fields.
+    score: tuple[int, int]
+
+
+def find_separator(file: Path, text: str, rank: Callable[[str], int]) -> Separator:
+    """Return the separator with which most lines name a file.
 
     Args:
-        file: for its suffix and for errors.
+        file: the list; in ``.csv`` and ``.tsv`` a blank separates nothing.
         text: its content.
         rank: tells how well a field names a file; 0: it does not.
+    """
+    lines = [row.fields[0] for row in _lines(text)]
+    step = -(-len(lines) // _SAMPLE) or 1
+    sample = [*lines[:3], *lines[3::step]]
+    marks: dict[str, list[Optional[str]]] = {
+        ".csv": [",", ";", "\t", "|"],
+        ".tsv": ["\t", ",", ";", "|"],
+    }
+    candidates = marks.get(file.suffix.lower(), ["\t", ",", ";", "|", None])
+    return max(
+        (Separator(mark, _score(sample, mark, rank)) for mark in candidates),
+        key=lambda each: each.score,
+    )
+
+
+def split_rows(file: Path, text: str, mark: Optional[str]) -> list[Row]:
+    """Split a list into fields; quotes work as in CSV.
+
+    Blank lines, and lines that begin with ``#``, are left out. Of blanks the last one of a line
+    separates, since a path may have blanks.
 
     Raises:
         DataError: it is no valid CSV.
     """
-    lines = [
-        Row(number, [line])
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and line.strip()[0] != "#"
-    ]
-    step = -(-len(lines) // _SAMPLE) or 1
-    sample = [row.fields[0] for row in (*lines[:3], *lines[3::step])]
-    suffix = file.suffix.lower()
-    candidates: list[Optional[str]] = {
-        ".csv": [",", ";", "\t", "|"],
-        ".tsv": ["\t", ",", ";", "|"],
-    }.get(suffix, ["\t", ",", ";", "|"])
-    if suffix not in (".csv", ".tsv"):
-        candidates.append(None)  # blanks
-    scores = [_score(sample, mark, rank) for mark in candidates]
-    mark = candidates[scores.index(max(scores))]
     if mark is None:
-        return [Row(number, fields[0].strip().rsplit(None, 1)) for number, fields in lines]
+        return [Row(row.number, row.fields[0].strip().rsplit(None, 1)) for row in _lines(text)]
     rows = []
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
@@ -64,6 +74,14 @@ def split_rows(file: Path, text: str, rank: Callable[[str], int]) -> list[Row]:
     except csv.Error as error:
         raise DataError(f"'{shown(file, PATH_LIMIT)}' is no valid CSV: {shown(error)}.") from None
     return rows
+
+
+def _lines(text: str) -> list[Row]:
+    return [
+        Row(number, [line])
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and line.strip()[0] != "#"
+    ]
 
 
 def _score(sample: list[str], mark: Optional[str], rank: Callable[[str], int]) -> tuple[int, int]:

@@ -16,6 +16,10 @@ from .file_walk import SUFFIXES, entries, folders
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|/")
 
 
+class NoImageList(DataError):
+    """A file in which nothing names an image: it is a list of something else."""
+
+
 class PathFinder:
     """Finds the files that the lines of a list name.
 
@@ -41,7 +45,7 @@ class PathFinder:
         """Decide in which other folder the paths lie that are not in the list's own, if any.
 
         Raises:
-            DataError: they are in several, and none is called as the list is.
+            NoImageList: they are in several, and none is called as the list is.
         """
         absent = [text for text in sample if self._in_folder(self.folder, text)[0] is None]
         found = {
@@ -54,7 +58,7 @@ class PathFinder:
         alike = [f for f in best if words & set(re.findall(r"[a-z]+", f.name.lower()))]
         if len(best) > 1 and len(alike) != 1:
             name, one, other = (shown(each.name) for each in (self.file, *best[:2]))
-            raise DataError(
+            raise NoImageList(
                 f"the paths of '{name}' are in '{one}' and in '{other}': write the folder into the "
                 "paths."
             )

@@ -35,8 +35,12 @@ class Text(NamedTuple):
         return "" if self.encoding == "utf-8" else f"read as {name}, since it is not UTF-8"
 
 
-def read_text(path: Path, most_bytes: int) -> Text:
-    """Read a text file whole, in the encoding that its bytes show.
+def read_text(path: Path, most_bytes: int) -> list[Text]:
+    """Read a text file whole.
+
+    Returns:
+        list: the text in each encoding that its bytes may be in, the most likely one first. Chinese
+        in GBK can be valid UTF-8 by chance.
 
     Raises:
         DataError: it cannot be read, is too large, or is no text.
@@ -48,20 +52,20 @@ def read_text(path: Path, most_bytes: int) -> Text:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"the list '{name}' cannot be read: {error.strerror or error}.") from None
-    text = decode_text(content)
-    if text is None:
+    texts = decode_text(content)
+    if not texts:
         raise DataError(f"'{name}' is no text in UTF-8, UTF-16 or GBK: expected a list of images.")
-    return text
+    return texts
 
 
-def decode_text(content: bytes) -> Text | None:
-    """Decode by the byte-order mark, else UTF-8 where that is possible, else by the bytes.
+def decode_text(content: bytes) -> list[Text]:
+    """Decode by the byte-order mark, else as UTF-8 and as the bytes look, the likeliest one first.
 
     Chinese characters are pairs of bytes in GBK, so runs of bytes above 127 have even lengths;
     accented letters of Latin text mostly stand alone.
 
     Returns:
-        Text or None: None for bytes that are no text.
+        list: nothing for bytes that are no text; one text where all of it is ASCII.
     """
     mark, encoding = next(
         ((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", "")
@@ -77,11 +81,14 @@ def decode_text(content: bytes) -> Text | None:
         even = sum(len(run) % 2 == 0 for run in runs)
         chinese = 2 * even >= len(runs)
         candidates = ["utf-8", *(("gb18030", "cp1252") if chinese else ("cp1252", "gb18030"))]
+    found = []
     for encoding in candidates:
         try:
             text = content[len(mark) :].decode(encoding)
         except UnicodeDecodeError:
             continue
         if not _BINARY.search(text):
-            return Text(text, encoding)
-    return None
+            found.append(Text(text, encoding))
+        if text.isascii():
+            break
+    return found
