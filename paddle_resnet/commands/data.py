@@ -69,10 +69,10 @@ def _folder(arguments: argparse.Namespace) -> int:
     import sys
 
     from ..data.folder.folder_report import describe, lines
-    from ..data.folder.open_dataset import open_listing
+    from ..data.folder.open_dataset import open_dataset
     from ..data.folder.verify_images import verify_images
 
-    listing = open_listing(arguments.path)
+    listing = open_dataset(arguments.path)
     verified = verify_images(
         listing.paths, listing.root, notify=lambda line: print(line, file=sys.stderr)
     )

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..data.folder.image_decoder import PATH_LIMIT
     from ..data.folder.image_io import find_images, read_image, value_range_of
-    from ..errors import DataError, UserError, shown
+    from ..errors import DataError, UserError, for_display
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
@@ -58,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
     cpu_runtime.import_paddle()
     from ..evaluation.classify import classify
     from ..models import load_trained
-    from ..models.precision import of_run
+    from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
 
     trained = load_trained(source)
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
-    precision = of_run(config, lambda line: print(line, file=sys.stderr))
+    precision = run_precision(config, lambda line: print(line, file=sys.stderr))
     if source != arguments.paths[0]:
         print(
             f"by the package's {source}, which knows {', '.join(trained.classes)}; for another "
@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
         if arguments.json:
-            print(json.dumps({"image": shown(path, PATH_LIMIT), "top": answers}))
+            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
         else:
             print(
-                f"{shown(path, PATH_LIMIT)}: "
+                f"{for_display(path, PATH_LIMIT)}: "
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
             )
     return 2 if bad else 0
@@ -103,7 +103,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
         UserError: a network without images, or a first path that is nothing at all.
     """
     from ..data.folder.file_walk import LeftOut, walk
-    from ..errors import UserError, nearest, shown
+    from ..errors import UserError, did_you_mean, for_display
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
@@ -117,7 +117,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
         return first, paths[1:]
     if not path.exists():
         raise UserError(
-            f"there is no run folder or weights file '{shown(first, 300)}', and no image of that "
-            "name." + nearest(first, [DEFAULT])
+            f"there is no run folder or weights file '{for_display(first, 300)}', and no image of that "
+            "name." + did_you_mean(first, [DEFAULT])
         )
     return DEFAULT, paths

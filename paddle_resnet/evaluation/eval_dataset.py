@@ -17,11 +17,11 @@ from ..data.folder.image_files import Images
 from ..data.folder.open_dataset import find_files
 from ..data.folder.split_record import Recorded, find_recorded, read_record
 from ..data.folder.value_range import choose_range, describe_range
-from ..data.folder.verify_images import verify_images, without_damaged
-from ..data.splits import load_parts
-from ..errors import DataError, shown
+from ..data.folder.verify_images import drop_corrupt, verify_images
+from ..data.splits import load_splits
+from ..errors import DataError, for_display
 from ..formatting import counted
-from ..models import Trained
+from ..models import TrainedModel
 
 #: Beside the weights of a run; see `data.splits.record_images`.
 RECORD = "images.csv"
@@ -29,8 +29,8 @@ Notify = Callable[[str], None]
 Labelled = tuple[Images, np.ndarray, list[str]]
 
 
-def labelled_loader(
-    trained: Trained,
+def eval_loader(
+    trained: TrainedModel,
     split: str,
     batch_size: int,
     *,
@@ -59,7 +59,7 @@ def labelled_loader(
     Raises:
         DataError: the data cannot be had, or is of other classes than the network knows.
     """
-    name = config.data.name if config is not None else _told_by(trained)
+    name = config.data.name if config is not None else _guess_dataset(trained)
     if name == "folder" and root is None and config is None:
         raise DataError(
             f"'{trained.path}' knows classes of its own: name a folder of images of them (--data)."
@@ -91,7 +91,7 @@ def labelled_loader(
     return loader, is_sample
 
 
-def _told_by(trained: Trained) -> str:
+def _guess_dataset(trained: TrainedModel) -> str:
     if list(trained.classes) == list(CLASSES):
         return "cifar10"
     whale = len(trained.classes) == 100 and "whale" in trained.classes
@@ -107,7 +107,7 @@ def _of_run(
         data = dataclasses.replace(data, root=root, sample=True)  # "sample" is asked for, if it is
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
-    parts = load_parts(config, notify)
+    parts = load_splits(config, notify)
     chosen = parts.test if split == "test" else parts.train
     return chosen.images, chosen.labels, parts.classes, parts.is_sample
 
@@ -126,7 +126,7 @@ def _cifar(
 
 
 def _recorded_files(
-    trained: Trained, split: str, config: Config, record: Sequence[Recorded], notify: Notify
+    trained: TrainedModel, split: str, config: Config, record: Sequence[Recorded], notify: Notify
 ) -> Labelled:
     """Return the images of a run's split, wherever they are now."""
     root = Path(config.data.root or "").expanduser()
@@ -139,8 +139,8 @@ def _recorded_files(
         changed = f" ({found.changed:,} of them were changed)" if found.changed else ""
         what = (
             f"{len(found.missing):,} of the {len(wanted):,} {split} images of this run are not in "
-            f"'{shown(root, PATH_LIMIT)}' any more, such as "
-            f"'{shown(found.missing[0].path, PATH_LIMIT)}'{changed}"
+            f"'{for_display(root, PATH_LIMIT)}' any more, such as "
+            f"'{for_display(found.missing[0].path, PATH_LIMIT)}'{changed}"
         )
         if not found.paths:
             raise DataError(f"{what}. Name the place where they are: --data PATH.")
@@ -160,7 +160,7 @@ def _recorded_files(
 
 
 def _other_files(
-    trained: Trained,
+    trained: TrainedModel,
     split: str,
     root: str,
     config: Optional[Config],
@@ -174,10 +174,10 @@ def _other_files(
     found.entries = {name: files for name, files in found.entries.items() if name == held}
     listing = found.for_evaluation(trained.classes, f"'{trained.path}'")
     verified = verify_images(listing.paths, listing.root, notify=notify)
-    listing = without_damaged(listing, verified.corrupt, skip=True)
+    listing = drop_corrupt(listing, verified.corrupt, skip=True)
     part = listing.parts.get(held)
     if part is None:
-        raise DataError(f"every image of '{shown(root, PATH_LIMIT)}' is corrupt.")
+        raise DataError(f"every image of '{for_display(root, PATH_LIMIT)}' is corrupt.")
     if split == "test" and record:
         seen = {row.digest: row.split for row in record if row.split != "test"}
         splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
@@ -206,14 +206,14 @@ def _about_seen(splits: Sequence[str], root: str) -> list[str]:
     parts += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
     if trained_on + validated == len(splits):
         raise DataError(
-            f"'{shown(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image is "
+            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image is "
             "left to test with. (--split train evaluates them.)"
         )
     return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
 
 
 def _image_files(
-    trained: Trained, paths: Sequence[Path], value_range: Optional[Sequence[float]]
+    trained: TrainedModel, paths: Sequence[Path], value_range: Optional[Sequence[float]]
 ) -> ImageFiles:
     channels, height, _ = trained.input_shape
     return ImageFiles(

@@ -12,7 +12,7 @@ from PIL import Image
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data.folder.image_io import read_image
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.runs.run_folder import RunFolder
 
 QUICK = (
@@ -93,7 +93,7 @@ def same(figures, result):
 
 def test_a_run_says_which_images_it_had(trained):
     run, root, result = trained
-    parts = load_parts(load_config(run / "config.yaml"), lambda line: None)
+    parts = load_splits(load_config(run / "config.yaml"), lambda line: None)
     for split, loader in (
         ("train", parts.train), ("validation", parts.validation), ("test", parts.test),
     ):  # fmt: skip
@@ -293,7 +293,7 @@ def test_a_range_of_the_recipe_wins(tmp_path):
         "finetune", (f"data.root={root}", "data.value_range=[0, 8190]", "train.batch_size=4")
     )
     notices = []
-    parts = load_parts(config, notices.append)
+    parts = load_splits(config, notices.append)
     assert parts.value_range == [0, 8190]
     path = parts.test.images.paths[0]
     half = read_image(path, (3, 32, 32), value_range=(0, 8190))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from ...formatting import counted
 from .dataset_index import FoundFiles
 from .file_walk import LeftOut, folders, loose_images, walk
@@ -34,7 +34,7 @@ def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
     splits = find_splits(top, known)
     notes, no_train = [], ""
     if top != root:
-        notes.append(f"the images lie in '{shown(top.relative_to(root), PATH_LIMIT)}'.")
+        notes.append(f"the images lie in '{for_display(top.relative_to(root), PATH_LIMIT)}'.")
     unread = [folder for folder in folders(top) if folder not in splits.values()]
     if splits and "train" not in splits and unread and not known:
         splits, unread = {}, []  # `test` may well be a class here
@@ -42,11 +42,11 @@ def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
         splits, unread = {"train": top}, []
     elif "train" not in splits:
         no_train = (
-            f"'{shown(root, PATH_LIMIT)}' has '{shown(next(iter(splits.values())).name)}', but no "
+            f"'{for_display(root, PATH_LIMIT)}' has '{for_display(next(iter(splits.values())).name)}', but no "
             "folder 'train' beside it."
         )
     if unread:
-        names = ", ".join(shown(folder.name) for folder in unread[:5])
+        names = ", ".join(for_display(folder.name) for folder in unread[:5])
         notes.append(f"beside the part '{next(iter(splits))}', {names} is not read.")
     found = FoundFiles(root, {}, notes, no_train=no_train)
     known = set(known)
@@ -61,7 +61,7 @@ def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
 
 def _read_split(found: FoundFiles, split: str, folder: Path) -> None:
     """Add the images of a split's class folders, and sentences about what is not taken."""
-    where = shown(folder.name)
+    where = for_display(folder.name)
     files, empty, left_out = [], [], LeftOut()
     for class_folder in folders(folder):
         before = len(files)
@@ -78,13 +78,13 @@ def _read_split(found: FoundFiles, split: str, folder: Path) -> None:
                 f"left out of {where}/: {counted(len(loose), 'image')} in no class's folder."
             )
         if empty and split == "train":
-            names = ", ".join(shown(name) for name in empty[:5])
+            names = ", ".join(for_display(name) for name in empty[:5])
             found.notes.append(f"no images in {where}/: {names}; left out as a class.")
         return
     what = f"{counted(len(loose), 'image')}, but in no class's folder" if loose else "no images"
     if split == "train":
         raise DataError(
-            f"'{shown(folder, PATH_LIMIT)}' holds {what}: expected a folder per class, such as "
+            f"'{for_display(folder, PATH_LIMIT)}' holds {what}: expected a folder per class, such as "
             f"{where}/cat/1.jpg and {where}/dog/2.jpg.{_reasons(folder, found)}"
         )
     found.notes.append(f"{where}/ holds {what}: it is not used.")
@@ -94,7 +94,7 @@ def _reasons(folder: Path, found: FoundFiles) -> str:
     """Return what was left out just before, which is the likely reason of an error."""
     for entry in sorted(folder.iterdir()):
         if entry.is_file() and entry.suffix.lower() in _ARCHIVES:
-            return f" There is '{shown(entry.name)}': unpack it first."
+            return f" There is '{for_display(entry.name)}': unpack it first."
     left_out = LeftOut()
     if any(walk(folder, left_out)) or not left_out:
         return found.why()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import shown
+from ...errors import for_display
 from .text_encoding import read_text
 
 _FILES = ("label_list.txt", "labels.txt", "label.txt", "classes.txt", "class_names.txt")
@@ -43,7 +43,9 @@ def find_class_names(folder: Path, labels: Collection[str]) -> Optional[ClassNam
             table = _read(file, labels)
             missing = sorted({int(label) for label in labels} - set(table))
             if missing:
-                note = f"'{shown(name)}' does not name the class {missing[0]}: it is not read."
+                note = (
+                    f"'{for_display(name)}' does not name the class {missing[0]}: it is not read."
+                )
                 return ClassNames({}, note)
             numbers = sorted({int(label): label for label in labels}.items())
             again = [table[number] for number, _ in numbers]
@@ -52,7 +54,7 @@ def find_class_names(folder: Path, labels: Collection[str]) -> Optional[ClassNam
                     label: table[n] if again.count(table[n]) == 1 else f"{table[n]} ({n})"
                     for n, label in numbers
                 },
-                f"the classes' names are those of '{shown(name)}'.",
+                f"the classes' names are those of '{for_display(name)}'.",
             )
     return None
 

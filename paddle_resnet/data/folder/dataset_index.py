@@ -9,11 +9,11 @@ from typing import Optional
 
 import numpy as np
 
-from ...errors import DataError, nearest, shown
+from ...errors import DataError, did_you_mean, for_display
 from .image_decoder import PATH_LIMIT
 
 #: The splits, and how people call them.
-PARTS = {
+SPLIT_NAMES = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
@@ -21,7 +21,7 @@ PARTS = {
 
 
 @dataclass
-class Part:
+class SplitFiles:
     """The files of one split."""
 
     paths: list[Path]
@@ -31,20 +31,20 @@ class Part:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, indices: np.ndarray) -> Part:
+    def take(self, indices: np.ndarray) -> SplitFiles:
         """Return some of the files."""
-        return Part([self.paths[i] for i in indices], self.labels[indices])
+        return SplitFiles([self.paths[i] for i in indices], self.labels[indices])
 
 
 @dataclass
-class Listing:
+class DatasetIndex:
     """A data set of image files whose classes are numbered."""
 
     #: What it was read from: a folder or a list.
     root: Path
     classes: list[str]
     #: ``train``, and ``validation`` and ``test`` where the data set has them.
-    parts: dict[str, Part]
+    parts: dict[str, SplitFiles]
     #: What a user should know about it: a sentence each.
     notes: list[str] = field(default_factory=list)
 
@@ -73,21 +73,21 @@ class FoundFiles:
     #: Why there is no training split, where somebody who trains should know.
     no_train: str = ""
 
-    def for_training(self) -> Listing:
+    def for_training(self) -> DatasetIndex:
         """Number the classes that training has, and see to it that the other splits agree.
 
         Raises:
             DataError: there are no training images, or only one class of them; or another split
                 has a class that training has not.
         """
-        name = shown(self.root, PATH_LIMIT)
+        name = for_display(self.root, PATH_LIMIT)
         train = self.entries.get("train")
         if not train:
             raise DataError(self.no_train or f"'{name}' holds no training images." + self.why())
         classes = self._in_order({label for _, label in train})
         if len(classes) == 1:
             raise DataError(
-                f"'{name}' has only one class, '{shown(classes[0])}': a classifier needs two, each "
+                f"'{name}' has only one class, '{for_display(classes[0])}': a classifier needs two, each "
                 "a folder of images (or a label of a list)." + self.why()
             )
         listing = self._numbered(self.entries, classes)
@@ -98,7 +98,7 @@ class FoundFiles:
                 listing.notes.append(f"the {split} part has no image of {absent}.")
         return listing
 
-    def for_evaluation(self, classes: Sequence[str], knows: str) -> Listing:
+    def for_evaluation(self, classes: Sequence[str], knows: str) -> DatasetIndex:
         """Number the files by classes that are given, whatever splits and classes there are.
 
         Args:
@@ -109,7 +109,7 @@ class FoundFiles:
             DataError: there are no images, or a class is not among the given ones.
         """
         if not any(self.entries.values()):
-            raise DataError(f"'{shown(self.root, PATH_LIMIT)}' holds no images." + self.why())
+            raise DataError(f"'{for_display(self.root, PATH_LIMIT)}' holds no images." + self.why())
         return self._numbered(self.entries, list(classes), knows)
 
     def why(self) -> str:
@@ -129,27 +129,27 @@ class FoundFiles:
         entries: Mapping[str, Sequence[tuple[Path, str]]],
         classes: list[str],
         knows: str = "",
-    ) -> Listing:
+    ) -> DatasetIndex:
         numbers = {name: number for number, name in enumerate(classes)}
-        numbers.update({shown(name): number for number, name in enumerate(classes)})
+        numbers.update({for_display(name): number for number, name in enumerate(classes)})
         parts = {}
         for split, files in entries.items():
             # A network's classes are printable; a folder's name need not be.
-            labels = [numbers.get(name, numbers.get(shown(name), -1)) for _, name in files]
+            labels = [numbers.get(name, numbers.get(for_display(name), -1)) for _, name in files]
             if -1 in labels:
                 strange = files[labels.index(-1)][1]
-                near = nearest(shown(strange), map(shown, classes))
+                near = did_you_mean(for_display(strange), map(for_display, classes))
                 whose = f"which {knows} does not know: it knows" if knows else ""
                 raise DataError(
-                    f"the {split} part of '{shown(self.root, PATH_LIMIT)}' has the class "
-                    f"'{shown(strange)}', "
+                    f"the {split} part of '{for_display(self.root, PATH_LIMIT)}' has the class "
+                    f"'{for_display(strange)}', "
                     f"{whose or 'which the training part has not: it has'} {some(classes)}.{near}"
                 )
             if files:
-                parts[split] = Part([path for path, _ in files], np.array(labels, np.int64))
-        return Listing(
+                parts[split] = SplitFiles([path for path, _ in files], np.array(labels, np.int64))
+        return DatasetIndex(
             self.root,
-            [shown(name) for name in classes],
+            [for_display(name) for name in classes],
             parts,
             [*self.notes, *self.left_out],
         )
@@ -158,4 +158,4 @@ class FoundFiles:
 def some(names: Sequence[str], most: int = 5) -> str:
     """Return the first names of a list, quoted, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(f"'{shown(name)}'" for name in names[:most]) + more
+    return ", ".join(f"'{for_display(name)}'" for name in names[:most]) + more

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 
 #: Suffixes of images. The content decides what a file is, not its suffix.
 SUFFIXES = (
@@ -50,7 +50,9 @@ class LeftOut:
     def sentence(self, most: int = 4) -> str:
         """Return such as ``12 files without an image's suffix (10 .heic, 2 .txt)``."""
         total = sum(self.suffixes.values())
-        named = [f"{n:,} {shown(suffix, 20)}" for suffix, n in self.suffixes.most_common(most)]
+        named = [
+            f"{n:,} {for_display(suffix, 20)}" for suffix, n in self.suffixes.most_common(most)
+        ]
         more = len(self.suffixes) - len(named)
         which = ", ".join(named) + (f" and {more} more kinds" if more > 0 else "")
         return f"{total:,} {'file' if total == 1 else 'files'} without an image's suffix ({which})"
@@ -67,7 +69,7 @@ def entries(folder: Path) -> list[os.DirEntry]:
             listed = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(
-            f"the folder '{shown(folder)}' cannot be read: {error.strerror or error}."
+            f"the folder '{for_display(folder)}' cannot be read: {error.strerror or error}."
         ) from None
     return [each for each in listed if not is_clutter(each.name)]
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Optional
 
-from ...errors import DataError, shown
-from .dataset_index import PARTS, some
+from ...errors import DataError, for_display
+from .dataset_index import SPLIT_NAMES, some
 from .file_walk import LeftOut, folders, loose_images, walk
 from .image_decoder import PATH_LIMIT
 
@@ -19,7 +19,7 @@ _FILLERS = {
     *("part", "class", "classes", "labelled", "labeled", "full", "final", "raw", "resized"),
     *("cropped", "clean", "processed"),
 }
-_SPLIT_OF = {word: split for split, words in PARTS.items() for word in words}
+_SPLIT_OF = {word: split for split, words in SPLIT_NAMES.items() for word in words}
 _FOLDS = re.compile(r"fold|split|part|subset|batch|group|cv|run|round|k|set|data|dataset|\d+")
 
 
@@ -54,12 +54,12 @@ def _by_name(top: Path, splits: dict[Path, Optional[str]]) -> dict[str, Path]:
     for folder, split in splits.items():
         if split is not None and split in found:
             raise DataError(
-                f"'{shown(top, PATH_LIMIT)}' has both '{shown(found[split].name)}' and "
-                f"'{shown(folder.name)}': which one is the {split} part?"
+                f"'{for_display(top, PATH_LIMIT)}' has both '{for_display(found[split].name)}' and "
+                f"'{for_display(folder.name)}': which one is the {split} part?"
             )
         if split is not None:
             found[split] = folder
-    return {split: found[split] for split in PARTS if split in found}
+    return {split: found[split] for split in SPLIT_NAMES if split in found}
 
 
 def _by_longer_names(below: list[Path]) -> dict[Path, Optional[str]]:
@@ -137,15 +137,15 @@ def nested_classes(root: Path, classes: list[Path]) -> str:
     common = sorted(set.intersection(*names))
     if len(common) < 2:
         return ""
-    where, outer, inner = shown(root, PATH_LIMIT), [c.name for c in classes], some(common)
+    where, outer, inner = for_display(root, PATH_LIMIT), [c.name for c in classes], some(common)
     words = [re.findall(r"[^\W\d_]+|\d+", name.lower()) for name in outer]
     if all(w and all(_FOLDS.fullmatch(x) or x in _SPLIT_OF for x in w) for w in words):
         raise DataError(
             f"the folders {some(outer)} of '{where}' hold the same folders {inner}: they are parts "
-            f"of a data set and no classes. Name one of them (data.root={where}/{shown(outer[0])})"
+            f"of a data set and no classes. Name one of them (data.root={where}/{for_display(outer[0])})"
             ", or call them train, val and test."
         )
     return (
         f"the folders {some(outer)} hold the same folders {inner}: the classes are the former. If "
-        f"they are the latter, name one of the former (data.root={where}/{shown(outer[0])})."
+        f"they are the latter, name one of the former (data.root={where}/{for_display(outer[0])})."
     )

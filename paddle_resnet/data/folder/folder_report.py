@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, shown
-from .dataset_index import Listing
+from ...errors import DataError, for_display
+from .dataset_index import DatasetIndex
 from .image_decoder import PATH_LIMIT
 from .value_range import choose_range, describe_range
 from .verify_images import Verified
 
 
-def describe(listing: Listing, verified: Verified) -> dict[str, Any]:
+def describe(listing: DatasetIndex, verified: Verified) -> dict[str, Any]:
     """Return counts per class and part, imbalance, damaged files and copies (JSON types).
 
     Args:
@@ -33,7 +33,7 @@ def describe(listing: Listing, verified: Verified) -> dict[str, Any]:
     }
     train = counts["train"]
     return {
-        "root": shown(listing.root, PATH_LIMIT),
+        "root": for_display(listing.root, PATH_LIMIT),
         "classes": listing.classes,
         "images": counts,
         "imbalance": max(train) / max(min(train), 1),
@@ -87,13 +87,13 @@ def _about_range(verified: Verified) -> list[str]:
     return describe_range(verified.extremes, chosen) if chosen is not None else []
 
 
-def _copies(listing: Listing, verified: Verified) -> list[list[dict[str, str]]]:
+def _copies(listing: DatasetIndex, verified: Verified) -> list[list[dict[str, str]]]:
     """Find valid files of equal content."""
     by_content: dict[str, list[dict[str, str]]] = defaultdict(list)
     for split, files in listing.parts.items():
         for path, label in zip(files.paths, files.labels):
             if path in verified.facts:
-                file = {"path": shown(path, PATH_LIMIT), "part": split}
+                file = {"path": for_display(path, PATH_LIMIT), "part": split}
                 file["class"] = listing.classes[label]
                 by_content[verified.facts[path].digest].append(file)
     groups = [group for group in by_content.values() if len(group) > 1]

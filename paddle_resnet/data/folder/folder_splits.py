@@ -9,11 +9,11 @@ import numpy as np
 from ...config import Config
 from ...errors import DataError
 from ..stratified_split import train_validation_split
-from .dataset_index import Listing, Part
-from .image_files import ImageFiles, Memory
-from .open_dataset import open_listing
+from .dataset_index import DatasetIndex, SplitFiles
+from .image_files import ImageCache, ImageFiles
+from .open_dataset import open_dataset
 from .value_range import ValueRange, choose_range, describe_range
-from .verify_images import Verified, verify_images, without_damaged
+from .verify_images import Verified, drop_corrupt, verify_images
 
 #: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,9 +23,9 @@ IMAGE_SIZE = 224
 _TEST_SEED = 2
 
 
-def sound_parts(
+def valid_splits(
     config: Config, notify: Callable[[str], None]
-) -> tuple[Listing, Verified, Optional[ValueRange]]:
+) -> tuple[DatasetIndex, Verified, Optional[ValueRange]]:
     """List a recipe's images, corrupt ones left out, with all three splits.
 
     A part that the data set lacks is held out of the training images. A validation part without a
@@ -45,9 +45,9 @@ def sound_parts(
             "data.name=folder needs data.root: a folder with a folder of images per class, or a "
             "list of images (-o data.root=my_photos)."
         )
-    listing = open_listing(config.data.root)
+    listing = open_dataset(config.data.root)
     verified = verify_images(listing.paths, listing.root, config.data.workers or 2, notify)
-    listing = without_damaged(listing, verified.corrupt, config.data.damaged == "skip")
+    listing = drop_corrupt(listing, verified.corrupt, config.data.on_corrupt == "skip")
     given = config.data.value_range
     value_range = ValueRange(*given) if given else choose_range(verified.extremes.values())
     if verified.extremes:
@@ -60,7 +60,7 @@ def sound_parts(
             "there is no test part: the validation part is the test, seen once, at the end."
         )
     if "test" not in parts:
-        parts["train"], parts["test"] = _hold_out(
+        parts["train"], parts["test"] = split_validation(
             parts["train"], config.data.test, "data.test", _TEST_SEED
         )
         held.append(f"{len(parts['test']):,} for the test")
@@ -72,7 +72,7 @@ def sound_parts(
                 f"'{config.data.root}' has a validation part of its own: leave one of them out."
             )
     elif wanted != 0:
-        parts["train"], parts["validation"] = _hold_out(
+        parts["train"], parts["validation"] = split_validation(
             parts["train"], 0.1 if wanted is None else wanted, "data.validation", 0
         )
         held.append(f"{len(parts['validation']):,} for validation")
@@ -80,18 +80,18 @@ def sound_parts(
         notes.append(f"held out of the training images: {', '.join(held)}.")
     for note in notes:
         notify(f"Notice: {note}")
-    return Listing(listing.root, listing.classes, parts, notes), verified, value_range
+    return DatasetIndex(listing.root, listing.classes, parts, notes), verified, value_range
 
 
 def image_files(
-    part: Part, config: Config, memory: Memory, value_range: Optional[ValueRange]
+    part: SplitFiles, config: Config, memory: ImageCache, value_range: Optional[ValueRange]
 ) -> ImageFiles:
     """Return a split's images as the recipe's network takes them."""
     return ImageFiles(
         part.paths,
         config.data.image_size or IMAGE_SIZE,
         channels=int(config.model.options.get("in_channels", 3)),
-        share=config.data.centre,
+        share=config.data.crop_pct,
         memory=memory,
         value_range=value_range,
     )
@@ -109,7 +109,9 @@ def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[
     return config.data.mean or mean, config.data.std or std
 
 
-def _hold_out(part: Part, amount: float, key: str, seed: int) -> tuple[Part, Part]:
+def split_validation(
+    part: SplitFiles, amount: float, key: str, seed: int
+) -> tuple[SplitFiles, SplitFiles]:
     images = round(amount * len(part)) if amount < 1 else int(amount)
     if not 0 < images < len(part):
         raise DataError(

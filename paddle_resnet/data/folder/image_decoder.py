@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from .image_metadata import exif_orientation, orientation, without_metadata
 from .tiff_fields import (
     BITS,
@@ -65,7 +65,7 @@ def read_content(path: Path) -> bytes:
     Raises:
         DataError: there is no such file, it cannot be read, or it is too large for an image.
     """
-    name = shown(path, PATH_LIMIT)
+    name = for_display(path, PATH_LIMIT)
     try:
         facts = os.stat(path)
         if not stat.S_ISREG(facts.st_mode):  # such as /dev/zero, which has no end, or a pipe
@@ -78,7 +78,7 @@ def read_content(path: Path) -> bytes:
             return file.read()
     except OSError as error:
         if os.path.islink(path):
-            goal = shown(os.readlink(path), PATH_LIMIT)
+            goal = for_display(os.readlink(path), PATH_LIMIT)
             raise DataError(f"'{name}' is a link to '{goal}', which is not there.") from None
         reason = error.strerror or error
         raise DataError(f"'{name}' cannot be read as an image: {reason}.") from None
@@ -95,7 +95,7 @@ def decode(path: Path, content: bytes, channels: int = 3, least: Optional[int] =
     Raises:
         DataError: it is no image, is corrupt, or is so large that it may be a trap.
     """
-    name = shown(path, PATH_LIMIT)
+    name = for_display(path, PATH_LIMIT)
     try:
         return _decode(name, content, channels, least)
     except DataError:
@@ -166,4 +166,4 @@ def _sentence(name: str, content: bytes, error: Exception) -> str:
     if isinstance(error, (UnidentifiedImageError, Image.DecompressionBombError)):
         return f"'{name}' is no image that can be read."
     reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["corrupt"])[0]
-    return f"'{name}' cannot be read as an image: {shown(reason, 200)}."
+    return f"'{name}' cannot be read as an image: {for_display(reason, 200)}."

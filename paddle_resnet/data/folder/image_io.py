@@ -9,8 +9,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...errors import DataError, shown
-from ..augment.random_resized_crop import centre_box, cut
+from ...errors import DataError, for_display
+from ..augment.random_resized_crop import center_crop_box, cut
 from .file_walk import SUFFIXES, LeftOut, walk
 from .image_decoder import PATH_LIMIT, Decoded, decode, read_content
 from .image_metadata import upright
@@ -30,7 +30,7 @@ def find_images(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
     found: list[Path] = []
     notes: list[str] = []
     for given in paths:
-        path, name = Path(given), shown(given, PATH_LIMIT)
+        path, name = Path(given), for_display(given, PATH_LIMIT)
         if path.is_dir():
             left_out = LeftOut()
             inside = sorted(walk(path, left_out))
@@ -94,7 +94,7 @@ def read_image(
     channels, height, width = shape
     image = open_image(path, channels, value_range=value_range)
     if height == width:
-        return cut(image, centre_box(*image.size, share), height)
+        return cut(image, center_crop_box(*image.size, share), height)
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
@@ -139,7 +139,7 @@ def to_image(
     if isinstance(pixels, WidePixels):
         if pixels.own is None and value_range is None:
             raise DataError(
-                f"'{shown(path, PATH_LIMIT)}' has more than 8 bits and does not say which values "
+                f"'{for_display(path, PATH_LIMIT)}' has more than 8 bits and does not say which values "
                 "are black and white: give value_range=(LOW, HIGH)."
             )
         pixels = pixels.to_image(pixels.own or ValueRange(*value_range))

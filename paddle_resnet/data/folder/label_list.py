@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from .class_names import find_class_names
-from .dataset_index import PARTS, FoundFiles
+from .dataset_index import SPLIT_NAMES, FoundFiles
 from .image_decoder import PATH_LIMIT
 from .list_columns import Columns, find_columns, refuse_several_labels
 from .list_rows import Row, find_separator, split_rows
@@ -24,7 +24,7 @@ _NAMES = ("{}", "{}_list", "{}list", "{}_labels")
 def lists_of_splits(folder: Path) -> dict[str, Path]:
     """Return the lists of a folder: ``train.csv``, ``val_list.txt`` and so on."""
     found = {}
-    for split, words in PARTS.items():
+    for split, words in SPLIT_NAMES.items():
         for pattern in _NAMES:
             for word in words:
                 for suffix in SUFFIXES:
@@ -34,7 +34,7 @@ def lists_of_splits(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_list(root: Path) -> FoundFiles:
+def read_label_list(root: Path) -> FoundFiles:
     """Read one list, or those of a folder: ``train.csv`` and, where they are, ``val``, ``test``.
 
     A line is a path, relative to the list's own folder or absolute, and a label, separated by a
@@ -56,16 +56,16 @@ def read_list(root: Path) -> FoundFiles:
         for path, label in entries:
             if labels.setdefault(path, label) != label:
                 raise DataError(
-                    f"in the {split} part of '{shown(root, PATH_LIMIT)}', "
-                    f"'{shown(path, PATH_LIMIT)}' is both '{shown(labels[path])}' and "
-                    f"'{shown(label)}'."
+                    f"in the {split} part of '{for_display(root, PATH_LIMIT)}', "
+                    f"'{for_display(path, PATH_LIMIT)}' is both '{for_display(labels[path])}' and "
+                    f"'{for_display(label)}'."
                 )
     _name_classes(found, next(iter(files.values())).parent)
     return found
 
 
 def _read_one(found: FoundFiles, split: str, file: Path) -> None:
-    name = shown(file, PATH_LIMIT)
+    name = for_display(file, PATH_LIMIT)
     readings = []
     for text in read_text(file, MAX_BYTES):
         finder = PathFinder(file, text.encoding)
@@ -80,7 +80,7 @@ def _read_one(found: FoundFiles, split: str, file: Path) -> None:
     if not body:
         raise DataError(f"the list '{name}' has a header and no lines.")
     if columns.label is None and not columns.one_hot and split != "train":
-        found.notes.append(f"'{shown(file.name)}' has no labels: it is not used.")
+        found.notes.append(f"'{for_display(file.name)}' has no labels: it is not used.")
         return
     labels = []
     for row in body:
@@ -89,25 +89,25 @@ def _read_one(found: FoundFiles, split: str, file: Path) -> None:
         labels.append(label)
     named = heading[columns.label] if heading and columns.label is not None else ""
     refuse_several_labels(file, labels, named)
-    found.notes += [f"'{shown(file.name)}' is {text.note}."] if text.note else []
+    found.notes += [f"'{for_display(file.name)}' is {text.note}."] if text.note else []
     found.notes += [*columns.notes, *finder.notes()]
 
 
 def _fields(row: Row, columns: Columns, file: Path, finder: PathFinder) -> tuple[Path, str, str]:
     """Return path, label and split (or nothing) of a line."""
-    name, fields = shown(file, PATH_LIMIT), row.fields
+    name, fields = for_display(file, PATH_LIMIT), row.fields
     needed = [columns.path, *([columns.label] if columns.label is not None else ())]
     if columns.label is None and not columns.one_hot:
         needed.append(len(fields))
     if len(fields) <= max(needed) or not all(fields[column] for column in needed):
         raise DataError(
-            f"line {row.number} of '{name}' is {shown(', '.join(fields), 80)!r}: expected a path "
+            f"line {row.number} of '{name}' is {for_display(', '.join(fields), 80)!r}: expected a path "
             "and a label."
         )
     path = finder.find(fields[columns.path])
     if path is None:
         raise DataError(
-            f"line {row.number} of '{name}' names '{shown(fields[columns.path][-200:], 200)}', "
+            f"line {row.number} of '{name}' names '{for_display(fields[columns.path][-200:], 200)}', "
             f"which is no file.{finder.hint(fields[columns.path])}"
         )
     split = ""
@@ -120,11 +120,11 @@ def _fields(row: Row, columns: Columns, file: Path, finder: PathFinder) -> tuple
 
 
 def _split_of(word: str, number: int, file: Path) -> str:
-    for split, words in PARTS.items():
+    for split, words in SPLIT_NAMES.items():
         if word.lower() in words:
             return split
     raise DataError(
-        f"line {number} of '{shown(file, PATH_LIMIT)}' belongs to the part {shown(word)!r}: "
+        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the part {for_display(word)!r}: "
         "expected train, val or test."
     )
 
@@ -144,4 +144,4 @@ def _name_classes(found: FoundFiles, folder: Path) -> None:
         found.order = list(known.names.values())
 
 
-__all__ = ["NoImageList", "lists_of_splits", "read_list"]
+__all__ = ["NoImageList", "lists_of_splits", "read_label_list"]

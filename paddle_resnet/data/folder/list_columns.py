@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, shown
-from .dataset_index import PARTS, some
+from ...errors import DataError, for_display
+from .dataset_index import SPLIT_NAMES, some
 from .image_decoder import PATH_LIMIT
 from .list_rows import Row
 from .path_finder import NoImageList, PathFinder
@@ -28,7 +28,7 @@ _LABEL = (
 #: Labels too, where there is no column for each class.
 _LABEL_TOO = ("cats", "cat", "tags", "tag")
 _SPLIT = ("split", "subset", "part", "set")
-_WORDS = {word for words in PARTS.values() for word in words}
+_WORDS = {word for words in SPLIT_NAMES.values() for word in words}
 _SAMPLE = 100
 #: A label for each class, 0 or 1.
 _HOT = re.compile(r"[01]([,;|\s]+[01])+")
@@ -99,12 +99,12 @@ def _without_header(file: Path, body: list[list[str]], path: int, others: list[i
     hot = _one_hot(file, body, others)
     if hot:
         numbers = tuple(map(str, range(len(hot))))
-        note = f"the {len(hot)} columns of '{shown(file.name)}' are read as one label each."
+        note = f"the {len(hot)} columns of '{for_display(file.name)}' are read as one label each."
         return Columns(path, None, one_hot=hot, classes=numbers, notes=(note,))
     label = path + 1 if path + 1 in others else path - 1
     unread = len(others) - 1
     note = (
-        f"'{shown(file.name)}' has no header: column {path + 1} is the path and column {label + 1} "
+        f"'{for_display(file.name)}' has no header: column {path + 1} is the path and column {label + 1} "
         f"the label; {unread} further {'column is' if unread == 1 else 'columns are'} not read."
     )
     return Columns(path, label, notes=(note,) if unread and label is not None else ())
@@ -135,10 +135,12 @@ def _with_header(
         return Columns(path, label, split, header=True)
     if hot:
         classes = tuple(first[column] for column in hot)
-        note = f"the columns {some(classes)} of '{shown(file.name)}' are read as one label each."
+        note = (
+            f"the columns {some(classes)} of '{for_display(file.name)}' are read as one label each."
+        )
         return Columns(path, None, split, hot, classes, header=True, notes=(note,))
     raise DataError(
-        f"the header of '{shown(file, PATH_LIMIT)}' is {some(first, 8)}: which column is the "
+        f"the header of '{for_display(file, PATH_LIMIT)}' is {some(first, 8)}: which column is the "
         "label? Call it 'label'."
     )
 
@@ -166,7 +168,7 @@ def _one_hot(file: Path, body: list[list[str]], columns: list[int]) -> tuple[int
 def several_labels(file: Path) -> str:
     """Return the sentence for lists of several labels an image."""
     return (
-        f"'{shown(file, PATH_LIMIT)}' gives an image several labels: a classifier here has one "
+        f"'{for_display(file, PATH_LIMIT)}' gives an image several labels: a classifier here has one "
         "label for each image. Choose one of them (such as the first), or train a network for each."
     )
 
@@ -202,18 +204,18 @@ def _looks_like_path(field: str) -> bool:
 
 
 def _no_images(file: Path, rows: Sequence[Row], finder: PathFinder) -> str:
-    name = shown(file, PATH_LIMIT)
+    name = for_display(file, PATH_LIMIT)
     first = rows[0]
     if len(rows) == 1 or _looks_like_path(first.fields[0]):
         field = first.fields[0]
         return (
-            f"line {first.number} of '{name}' names '{shown(field, PATH_LIMIT)}', which is no file."
+            f"line {first.number} of '{name}' names '{for_display(field, PATH_LIMIT)}', which is no file."
             + finder.hint(field)
         )
     field = rows[1].fields[0]
     return (
         f"no column of '{name}' names images that are there: its first line is "
-        f"{some(first.fields, 8)}, and '{shown(field, PATH_LIMIT)}' of line {rows[1].number} is no "
+        f"{some(first.fields, 8)}, and '{for_display(field, PATH_LIMIT)}' of line {rows[1].number} is no "
         "file, with or without an image's suffix, in the list's folder or in one beside it."
         + finder.hint(field)
     )

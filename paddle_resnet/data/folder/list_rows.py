@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from .image_decoder import PATH_LIMIT
 
 #: Lines that the separator is decided by, spread over the whole file.
@@ -72,7 +72,9 @@ def split_rows(file: Path, text: str, mark: Optional[str]) -> list[Row]:
             if any(fields) and fields[0][:1] != "#":
                 rows.append(Row(reader.line_num, fields))
     except csv.Error as error:
-        raise DataError(f"'{shown(file, PATH_LIMIT)}' is no valid CSV: {shown(error)}.") from None
+        raise DataError(
+            f"'{for_display(file, PATH_LIMIT)}' is no valid CSV: {for_display(error)}."
+        ) from None
     return rows
 
 

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Union
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from .class_folders import read_folder
-from .dataset_index import FoundFiles, Listing
+from .dataset_index import DatasetIndex, FoundFiles
 from .file_walk import entries
 from .image_decoder import PATH_LIMIT
-from .label_list import SUFFIXES, NoImageList, lists_of_splits, read_list
+from .label_list import SUFFIXES, NoImageList, lists_of_splits, read_label_list
 
 #: How other files begin that people name as data sets, and what to say about them.
 _OTHERS = (
@@ -30,7 +30,7 @@ _OTHERS = (
 )
 
 
-def open_listing(root: Union[str, Path]) -> Listing:
+def open_dataset(root: Union[str, Path]) -> DatasetIndex:
     """List the images of a folder or of lists, to train on them.
 
     Raises:
@@ -53,21 +53,21 @@ def find_files(root: Union[str, Path], known: Collection[str] = ()) -> FoundFile
     """
     path = Path(root).expanduser()
     if not path.exists():
-        raise DataError(f"there is no folder or list '{shown(root, PATH_LIMIT)}'.")
+        raise DataError(f"there is no folder or list '{for_display(root, PATH_LIMIT)}'.")
     if path.is_file():
         _refuse_others(path)
-        return read_list(path)
+        return read_label_list(path)
     lists = lists_of_splits(path)
     if not lists or ("train" not in lists and not known):
         return _read_folder(path, known)
     try:
-        return read_list(path)
+        return read_label_list(path)
     except NoImageList as error:
         try:
             found = read_folder(path, known)
         except DataError:
             raise error from None
-        names = ", ".join(f"'{shown(file.name)}'" for file in lists.values())
+        names = ", ".join(f"'{for_display(file.name)}'" for file in lists.values())
         found.notes.append(f"{names}: no list of images, so the folders are read.")
         return found
 
@@ -81,13 +81,13 @@ def _read_folder(path: Path, known: Collection[str]) -> FoundFiles:
         for entry in entries(path):
             if Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
                 try:
-                    found.append((entry.name, read_list(Path(entry.path))))
+                    found.append((entry.name, read_label_list(Path(entry.path))))
                 except DataError:
                     continue
         if len(found) != 1:
             raise
         name, listed = found[0]
-        listed.notes.append(f"there are no class folders: the list '{shown(name)}' is read.")
+        listed.notes.append(f"there are no class folders: the list '{for_display(name)}' is read.")
         return listed
 
 
@@ -99,8 +99,8 @@ def _refuse_others(path: Path) -> None:
         return  # reading it as a list says why
     for mark, what in _OTHERS:
         if begin.startswith(mark):
-            raise DataError(f"'{shown(path, PATH_LIMIT)}' is {what}.")
+            raise DataError(f"'{for_display(path, PATH_LIMIT)}' is {what}.")
     if begin[257:262] == b"ustar":
         raise DataError(
-            f"'{shown(path, PATH_LIMIT)}' is an archive: unpack it, and name its folder."
+            f"'{for_display(path, PATH_LIMIT)}' is an archive: unpack it, and name its folder."
         )

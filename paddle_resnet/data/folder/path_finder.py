@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Optional
 
-from ...errors import DataError, nearest, shown
+from ...errors import DataError, did_you_mean, for_display
 from .file_walk import SUFFIXES, entries, folders
 
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|/")
@@ -57,7 +57,7 @@ class PathFinder:
         words = set(re.findall(r"[a-z]+", self.file.stem.lower()))
         alike = [f for f in best if words & set(re.findall(r"[a-z]+", f.name.lower()))]
         if len(best) > 1 and len(alike) != 1:
-            name, one, other = (shown(each.name) for each in (self.file, *best[:2]))
+            name, one, other = (for_display(each.name) for each in (self.file, *best[:2]))
             raise NoImageList(
                 f"the paths of '{name}' are in '{one}' and in '{other}': write the folder into the "
                 "paths."
@@ -80,7 +80,7 @@ class PathFinder:
     def notes(self) -> list[str]:
         """Return a sentence for each way in which paths were found but as they stand."""
         return [
-            f"{count:,} {'path' if count == 1 else 'paths'} of '{shown(self.file.name)}' {how}."
+            f"{count:,} {'path' if count == 1 else 'paths'} of '{for_display(self.file.name)}' {how}."
             for how, count in self.used.most_common()
         ]
 
@@ -93,11 +93,11 @@ class PathFinder:
             for first in range(1, len(parts)):
                 if _is_file(self.folder.joinpath(*parts[first:])):
                     tail = "/".join(parts[first:])
-                    return f" (It is another machine's path; '{shown(tail)}' is there: write that.)"
+                    return f" (It is another machine's path; '{for_display(tail)}' is there: write that.)"
             return " (It is another machine's path: write paths that count from the list's folder.)"
         folder = self.folder.joinpath(*parts[:-1]) if parts else self.folder
         try:
-            near = nearest(parts[-1], [entry.name for entry in entries(folder)[:5000]])
+            near = did_you_mean(parts[-1], [entry.name for entry in entries(folder)[:5000]])
         except DataError:
             return ""
         return near
@@ -111,7 +111,7 @@ class PathFinder:
 
     def _in_folder(self, folder: Path, text: str) -> tuple[Optional[Path], str]:
         """Return the file that a field names, counted from a folder, and how it was found."""
-        where = shown(os.path.relpath(folder, self.folder))
+        where = for_display(os.path.relpath(folder, self.folder))
         counted = [] if folder == self.folder else [f"count from '{where}'"]
         for variant, how in self._variants(text) if text else ():
             path = folder / variant

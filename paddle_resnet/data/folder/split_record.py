@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from ...io.atomic_files import atomic_write_bytes
 from .file_walk import LeftOut, walk
 from .image_decoder import PATH_LIMIT
@@ -106,7 +106,7 @@ def find_recorded(record: Iterable[Recorded], root: Path) -> Found:
         DataError: there is nothing at ``root``.
     """
     if not root.exists():
-        raise DataError(f"there is no folder or list '{shown(root, PATH_LIMIT)}'.")
+        raise DataError(f"there is no folder or list '{for_display(root, PATH_LIMIT)}'.")
     base = root if root.is_dir() else root.parent
     found, lost, renamed = Found(), [], set()
     for row in record:

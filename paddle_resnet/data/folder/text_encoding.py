@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 from .image_decoder import PATH_LIMIT
 
 _MARKS = (
@@ -45,7 +45,7 @@ def read_text(path: Path, most_bytes: int) -> list[Text]:
     Raises:
         DataError: it cannot be read, is too large, or is no text.
     """
-    name = shown(path, PATH_LIMIT)
+    name = for_display(path, PATH_LIMIT)
     try:
         if path.stat().st_size > most_bytes:
             raise DataError(f"'{name}' is larger than {most_bytes >> 20} MB: no list.")

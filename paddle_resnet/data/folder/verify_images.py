@@ -16,8 +16,8 @@ import numpy as np
 from ...errors import DataError
 from ...formatting import counted
 from ...io.atomic_files import atomic_write_text, cache_folder
-from ..prefetch import ahead
-from .dataset_index import Listing
+from ..prefetch import prefetch
+from .dataset_index import DatasetIndex
 from .image_decoder import decode, read_content
 from .split_record import DIGITS
 from .value_range import Extremes
@@ -76,7 +76,7 @@ def verify_images(
         else:
             result.facts[path] = facts
     told = time.monotonic()
-    for done, (path, facts) in enumerate(zip(new, ahead(_facts, new, workers, spare=64)), 1):
+    for done, (path, facts) in enumerate(zip(new, prefetch(_facts, new, workers, spare=64)), 1):
         if isinstance(facts, str):
             result.corrupt[path] = facts
         else:
@@ -90,9 +90,9 @@ def verify_images(
     return result
 
 
-def without_damaged(
-    listing: Listing, damaged: dict[Path, str], skip: bool, most_shown: int = 5
-) -> Listing:
+def drop_corrupt(
+    listing: DatasetIndex, damaged: dict[Path, str], skip: bool, most_shown: int = 5
+) -> DatasetIndex:
     """Return the listing without the corrupt files, and with a note for them.
 
     Raises:
@@ -107,7 +107,7 @@ def without_damaged(
     if not skip:
         raise DataError(
             f"{counted(len(damaged), 'damaged image')} among {len(listing):,}: {shown_ones} "
-            "(data.damaged=skip leaves them out.)"
+            "(data.on_corrupt=skip leaves them out.)"
         )
     parts = {}
     for name, part in listing.parts.items():
@@ -119,7 +119,7 @@ def without_damaged(
                 f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
             )
     notes = [*listing.notes, f"left out: {counted(len(damaged), 'damaged image')}. {shown_ones}"]
-    return Listing(
+    return DatasetIndex(
         listing.root, listing.classes, {name: p for name, p in parts.items() if len(p)}, notes
     )
 

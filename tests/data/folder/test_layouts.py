@@ -9,7 +9,7 @@ from image_makers import noise, pnm
 from PIL import Image, features
 
 from paddle_resnet.data.folder.image_io import find_images, read_image
-from paddle_resnet.data.folder.open_dataset import find_files, open_listing
+from paddle_resnet.data.folder.open_dataset import find_files, open_dataset
 from paddle_resnet.data.folder.verify_images import verify_images
 from paddle_resnet.errors import DataError
 
@@ -64,43 +64,43 @@ BOTH = {"cat": 2, "dog": 2}
 )
 def test_splits_in_longer_names(tmp_path, train, test):
     photos(tmp_path, f"{train}/cat", f"{train}/dog", f"{test}/cat", f"{test}/dog")
-    assert counts(open_listing(tmp_path)) == {"train": BOTH, "test": BOTH}
+    assert counts(open_dataset(tmp_path)) == {"train": BOTH, "test": BOTH}
 
 
 def test_splits_within_wrappers_of_their_own_name_and_a_third_without_labels(tmp_path):
     """As Kaggle's Intel image classification has it."""
     photos(tmp_path, *(f"seg_{s}/seg_{s}/{c}" for s in ("train", "test") for c in ("cat", "dog")))
     photo(tmp_path / "seg_pred" / "seg_pred" / "1.png")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": BOTH, "test": BOTH}
     assert listing.notes == ["beside the part 'train', seg_pred is not read."]
 
 
 def test_classes_are_not_taken_for_splits(tmp_path):
     photos(tmp_path, "train_station", "test_tube", "training_shoe")
-    assert open_listing(tmp_path).classes == ["test_tube", "train_station", "training_shoe"]
+    assert open_dataset(tmp_path).classes == ["test_tube", "train_station", "training_shoe"]
 
 
 def test_two_folders_of_one_split_in_longer_names_are_told(tmp_path):
     photos(tmp_path, *(f"{s}/{c}" for s in ("train_1", "train_2", "test_1") for c in "ab"))
     with pytest.raises(DataError, match="has both 'train_1' and 'train_2'"):
-        open_listing(tmp_path)
+        open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("wrapper", ["archive", "archive/dataset", "data/images/all", "PetImages"])
 def test_wrappers_are_passed_through(tmp_path, wrapper):
     photos(tmp_path, f"{wrapper}/cat", f"{wrapper}/dog")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": BOTH}
     photos(tmp_path / "b", *(f"{wrapper}/{s}/{c}" for s in ("train", "val") for c in BOTH))
-    assert counts(open_listing(tmp_path / "b")) == {"train": BOTH, "validation": BOTH}
+    assert counts(open_dataset(tmp_path / "b")) == {"train": BOTH, "validation": BOTH}
 
 
 def test_images_beside_labels_of_another_kind(tmp_path):
     photos(tmp_path, *(f"images/{s}/{c}" for s in ("train", "val") for c in BOTH))
     (tmp_path / "labels" / "train").mkdir(parents=True)
     (tmp_path / "labels" / "train" / "1.txt").write_text("0 0.5 0.5 1 1")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": BOTH, "validation": BOTH}
     assert listing.notes == ["the images lie in 'images'."]
 
@@ -109,7 +109,7 @@ def test_a_class_beside_an_empty_one_is_no_wrapper(tmp_path):
     photos(tmp_path, "cat/indoors", "cat/outdoors")
     (tmp_path / "dog").mkdir()
     with pytest.raises(DataError, match="has only one class, 'cat'"):
-        open_listing(tmp_path)
+        open_dataset(tmp_path)
 
 
 def test_folders_of_folds_are_no_classes(tmp_path):
@@ -118,13 +118,13 @@ def test_folders_of_folds_are_no_classes(tmp_path):
         DataError,
         match=r"hold the same folders 'cat', 'dog': they are parts .*data.root=\S+/fold1\)",
     ):
-        open_listing(tmp_path)
-    assert counts(open_listing(tmp_path / "fold2")) == {"train": BOTH}
+        open_dataset(tmp_path)
+    assert counts(open_dataset(tmp_path / "fold2")) == {"train": BOTH}
 
 
 def test_folders_that_hold_the_same_folders_are_told(tmp_path):
     photos(tmp_path, *(f"{place}/{c}" for place in ("indoors", "outdoors") for c in BOTH))
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert listing.classes == ["indoors", "outdoors"]
     assert "hold the same folders 'cat', 'dog': the classes are the former" in listing.notes[0]
 
@@ -132,7 +132,7 @@ def test_folders_that_hold_the_same_folders_are_told(tmp_path):
 def test_images_beside_class_folders_are_told(tmp_path):
     photos(tmp_path, "cat", "dog")
     photo(tmp_path / "readme.png")
-    assert open_listing(tmp_path).notes == [
+    assert open_dataset(tmp_path).notes == [
         f"left out of {tmp_path.name}/: 1 image in no class's folder."
     ]
 
@@ -148,7 +148,7 @@ CLUTTER = (
 @pytest.mark.parametrize("name", CLUTTER)
 def test_folders_of_systems_and_tools_are_no_classes_and_hold_no_images(tmp_path, name):
     photos(tmp_path, "cat", "dog", f"{name}", f"cat/{name}", f"{name}/more")
-    assert counts(open_listing(tmp_path)) == {"train": BOTH}
+    assert counts(open_dataset(tmp_path)) == {"train": BOTH}
     found, notes = find_images([str(tmp_path)])
     assert sorted(p.relative_to(tmp_path).as_posix() for p in found) == [
         "cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png",
@@ -180,7 +180,7 @@ def test_links_to_nothing_are_corrupt_images(tmp_path):
         (tmp_path / "dog" / f"{number}.png").unlink()
         (tmp_path / "dog" / f"{number}.png").symlink_to(f"/nowhere/{number}.png")
     (tmp_path / "dog" / "gone").symlink_to("/nowhere")  # a folder or file of no suffix: not told
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": {"cat": 6, "dog": 6}}
     corrupt = verify_images(listing.paths, listing.root).corrupt
     assert sorted(path.name for path in corrupt) == ["0.png", "1.png", "2.png"]
@@ -219,7 +219,7 @@ def test_suffixes_of_images(tmp_path, suffix):
         for number in range(2):
             (tmp_path / name / f"{number}{suffix}").write_bytes(content)
         (tmp_path / name / "README").write_text("P.S.: no image")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": BOTH}
     assert verify_images(listing.paths, listing.root).corrupt == {}
     assert len(find_images([str(tmp_path)])[0]) == 4
@@ -235,18 +235,18 @@ def test_errors_name_what_was_left_out_just_before(tmp_path):
     with pytest.raises(
         DataError, match=r"holds no images: .* Left out: 8 files .*\(6 \.heic, 2 \.txt\)\."
     ):
-        open_listing(tmp_path / "a")
+        open_dataset(tmp_path / "a")
     with pytest.raises(DataError, match=r"holds no images .*8 files .*\(6 \.heic, 2 \.txt\)"):
         find_images([str(tmp_path / "a")])
     photos(tmp_path / "a", "cat")
     with pytest.raises(
         DataError, match=r"only one class, 'cat': .* left out of a/: 8 files .*6 \.heic"
     ):
-        open_listing(tmp_path / "a")
+        open_dataset(tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "photos.zip").write_bytes(b"PK\3\4")
     with pytest.raises(DataError, match=r"holds no images: .* There is 'photos.zip': unpack it"):
-        open_listing(tmp_path / "b")
+        open_dataset(tmp_path / "b")
 
 
 OTHERS = {
@@ -268,7 +268,7 @@ def test_files_that_are_no_lists_are_named(tmp_path, name):
     content, what = OTHERS[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}' is an? .*") as error:
-        open_listing(tmp_path / name)
+        open_dataset(tmp_path / name)
     assert what in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -315,6 +315,6 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path):
         if os.access(tmp_path / "cat", os.R_OK):
             pytest.skip("this user may read everything")
         with pytest.raises(DataError, match=r"the folder .*cat' cannot be read"):
-            open_listing(tmp_path)
+            open_dataset(tmp_path)
     finally:
         os.chmod(tmp_path / "cat", 0o700)

@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from paddle_resnet.data.folder.open_dataset import open_listing
+from paddle_resnet.data.folder.open_dataset import open_dataset
 from paddle_resnet.data.folder.text_encoding import decode_text
 from paddle_resnet.errors import DataError
 
@@ -33,7 +33,7 @@ def image(path):
 
 def listed(root, name, text, encoding="utf-8"):
     (root / name).write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-    return open_listing(root / name)
+    return open_dataset(root / name)
 
 
 def pairs(listing, split="train"):
@@ -284,7 +284,7 @@ def paddle_lists(root, train, val, test=None, **more):
             (root / f"{name}_list.txt").write_text(text)
     for name, text in more.items():
         (root / f"{name}.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return open_listing(root)
+    return open_dataset(root)
 
 
 TRAIN = [("cat/0.jpg", 0), ("cat/1.jpg", 0), ("dog/0.jpg", 1), ("dog/1.jpg", 1)]
@@ -360,17 +360,17 @@ def test_a_test_list_without_labels_is_told(root):
 
 def test_class_folders_beside_a_list_of_something_else(root):
     (root / "img" / "train.csv").write_text("epoch,loss\n1,0.5\n2,0.4\n")
-    listing = open_listing(root / "img")
+    listing = open_dataset(root / "img")
     assert listing.classes == ["cat", "dog"]
     assert listing.notes == ["'train.csv': no list of images, so the folders are read."]
     (root / "img" / "train.txt").write_text("a diary\nof a training\n")
-    assert open_listing(root / "img").classes == ["cat", "dog"]
+    assert open_dataset(root / "img").classes == ["cat", "dog"]
 
 
 def test_a_list_beside_class_folders_that_lacks_one_image_is_an_error(root):
     (root / "img" / "train.csv").write_text("cat/0.jpg,cat\ndog/0.jpg,dog\ndog/9.jpg,dog\n")
     with pytest.raises(DataError, match=r"line 3 of .* names 'dog/9.jpg', which is no file"):
-        open_listing(root / "img")
+        open_dataset(root / "img")
 
 
 def test_the_one_list_beside_images_in_no_class_folder_is_read(root):
@@ -379,7 +379,7 @@ def test_the_one_list_beside_images_in_no_class_folder_is_read(root):
     image(root / "test" / "x1.jpg")
     lines = [f"{name}{n}f3a,{name}" for name in ("cat", "dog") for n in range(3)]
     (root / "labels.csv").write_text("\n".join(["id,breed", *lines]))
-    listing = open_listing(root)
+    listing = open_dataset(root)
     assert listing.classes == ["cat", "dog"]
     assert len(listing) == 6
     assert "there are no class folders: the list 'labels.csv' is read." in listing.notes

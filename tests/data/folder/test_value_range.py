@@ -10,7 +10,7 @@ from PIL import Image
 from paddle_resnet.data import ImageFiles
 from paddle_resnet.data.folder.folder_report import describe, lines
 from paddle_resnet.data.folder.image_io import open_image, value_range_of
-from paddle_resnet.data.folder.open_dataset import open_listing
+from paddle_resnet.data.folder.open_dataset import open_dataset
 from paddle_resnet.data.folder.value_range import Extremes, choose_range, describe_range
 from paddle_resnet.data.folder.verify_images import verify_images
 from paddle_resnet.errors import DataError
@@ -174,7 +174,7 @@ def photos(root, contents):
         (root / name).mkdir(parents=True)
         for number, content in enumerate(contents):
             (root / name / f"{number}.png").write_bytes(content)
-    return open_listing(root)
+    return open_dataset(root)
 
 
 def report_of(listing):
