@@ -117,7 +117,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
         return first, paths[1:]
     if not path.exists():
         raise UserError(
-            f"there is no run folder or weights file '{for_display(first, 300)}', and no image of that "
-            "name." + did_you_mean(first, [DEFAULT])
+            f"there is no run folder or weights file '{for_display(first, 300)}', and no image of "
+            "that name." + did_you_mean(first, [DEFAULT])
         )
     return DEFAULT, paths

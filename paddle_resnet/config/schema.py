@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass
 from ..errors import ConfigError, did_you_mean, for_display
 from .effects import refuse_without_effect
 from .recipe_text import TextKeys, dump_recipe, parse_override, parse_recipe
+from .renamed import RENAMED, first_renamed, translated
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -156,14 +157,14 @@ class DataConfig:
     #: Whether anything may be fetched.
     download: bool = True
     #: Whether the 2,500 images inside the package may stand in for data that cannot be had.
-    sample: bool = True
+    allow_sample: bool = True
     #: Training images held out, each class by its share, for validation: a number, or below 1 a
     #: share. None: 5,000 of CIFAR, a tenth of a folder that has no part for it.
     validation: Annotated[Optional[_Amount], Field(ge=0), AfterValidator(_share_or_whole)] = None
     #: Images of a folder held out for the test, where it has no part for it; as ``validation``.
     test: Annotated[_Amount, Field(gt=0), AfterValidator(_share_or_whole)] = 0.1
     #: Use the first this many training images of a fixed shuffle; None uses all.
-    limit: Annotated[Optional[_Whole], Field(ge=1)] = None
+    max_train_images: Annotated[Optional[_Whole], Field(ge=1)] = None
     #: Subtract the training set's mean and divide by its standard deviation, per channel.
     normalize: bool = True
     #: Augmentation: zero-pad by this many pixels on each side and cut the old size out at random.
@@ -174,7 +175,7 @@ class DataConfig:
     #: network, else 224.
     image_size: Annotated[Optional[_Whole], Field(ge=8, le=1024)] = None
     #: Share of a folder's image that evaluation looks at, in the middle, along the shorter side.
-    centre: Annotated[_Number, Field(gt=0, le=1)] = 0.875
+    crop_pct: Annotated[_Number, Field(gt=0, le=1)] = 0.875
     #: Mean and standard deviation per channel, of pixels in [0, 1]; None takes the data set's own,
     #: for a folder the pretrained network's or ImageNet's.
     mean: _Channels = None
@@ -182,12 +183,12 @@ class DataConfig:
     #: Values of black and white in images of a folder that have more than 8 bits and do not say it
     #: themselves, such as ``[0, 4095]``; None chooses one range for all of them.
     value_range: Annotated[Optional[list[_Number]], AfterValidator(_low_and_high)] = None
-    #: What to do about damaged images of a folder: leave them out, with a notice, or stop.
-    damaged: Literal["skip", "stop"] = "skip"
+    #: What to do about corrupt images of a folder: leave them out, with a notice, or stop.
+    on_corrupt: Literal["skip", "stop"] = "skip"
     #: Threads that prepare batches ahead; None is 2 for folders and 0 for images in memory.
     workers: Annotated[Optional[_Whole], Field(ge=0, le=64)] = None
     #: MB of decoded images of a folder to keep in memory. Changes the speed, never the result.
-    memory: Annotated[_Whole, Field(ge=0)] = 512
+    cache_mb: Annotated[_Whole, Field(ge=0)] = 512
 
 
 @dataclass(config=_STRICT)
@@ -196,26 +197,23 @@ class AugmentConfig:
 
     #: Smallest share of an image that a random crop may have, such as 0.35; the crop is scaled to
     #: the full size. 0 is off. Takes the place of ``data.crop_padding``.
-    resized_crop: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    random_resized_crop: Annotated[_Number, Field(ge=0, le=1)] = 0.0
     #: Show each image from its two sides in turn, not by chance, where ``data.flip`` is on.
     alternate_flip: bool = False
     #: TrivialAugment: one random operation of random strength on each image.
-    trivial: bool = False
+    trivial_augment: bool = False
     #: Probability that a random rectangle is set to the mean colour (to black without
     #: ``data.normalize``).
-    erase: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    random_erasing: Annotated[_Number, Field(ge=0, le=1)] = 0.0
     #: Side in pixels of a square that is set to that colour in each image; 0 is off.
     cutout: Annotated[_Whole, Field(ge=0)] = 0
     #: Alpha of mixup, such as 0.2, and of cutmix, such as 1: each batch is of one kind. 0 is off.
     mixup: Annotated[_Number, AfterValidator(_alpha)] = 0.0
     cutmix: Annotated[_Number, AfterValidator(_alpha)] = 0.0
     #: Size of the images at the beginning, as a share of the full one; it grows with the progress
-    #: and is full from ``size_until`` on. 1 is off.
-    size_from: Annotated[_Number, Field(ge=0.25, le=1)] = 1.0
-    size_until: Annotated[_Number, Field(gt=0, le=1)] = 0.8
-    #: Views of an image whose answers the final test averages: the image and its mirror image;
-    #: these and two places close by; five places; or five places and their mirror images.
-    test_time: Literal["none", "flip", "shifts_flip", "crops", "crops_flip"] = "none"
+    #: and is full from ``full_scale_at`` on. 1 is off.
+    initial_scale: Annotated[_Number, Field(ge=0.25, le=1)] = 1.0
+    full_scale_at: Annotated[_Number, Field(gt=0, le=1)] = 0.8
 
 
 @dataclass(config=_STRICT)
@@ -235,7 +233,7 @@ class OptimizerConfig:
     beta1: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[_Number, Field(ge=0, lt=1)] = 0.999
     #: Of lars: a layer's step as a share of its weights' norm, at rate 1.
-    trust: Annotated[_Number, Field(gt=0)] = 0.001
+    trust_coefficient: Annotated[_Number, Field(gt=0)] = 0.001
     #: sgd, momentum and adam add it to the gradient as an L2 penalty; adamw shrinks weights by lr
     #: times it; lars and lamb count it into each layer's step; muon holds the norm of convolutions
     #: and treats the rest as momentum does.
@@ -250,7 +248,9 @@ class OptimizerConfig:
     layer_decay: Annotated[_Number, Field(gt=0, le=1)] = 1.0
     #: Factors of the rate by part of the network, such as ``{conv1: 0.1, layer1: 0.1}``, or, with
     #: a dot in front, by how the names of weights end, such as ``{.bias: 2}``.
-    rates: dict[str, Annotated[_Number, Field(ge=0)]] = dataclasses.field(default_factory=dict)
+    lr_multipliers: dict[str, Annotated[_Number, Field(ge=0)]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         if self.clip_norm is not None and self.clip_value is not None:
@@ -268,14 +268,14 @@ class ScheduleConfig:
     #: cosine).
     warmup: Annotated[_Number, Field(ge=0, lt=1)] = 0.05
     #: Where it climbs from, as a share of the peak.
-    warmup_from: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    warmup_start_factor: Annotated[_Number, Field(ge=0, le=1)] = 0.0
     #: Where the rate ends, as a share of its peak (constant, step and multistep end where they do).
-    final: Annotated[_Number, Field(ge=0, le=1)] = 0.0
+    end_factor: Annotated[_Number, Field(ge=0, le=1)] = 0.0
     #: Whether the rate changes with every step, or stays the same throughout an epoch (a round of
     #: a budgeted run) once the warm-up is over.
-    by: Literal["step", "epoch"] = "step"
+    interval: Literal["step", "epoch"] = "step"
     #: Of step: the share of the training between two drops; None: 0.3.
-    every: Annotated[Optional[_Number], Field(gt=0, lt=1)] = None
+    step_size: Annotated[Optional[_Number], Field(gt=0, lt=1)] = None
     #: Of multistep: shares of the training at which the rate drops; None: [0.5, 0.75].
     milestones: Optional[list[Annotated[_Number, Field(gt=0, lt=1)]]] = None
     #: Of step and multistep: the factor of a drop; None: 0.1.
@@ -294,7 +294,7 @@ class ScheduleConfig:
 
 
 _OF_SCHEDULES = {
-    "every": ("step",),
+    "step_size": ("step",),
     "milestones": ("multistep",),
     "gamma": ("step", "multistep"),
     "power": ("polynomial",),
@@ -316,28 +316,37 @@ class TrainConfig:
     #: Of several processes: whether batch norms see the whole batch, or each process's share.
     sync_bn: bool = False
     #: Batches whose gradients make one update, as one batch of all their images would.
-    accumulate: Annotated[_Whole, Field(ge=1)] = 1
+    grad_accum_steps: Annotated[_Whole, Field(ge=1)] = 1
     #: Numbers that convolutions compute with: auto is bfloat16 on CPUs that have units for it,
     #: where the CPU operator can be built, and float32 elsewhere; a run stays with what it began
     #: with. float16 is for GPUs; a CPU computes in float32 and the run says so. O2 keeps the
     #: weights in half precision as well, beside a copy; on a CPU they are float32.
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    precision_level: Literal["O1", "O2"] = "O1"
+    amp_level: Literal["O1", "O2"] = "O1"
     label_smoothing: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
     #: Decides initial weights, order of images and augmentation.
     seed: Annotated[_Whole, Field(ge=0, lt=2**31)] = 0
     #: Whether a GPU must sum in the same order every time, which is slower; a CPU always does.
     deterministic: bool = False
     #: Trainings with the seeds ``seed``, ``seed + 1``, ...; more than one ends with a summary.
-    runs: Annotated[_Whole, Field(ge=1, le=1000)] = 1
-    #: Weights that the test set sees: best on the validation images, or last.
-    select: Literal["best", "last"] = "best"
+    num_seeds: Annotated[_Whole, Field(ge=1, le=1000)] = 1
     #: Time between checkpoints within an epoch, or steps, such as `100 steps`.
-    save_every: _Interval = 300.0
+    checkpoint_interval: _Interval = 300.0
     #: Checkpoints that are kept; with two or more, a damaged one does no harm.
     keep_checkpoints: Annotated[_Whole, Field(ge=1)] = 2
     #: auto: go on with the run in the folder run.name, where there is one. never: refuse to.
     resume: Literal["never", "auto"] = "never"
+
+
+@dataclass(config=_STRICT)
+class FinalTestConfig:
+    """The evaluation of the test set, once, at the end."""
+
+    #: Weights that the test set sees: best on the validation images, or last.
+    weights: Literal["best", "last"] = "best"
+    #: Views of an image whose answers are averaged: the image and its mirror image; these and two
+    #: places close by; five places; or five places and their mirror images.
+    tta: Literal["none", "flip", "shifts_flip", "crops", "crops_flip"] = "none"
 
 
 @dataclass(config=_STRICT)
@@ -356,7 +365,7 @@ class FinetuneConfig:
 
     #: Until which share of the training a part is frozen, such as ``{backbone: 0.2}`` for the head
     #: first, then all; ``{conv1: 1, layer1: 1}`` never moves these two.
-    frozen_until: dict[str, Annotated[_Number, Field(gt=0, le=1)]] = dataclasses.field(
+    unfreeze_at: dict[str, Annotated[_Number, Field(gt=0, le=1)]] = dataclasses.field(
         default_factory=dict
     )
 
@@ -385,7 +394,7 @@ class PlateauConfig:
     #: Evaluations after a drop in which nothing is counted.
     cooldown: Annotated[_Whole, Field(ge=0)] = 0
     #: Where drops end, as a share of the scheduled rate.
-    least: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
+    min_factor: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(config=_STRICT)
@@ -402,9 +411,9 @@ class RunConfig:
     graph: bool = False
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
-    log_every: _Seconds = 10.0
+    log_interval: _Seconds = 10.0
     #: Whether training goes on when a file cannot be written, with a warning, or stops.
-    write_errors: Literal["warn", "stop"] = "warn"
+    on_write_error: Literal["warn", "stop"] = "warn"
 
 
 @dataclass(config=_STRICT)
@@ -417,6 +426,7 @@ class Config:
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    test: FinalTestConfig = dataclasses.field(default_factory=FinalTestConfig)
     ema: EmaConfig = dataclasses.field(default_factory=EmaConfig)
     finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
     early_stopping: EarlyStoppingConfig = dataclasses.field(default_factory=EarlyStoppingConfig)
@@ -454,37 +464,59 @@ def find_recipe(recipe: str) -> Path:
         return own
     names = list_recipes()
     raise ConfigError(
-        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of {', '.join(names)}."
-        + did_you_mean(path.stem, names)
+        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of "
+        f"{', '.join(names)}." + did_you_mean(path.stem, names)
     )
 
 
-def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...] = ()) -> Config:
+def load_config(
+    recipe: Union[str, Path, None] = None,
+    overrides: tuple[str, ...] = (),
+    *,
+    resolved: bool = False,
+) -> Config:
     """Read a recipe and apply overrides to it.
 
     Args:
         recipe: a YAML file or the name of a recipe of the package; None gives the defaults.
         overrides: texts such as ``"train.budget=10m"``; values are read as YAML.
+        resolved: whether a run has written the file: keys by their old names are translated, and
+            none of them is refused for having no effect. Default: False, as far as the file does
+            not hold more than half of all keys.
 
     Returns:
         Config: complete and checked.
 
     Raises:
-        ConfigError: an unknown key (with the nearest name), a value of the wrong type or out of
-            range, a setting that was given and would have no effect, or a file that is no YAML.
+        ConfigError: an unknown or renamed key (with the nearest or new name), a value of the wrong
+            type or out of range, a setting that was given and would have no effect, or a file that
+            is no YAML.
     """
-    values = _read_yaml(find_recipe(str(recipe))) if recipe is not None else {}
+    origin = str(recipe) if recipe else "the command line"
+    given = _read_yaml(find_recipe(str(recipe))) if recipe is not None else {}
+    values = translated(given)
     in_file, overriding = _full_keys(values), {}
+    # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer or
+    # other ones: nobody gave them one by one.
+    resolved = resolved or len(in_file & set(all_keys())) > len(all_keys()) / 2
+    if not resolved:
+        _refuse_renamed(_full_keys(given), origin)
     for override in overrides:
         _apply_override(values, override)
         _apply_override(overriding, override)
-    config = config_from_dict(values, origin=str(recipe) if recipe else "the command line")
     overridden = _full_keys(overriding)
-    # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer:
-    # nobody gave them one by one.
-    resolved = len(in_file & set(all_keys())) > len(all_keys()) / 2
+    _refuse_renamed(overridden, "the command line")
+    config = config_from_dict(values, origin)
     _refuse_useless(config, set() if resolved else in_file, overridden)
     return config
+
+
+def _refuse_renamed(keys: set[str], origin: str) -> None:
+    old = first_renamed(sorted(keys))
+    if old is not None:
+        raise ConfigError(
+            f"unknown key '{old}' in {for_display(origin)}: it is called '{RENAMED[old]}' now."
+        )
 
 
 def _refuse_useless(config: Config, in_file: set[str], overridden: set[str]) -> None:
@@ -555,7 +587,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         here = here.setdefault(section, {})
         if not isinstance(here, dict):
             raise ConfigError(
-                f"override '{for_display(override)}': '{for_display(section)}' is a value, not a section."
+                f"override '{for_display(override)}': '{for_display(section)}' is a value, "
+                "not a section."
             )
     origin = f"the value of override '{for_display(override)}'"
     here[last] = parse_override(key, text, origin, _text_keys())

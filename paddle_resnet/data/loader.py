@@ -110,12 +110,15 @@ class BatchLoader:
         self.part, self.parts = 0, 1
         if self.crop_padding and augment.random_resized_crop:
             raise DataError(
-                "crop_padding and augment.random_resized_crop are two ways to crop: choose one of them."
+                "crop_padding and augment.random_resized_crop are two ways to crop: "
+                "choose one of them."
             )
         if augment.alternate_flip and not flip:
             raise DataError("alternate_flip says how to flip: it has no effect without flip.")
         if augment.random_resized_crop and images.shape[2] != images.shape[3]:
-            raise DataError(f"resized_crop needs square images, but they are {images.shape[2:]}.")
+            raise DataError(
+                f"random_resized_crop needs square images, but they are {images.shape[2:]}."
+            )
         if drop_last and batch_size > len(images):
             raise DataError(
                 f"batch_size {batch_size} is larger than the data set of {len(images)} images, "

@@ -104,7 +104,8 @@ def _of_run(
     """Return a part as the run had it, from another place where one is given."""
     data = config.data
     if root is not None:
-        data = dataclasses.replace(data, root=root, sample=True)  # "sample" is asked for, if it is
+        # "sample" as root asks for the sample.
+        data = dataclasses.replace(data, root=root, allow_sample=True)
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
     parts = load_splits(config, notify)
@@ -206,8 +207,8 @@ def _about_seen(splits: Sequence[str], root: str) -> list[str]:
     parts += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
     if trained_on + validated == len(splits):
         raise DataError(
-            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image is "
-            "left to test with. (--split train evaluates them.)"
+            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image "
+            "is left to test with. (--split train evaluates them.)"
         )
     return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
 

@@ -41,9 +41,9 @@ def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
     if not splits:
         splits, unread = {"train": top}, []
     elif "train" not in splits:
+        name = for_display(next(iter(splits.values())).name)
         no_train = (
-            f"'{for_display(root, PATH_LIMIT)}' has '{for_display(next(iter(splits.values())).name)}', but no "
-            "folder 'train' beside it."
+            f"'{for_display(root, PATH_LIMIT)}' has '{name}', but no folder 'train' beside it."
         )
     if unread:
         names = ", ".join(for_display(folder.name) for folder in unread[:5])
@@ -84,8 +84,8 @@ def _read_split(found: FoundFiles, split: str, folder: Path) -> None:
     what = f"{counted(len(loose), 'image')}, but in no class's folder" if loose else "no images"
     if split == "train":
         raise DataError(
-            f"'{for_display(folder, PATH_LIMIT)}' holds {what}: expected a folder per class, such as "
-            f"{where}/cat/1.jpg and {where}/dog/2.jpg.{_reasons(folder, found)}"
+            f"'{for_display(folder, PATH_LIMIT)}' holds {what}: expected a folder per class, "
+            f"such as {where}/cat/1.jpg and {where}/dog/2.jpg.{_reasons(folder, found)}"
         )
     found.notes.append(f"{where}/ holds {what}: it is not used.")
 

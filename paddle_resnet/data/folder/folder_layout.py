@@ -137,15 +137,17 @@ def nested_classes(root: Path, classes: list[Path]) -> str:
     common = sorted(set.intersection(*names))
     if len(common) < 2:
         return ""
-    where, outer, inner = for_display(root, PATH_LIMIT), [c.name for c in classes], some(common)
+    outer, inner = [folder.name for folder in classes], some(common)
+    where = for_display(root, PATH_LIMIT)
+    one = f"{where}/{for_display(outer[0])}"
     words = [re.findall(r"[^\W\d_]+|\d+", name.lower()) for name in outer]
     if all(w and all(_FOLDS.fullmatch(x) or x in _SPLIT_OF for x in w) for w in words):
         raise DataError(
             f"the folders {some(outer)} of '{where}' hold the same folders {inner}: they are parts "
-            f"of a data set and no classes. Name one of them (data.root={where}/{for_display(outer[0])})"
+            f"of a data set and no classes. Name one of them (data.root={one})"
             ", or call them train, val and test."
         )
     return (
         f"the folders {some(outer)} hold the same folders {inner}: the classes are the former. If "
-        f"they are the latter, name one of the former (data.root={where}/{for_display(outer[0])})."
+        f"they are the latter, name one of the former (data.root={one})."
     )

@@ -139,8 +139,8 @@ def to_image(
     if isinstance(pixels, WidePixels):
         if pixels.own is None and value_range is None:
             raise DataError(
-                f"'{for_display(path, PATH_LIMIT)}' has more than 8 bits and does not say which values "
-                "are black and white: give value_range=(LOW, HIGH)."
+                f"'{for_display(path, PATH_LIMIT)}' has more than 8 bits and does not say which "
+                "values are black and white: give value_range=(LOW, HIGH)."
             )
         pixels = pixels.to_image(pixels.own or ValueRange(*value_range))
     image = upright(_on_white(pixels), decoded.orientation)

@@ -101,14 +101,14 @@ def _fields(row: Row, columns: Columns, file: Path, finder: PathFinder) -> tuple
         needed.append(len(fields))
     if len(fields) <= max(needed) or not all(fields[column] for column in needed):
         raise DataError(
-            f"line {row.number} of '{name}' is {for_display(', '.join(fields), 80)!r}: expected a path "
-            "and a label."
+            f"line {row.number} of '{name}' is {for_display(', '.join(fields), 80)!r}: expected a "
+            "path and a label."
         )
     path = finder.find(fields[columns.path])
     if path is None:
         raise DataError(
-            f"line {row.number} of '{name}' names '{for_display(fields[columns.path][-200:], 200)}', "
-            f"which is no file.{finder.hint(fields[columns.path])}"
+            f"line {row.number} of '{name}' names '{for_display(fields[columns.path], PATH_LIMIT)}'"
+            f", which is no file.{finder.hint(fields[columns.path])}"
         )
     split = ""
     if columns.split is not None and len(fields) > columns.split:
@@ -124,8 +124,8 @@ def _split_of(word: str, number: int, file: Path) -> str:
         if word.lower() in words:
             return split
     raise DataError(
-        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the part {for_display(word)!r}: "
-        "expected train, val or test."
+        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the part "
+        f"{for_display(word)!r}: expected train, val or test."
     )
 
 

@@ -79,8 +79,9 @@ class PathFinder:
 
     def notes(self) -> list[str]:
         """Return a sentence for each way in which paths were found but as they stand."""
+        name = for_display(self.file.name)
         return [
-            f"{count:,} {'path' if count == 1 else 'paths'} of '{for_display(self.file.name)}' {how}."
+            f"{count:,} {'path' if count == 1 else 'paths'} of '{name}' {how}."
             for how, count in self.used.most_common()
         ]
 
@@ -92,8 +93,8 @@ class PathFinder:
         if _FOREIGN.match(text):
             for first in range(1, len(parts)):
                 if _is_file(self.folder.joinpath(*parts[first:])):
-                    tail = "/".join(parts[first:])
-                    return f" (It is another machine's path; '{for_display(tail)}' is there: write that.)"
+                    tail = for_display("/".join(parts[first:]))
+                    return f" (It is another machine's path; '{tail}' is there: write that.)"
             return " (It is another machine's path: write paths that count from the list's folder.)"
         folder = self.folder.joinpath(*parts[:-1]) if parts else self.folder
         try:
