@@ -87,8 +87,8 @@ class FoundFiles:
         classes = self._in_order({label for _, label in train})
         if len(classes) == 1:
             raise DataError(
-                f"'{name}' has only one class, '{for_display(classes[0])}': a classifier needs two, "
-                "each a folder of images (or a label of a list)." + self.why()
+                f"'{name}' has only one class, '{for_display(classes[0])}': a classifier needs "
+                "two, each a folder of images (or a label of a list)." + self.why()
             )
         listing = self._numbered(self.entries, classes)
         for split, part in listing.parts.items():

@@ -103,9 +103,10 @@ def _without_header(file: Path, body: list[list[str]], path: int, others: list[i
         return Columns(path, None, one_hot=hot, classes=numbers, notes=(note,))
     label = path + 1 if path + 1 in others else path - 1
     unread = len(others) - 1
+    rest = f"{unread} further {'column is' if unread == 1 else 'columns are'} not read"
     note = (
         f"'{for_display(file.name)}' has no header: column {path + 1} is the path and column "
-        f"{label + 1} the label; {unread} further {'column is' if unread == 1 else 'columns are'} not read."
+        f"{label + 1} the label; {rest}."
     )
     return Columns(path, label, notes=(note,) if unread and label is not None else ())
 
@@ -169,7 +170,8 @@ def several_labels(file: Path) -> str:
     """Return the sentence for lists of several labels an image."""
     return (
         f"'{for_display(file, PATH_LIMIT)}' gives an image several labels: a classifier here has "
-        "one label for each image. Choose one of them (such as the first), or train a network for each."
+        "one label for each image. Choose one of them (such as the first), or train a network for "
+        "each."
     )
 
 
@@ -209,13 +211,13 @@ def _no_images(file: Path, rows: Sequence[Row], finder: PathFinder) -> str:
     if len(rows) == 1 or _looks_like_path(first.fields[0]):
         field = first.fields[0]
         return (
-            f"line {first.number} of '{name}' names '{for_display(field, PATH_LIMIT)}', which is no "
-            "file." + finder.hint(field)
+            f"line {first.number} of '{name}' names '{for_display(field, PATH_LIMIT)}', which is "
+            "no file." + finder.hint(field)
         )
     field = rows[1].fields[0]
     return (
         f"no column of '{name}' names images that are there: its first line is "
-        f"{some(first.fields, 8)}, and '{for_display(field, PATH_LIMIT)}' of line {rows[1].number} is "
-        "no file, with or without an image's suffix, in the list's folder or in one beside it."
-        + finder.hint(field)
+        f"{some(first.fields, 8)}, and '{for_display(field, PATH_LIMIT)}' of line "
+        f"{rows[1].number} is no file, with or without an image's suffix, in the list's folder or "
+        "in one beside it." + finder.hint(field)
     )

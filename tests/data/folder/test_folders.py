@@ -355,7 +355,7 @@ def test_damaged_images_are_found_listed_and_left_out(tmp_path):
     assert any("huge.tif' is larger than 512 MB" in text for text in damaged.values())
     assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
     assert "And 3 more." in kept.notes[-1]
-    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.damaged=skip"):
+    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.on_corrupt=skip"):
         drop_corrupt(listing, damaged, skip=False)
 
 
