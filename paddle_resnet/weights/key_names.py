@@ -15,6 +15,8 @@ PREFIXES = (
 )
 #: What the linear layer at the end is called here and there; ours is ``fc``.
 HEADS = ("fc", "linear", "classifier", "head", "last_linear", "out", "output", "fc1000", "logits")
+#: Where training modules, such as Lightning's, keep a loss with weights of its own.
+LOSSES = ("criterion", "criteria", "loss", "losses", "loss_fn", "loss_func", "loss_function")
 _HEAD = re.compile(rf"^(?:{'|'.join(HEADS)})(?:\.fc|\.\d+)?\.(weight|bias)$")
 
 #: Entries of torch that hold no weights, and why we do without.
@@ -157,8 +159,11 @@ def is_head(name: str) -> bool:
 
 def is_ignorable(name: str) -> Optional[str]:
     """Return why a network can do without an entry that it has no place for, else None."""
-    if name.startswith(("aux.", "aux1.", "aux2.")):
+    first = name.partition(".")[0]
+    if first in ("aux", "aux1", "aux2"):
         return "an auxiliary head, which the network was built without"
+    if first in LOSSES:
+        return "of the loss, which is no part of the network"
     return _COUNTERS.get(name.rpartition(".")[2])
 
 
