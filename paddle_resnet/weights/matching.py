@@ -200,7 +200,7 @@ def made_for_another(
 
 
 def assign(network: nn.Layer, values: dict[str, np.ndarray]) -> None:
-    """Copy arrays that `match` returned into a network's parameters and statistics."""
+    """Copy arrays that `match` retransposed into a network's parameters and statistics."""
     own = network.state_dict()
     for name, array in values.items():
         tensor = own[name]
