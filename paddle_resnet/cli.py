@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a network by a recipe",
     "evaluate": "accuracy and loss of a trained network",
     "predict": "classify images",
+    "export": "a network as a file for other runtimes",
     "report": "write a run's report.html again",
     "models": "list the networks",
     "count": "layers, parameters and multiplications of a network",

@@ -33,6 +33,10 @@ class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
 
+class DeployError(UserError):
+    """An export, an exported file or a service that cannot be made or used."""
+
+
 def shown(text: object, limit: int = 100) -> str:
     """Return what a user gave as it can stand in a sentence: printable, and not endless.
 

@@ -26,6 +26,7 @@ FLOORS = {
     "weights": 3,
     "training": 4,
     "analysis": 5,
+    "deploy": 5,
     "commands": 6,
     "cli": 7,
     "__main__": 8,

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -21,6 +21,10 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 MAX_PIXELS = 89_000_000
 #: More than that many pixels of 32 bits need, in a file that is not compressed.
 MAX_BYTES = 512 * 2**20
+
+
+class TooManyPixels(DataError):
+    """An image that claims more pixels than are decoded."""
 
 
 def find_images(paths: Iterable[str]) -> list[Path]:
@@ -62,8 +66,12 @@ def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarr
     Raises:
         DataError: see `open_image`.
     """
+    return fit_image(open_image(path, shape[0]), shape, share)
+
+
+def fit_image(image: Image.Image, shape: Sequence[int], share: float = 1.0) -> np.ndarray:
+    """Scale a square out of the middle of a decoded image to the wanted size; see `read_image`."""
     channels, height, width = shape
-    image = open_image(path, channels)
     if height == width:
         return cut(image, centre_box(*image.size, share), height)
     if image.size != (width, height):
@@ -84,26 +92,47 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
     Raises:
         DataError: the file is no image, is damaged, or is so large that it may be a trap.
     """
+    # From memory, where a length that lies inside the file cannot ask for gigabytes.
+    return decode_image(lambda: _content(path), channels, least, shown(path))
+
+
+def decode_image(
+    content: Callable[[], bytes],
+    channels: int = 3,
+    least: Optional[int] = None,
+    name: str = "the image",
+    max_pixels: int = MAX_PIXELS,
+) -> Image.Image:
+    """Decode the bytes of an image file; see `open_image`.
+
+    Args:
+        content: returns the bytes of the file.
+        channels, least: see `open_image`.
+        name: of the image, in errors.
+        max_pixels: more are not decoded.
+
+    Raises:
+        TooManyPixels: the image claims more than ``max_pixels``.
+        DataError: the bytes are no image, or a damaged one.
+    """
     try:
-        # From memory, where a length that lies inside the file cannot ask for gigabytes.
-        with Image.open(io.BytesIO(_content(path))) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"'{shown(path)}' claims {image.width} x {image.height} pixels, "
-                    f"more than {MAX_PIXELS // 10**6} million: too many to be decoded."
+        with Image.open(io.BytesIO(content())) as image:
+            if image.width * image.height > max_pixels:
+                raise TooManyPixels(
+                    f"'{name}' claims {image.width} x {image.height} pixels, "
+                    f"more than {max_pixels / 10**6:g} million: too many to be decoded."
                 )
             if least is not None:
                 image.draft("L" if channels == 1 else "RGB", (least, least))
-            image = ImageOps.exif_transpose(image)
-            return _flatten(image).convert("L" if channels == 1 else "RGB")
+            return convert_image(image, channels)
     except DataError:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise DataError(f"'{shown(path)}' is no image that can be read.") from None
+        raise DataError(f"'{name}' is no image that can be read.") from None
     # A damaged file can raise nearly anything, from struct.error to MemoryError.
     except Exception as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"'{shown(path)}' cannot be read as an image: {reason}.") from None
+        raise DataError(f"'{name}' cannot be read as an image: {reason}.") from None
 
 
 def _content(path: Path) -> bytes:
@@ -122,6 +151,11 @@ def shown(path: Union[str, Path]) -> str:
     """Return a path as it can be printed, whatever bytes its name is made of."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def convert_image(image: Image.Image, channels: int = 3) -> Image.Image:
+    """Return an image turned upright, without transparency, in 8-bit grey (1) or RGB (3)."""
+    return _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
 
 
 def _flatten(image: Image.Image) -> Image.Image:
