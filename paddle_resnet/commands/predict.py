@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from .. import runtime
 from . import _parser
 
 #: Its weights are in the package.
 DEFAULT = "resnet20"
-WEIGHTS = (".safetensors", ".pdparams", ".pth", ".pt", ".th")
+WEIGHTS = (".onnx", ".safetensors", ".pdparams", ".pth", ".pt", ".th")
+#: A folder that holds one of these is a network and not a folder of images.
+FOLDERS = ("config.yaml", "best.safetensors", "inference.json", "inference.pdmodel")
+#: Takes a path, returns the answers to it.
+Classify = Callable[[Path], "list[dict[str, Any]]"]
 
 EXAMPLES = """\
   paddle-resnet predict cat.jpg             by the package's resnet20, trained on CIFAR-10
   paddle-resnet predict runs/quickstart-20250101-120000 cat.jpg dog.png
   paddle-resnet predict best.safetensors photos/ --top 3 --json
   paddle-resnet predict RUN cat.jpg --tta crops_flip
+  paddle-resnet predict exports/resnet20/resnet20.onnx cat.jpg    without Paddle
 """
 
 
@@ -30,8 +35,9 @@ def add_parser(subparsers: Any) -> None:
         "paths",
         metavar="IMAGE",
         nargs="+",
-        help="image files of any size, or folders of them; in front of them a run folder or a "
-        f"weights file (default: {DEFAULT}, trained on CIFAR-10, which is in the package)",
+        help="image files of any size, or folders of them; in front of them a run folder, a "
+        f"weights file or an exported file (default: {DEFAULT}, trained on CIFAR-10, which is "
+        "in the package)",
     )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="answers (default: 5)")
     parser.add_argument(
@@ -40,6 +46,11 @@ def add_parser(subparsers: Any) -> None:
         default="none",
         help="average the answers to several views of each image (default: none)",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("onnxruntime", "openvino"),
+        help="of an exported file (default: onnxruntime)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON line per image")
 
 
@@ -47,13 +58,42 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.pictures import find_images, read_image, shown
+    from ..data.pictures import find_images, shown
+    from ..deploy.predictor import is_export
     from ..errors import DataError, UserError
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
     source, given = _split(arguments.paths)
     paths = find_images(given)
+    classify = (_exported if is_export(source) else _trained)(source, arguments)
+    bad = 0
+    for path in paths:
+        try:
+            answers = classify(path)
+        except DataError as error:
+            bad += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        if arguments.json:
+            print(json.dumps({"image": shown(path), "top": answers}))
+        else:
+            print(
+                f"{shown(path)}: "
+                + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
+            )
+    return 2 if bad else 0
+
+
+def _trained(source: str, arguments: argparse.Namespace) -> Classify:
+    """Return what classifies a file with a network of ours."""
+    import sys
+
+    from ..data.pictures import read_image
+    from ..errors import UserError
+
+    if arguments.runtime:
+        raise UserError(f"--runtime belongs to exported files, and '{source}' is none.")
     runtime.import_paddle()
     from ..training.precision import of_run
     from ..training.prediction import classify
@@ -70,23 +110,23 @@ def run(arguments: argparse.Namespace) -> int:
             "network, name its run folder or weights file before the images.",
             file=sys.stderr,
         )
-    bad = 0
-    for path in paths:
-        try:
-            pixels = read_image(path, trained.input_shape, trained.centre)
-        except DataError as error:
-            bad += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
-        if arguments.json:
-            print(json.dumps({"image": shown(path), "top": answers}))
-        else:
-            print(
-                f"{shown(path)}: "
-                + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
-            )
-    return 2 if bad else 0
+
+    def answer(path: Path) -> list[dict[str, Any]]:
+        pixels = read_image(path, trained.input_shape, trained.centre)
+        return classify(trained, pixels, arguments.top, arguments.tta, precision)
+
+    return answer
+
+
+def _exported(source: str, arguments: argparse.Namespace) -> Classify:
+    """Return what classifies a file with an exported one; ONNX files need no Paddle."""
+    from ..deploy.predictor import Predictor
+    from ..errors import UserError
+
+    if arguments.tta != "none":
+        raise UserError("--tta belongs to run folders and weights files, not to exported files.")
+    predictor = Predictor(source, runtime=arguments.runtime)
+    return lambda path: predictor.predict(path, arguments.top)[0]
 
 
 def _split(paths: list[str]) -> tuple[str, list[str]]:
@@ -100,7 +140,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
-    is_run = any((path / name).is_file() for name in ("config.yaml", "best.safetensors"))
+    is_run = any((path / name).is_file() for name in FOLDERS)
     if path.is_dir() and len(paths) > 1 and not is_run:
         # One without images must be meant as a run's: the error is then about its weights.
         is_run = not any(p.suffix.lower() in SUFFIXES for p in path.rglob("*"))

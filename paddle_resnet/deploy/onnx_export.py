@@ -128,6 +128,8 @@ def finish(bare: Path, manifest: Manifest, file: Path) -> None:
     model.opset_import.extend(plain)
     front = helper.make_model(front_graph, opset_imports=plain, ir_version=model.ir_version)
     merged = compose.merge_models(front, model, [(f"{NORMALIZED}_pixels", NORMALIZED)])
+    del merged.opset_import[:]  # named twice by now
+    merged.opset_import.extend(plain)
     graph = merged.graph
     graph.node.append(helper.make_node("Softmax", [LOGITS], [PROBABILITIES], axis=-1))
     rows = ["batch", len(manifest.classes)]

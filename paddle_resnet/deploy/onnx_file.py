@@ -17,15 +17,14 @@ MAX_ELEMENTS = 2**29
 INPUT, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
 #: What the networks of this package consist of, in float32 and int8. None of them reads files,
 #: runs for ever or has a graph inside.
-OPERATORS = frozenset(
-    (
-        "Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv "
-        "DequantizeLinear Div Elu Erf Expand Flatten Gelu Gemm GlobalAveragePool "
-        "GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LeakyRelu MatMul "
-        "MaxPool Mul PRelu Pad QuantizeLinear ReduceMax ReduceMean Relu Reshape Shape Sigmoid "
-        "Slice Softmax Softplus Sqrt Squeeze Sub Tanh Transpose Unsqueeze "
-    ).split()
-)
+_OPERATORS = """
+Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv DequantizeLinear
+Div Elu Erf Expand Flatten Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish
+Identity InstanceNormalization LeakyRelu MatMul MaxPool Mul PRelu Pad QuantizeLinear ReduceMax
+ReduceMean Relu Reshape Shape Sigmoid Slice Softmax Softplus Sqrt Squeeze Sub Tanh Transpose
+Unsqueeze
+"""
+OPERATORS = frozenset(_OPERATORS.split())
 
 
 def read_onnx(path: Path) -> tuple[bytes, Manifest]:

@@ -200,7 +200,7 @@ def _seconds(source: Source, images: np.ndarray) -> list[float]:
     medians = []
     for size in (1, 16):
         batch, times = images[np.arange(size) % len(images)], []
-        end = time.perf_counter() + 5
+        end = time.perf_counter() + 4
         while len(times) < 2 or (len(times) < 10 and time.perf_counter() < end):
             began = time.perf_counter()
             source.logits(batch)

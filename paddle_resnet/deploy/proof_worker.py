@@ -19,7 +19,7 @@ from .predictor import Predictor
 
 BATCHES = (1, 16)
 #: Rounds of timing, and seconds after which no further one begins.
-_ROUNDS, _SECONDS = 15, 10.0
+_ROUNDS, _SECONDS = 15, 4.0
 
 
 def main(task: str) -> int:
