@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import numpy as np
 import pytest
 
 from paddle_resnet.data import load_cifar10
@@ -51,16 +50,3 @@ def paddle_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paddle") / "resnet20"
     export("resnet20", folder, format="paddle", data="sample", log=lambda line: None)
     return folder
-
-
-def network_logits(network, images, mean, std, batch=50):
-    """The network's answers, with a normalisation that is written down here again."""
-    import paddle
-
-    mean = np.array(mean, np.float64).reshape(-1, 1, 1)
-    std = np.array(std, np.float64).reshape(-1, 1, 1)
-    x = ((images / 255.0 - mean) / std).astype(np.float32)
-    network.eval()
-    with paddle.no_grad():
-        parts = [network(paddle.to_tensor(x[i : i + batch])) for i in range(0, len(x), batch)]
-    return np.concatenate([part.numpy() for part in parts])

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import network_logits
+from export_helpers import network_logits
 from PIL import Image
 
 from paddle_resnet import Predictor, load_trained
