@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "accuracy and loss of a trained network",
     "predict": "classify images",
     "export": "a network as a file for other runtimes",
+    "serve": "a network as an HTTP service",
     "report": "write a run's report.html again",
     "models": "list the networks",
     "count": "layers, parameters and multiplications of a network",
