@@ -4,7 +4,7 @@
 >>> from paddle_resnet import Cifar10, ImageClassifier, resnet50
 >>> model = ImageClassifier(resnet50(num_classes=10, stem="cifar"))
 
-Importing this package before Paddle gives Paddle all cores (see :mod:`paddle_resnet.runtime`).
+Importing this package before Paddle gives Paddle all cores (see :mod:`paddle_resnet.cpu_runtime`).
 The public names are loaded on first use, so that the command line answers at once and `doctor`
 can speak where Paddle is missing.
 """
@@ -15,12 +15,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import hooks, runtime
+from . import cpu_runtime, hooks
 
 __version__ = "0.1.0"
 
 #: What set-up found and did; `paddle-resnet doctor` prints it.
-RUNTIME = runtime.set_up()
+RUNTIME = cpu_runtime.set_up()
 for _note in RUNTIME.notes:
     print(f"paddle_resnet: {_note}", file=sys.stderr)
 
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'paddle_resnet' has no attribute '{name}'")
     if not _HOME_OF[name].startswith("deploy."):  # exported files run without Paddle
-        runtime.import_paddle()
+        cpu_runtime.import_paddle()
     value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from . import __version__
 from .errors import UserError, nearest
+from .version import __version__
 
 #: Sub-commands, in the order in which one meets them: module of `commands` and its one line.
 COMMANDS = {

@@ -19,8 +19,8 @@ import numpy as np
 
 import paddle_resnet  # noqa: F401 - before Paddle
 from paddle_resnet.config import load_config
-from paddle_resnet.training.checkpoint import checkpoint_bytes, read_checkpoint
-from paddle_resnet.training.state import gather, restore
+from paddle_resnet.runs.checkpoint_file import checkpoint_bytes, read_checkpoint
+from paddle_resnet.training.loop.stateful import gather, restore
 
 ODD: list[Any] = [
     None, True, -1, 0, 10**30, 1.5, -0.0, float("nan"), float("inf"), "", "text", [], {}, [1], [[]],
@@ -34,18 +34,18 @@ def small_training(place: Path) -> dict[str, Any]:
     import paddle
     from paddle import nn
 
+    from paddle_resnet.data.splits import load_parts
     from paddle_resnet.layers import BasicBlock
     from paddle_resnet.models import ResNet
+    from paddle_resnet.optim.optimizer_state import OptimizerState
+    from paddle_resnet.runs.run_folder import RunFolder
+    from paddle_resnet.runs.run_writer import Session
     from paddle_resnet.training import ImageClassifier
-    from paddle_resnet.training.callbacks.record import Record
-    from paddle_resnet.training.callbacks.saver import Saver
-    from paddle_resnet.training.datasets import load_parts
-    from paddle_resnet.training.optimizer_state import OptimizerState
-    from paddle_resnet.training.pace import EpochPace
-    from paddle_resnet.training.run_folder import RunFolder
-    from paddle_resnet.training.session import Session
-    from paddle_resnet.training.state import NetworkState, Together, named
-    from paddle_resnet.training.stream import TrainingStream
+    from paddle_resnet.training.callbacks.metric_logger import Record
+    from paddle_resnet.training.checkpointer import Saver
+    from paddle_resnet.training.loop.batch_stream import TrainingStream
+    from paddle_resnet.training.loop.progress import EpochPace
+    from paddle_resnet.training.loop.stateful import NetworkState, Together, named
 
     overrides = ("data.root=sample", "data.limit=64", "train.batch_size=16", "data.validation=0")
     config = load_config("quickstart", overrides)

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, Callable
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import UserError
 from . import _parser
 
@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"--{name.replace('_', '-')} is {value}, expected 1 or more.")
     if arguments.profile and arguments.what != "step":
         raise UserError(f"--profile belongs to `benchmark step`, not to {arguments.what}.")
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     figures, text = _MEASURES[arguments.what](arguments)
-    figures["cpu"] = runtime.cpu_model()
+    figures["cpu"] = cpu_runtime.cpu_model()
     print(json.dumps(figures, indent=2) if arguments.json else text(figures))
     return 0
 
@@ -73,7 +73,7 @@ def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
-    from ..analysis import framework_speed
+    from ..benchmark import framework_speed
 
     figures = framework_speed.measure(
         arguments.what,
@@ -86,7 +86,7 @@ def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable
 
 
 def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
-    from ..analysis import step_profile, step_speed
+    from ..benchmark import step_profile, step_speed
 
     options = _options(arguments, "model", "stem", "image_size", "precision")
     if arguments.profile:
@@ -97,14 +97,14 @@ def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
 
 
 def _loader(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
-    from ..analysis.loader_speed import measure
+    from ..benchmark.loader_speed import measure
 
     sides = _two_sides(ours="BatchLoader", paddle="paddle.io.DataLoader")
     return measure(**_options(arguments)), sides
 
 
 def _runtime(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
-    from ..analysis.runtime_speed import measure
+    from ..benchmark.cpu_runtime_speed import measure
 
     sides = _two_sides(ours="package imported first", stock="Paddle as installed")
     return measure(**_options(arguments, "stem")), sides

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import UserError
 from . import _parser
 
@@ -57,11 +57,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and write what is asked for."""
-    runtime.import_paddle()
-    from ..analysis.compare import compare
-    from ..analysis.compare_page import write_comparison
-    from ..analysis.compare_text import as_text
-    from ..files import atomic_write_json
+    cpu_runtime.import_paddle()
+    from ..compare.comparison import compare
+    from ..compare.comparison_page import write_comparison
+    from ..compare.table import as_text
+    from ..io.atomic_files import atomic_write_json
 
     for path in (arguments.html, arguments.json):
         # Found out now rather than after minutes of measuring.

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, Optional
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import ModelError
 from . import _parser
 
@@ -42,11 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _inception(arguments.json)
     if arguments.name is None:
         raise ModelError("count needs a NETWORK, see paddle-resnet models; or --inception.")
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     import paddle
 
-    from ..analysis.count import as_dict, as_text, summary
     from ..models import count, create_model, model_info
+    from ..models.count_table import as_dict, as_text, summary
 
     info = model_info(arguments.name)
     shape = _shape(arguments.input) or (3, info.input_size, info.input_size)
@@ -87,7 +87,7 @@ def _shape(text: Optional[str]) -> Optional[tuple[int, ...]]:
 
 
 def _inception(as_json: bool) -> int:
-    from ..analysis.count import inception_costs
+    from ..models.count_table import inception_costs
 
     costs = inception_costs()
     if as_json:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _cifar(arguments: argparse.Namespace) -> int:
     from ..data import fetch
-    from ..data.cifar100 import fetch_cifar100
+    from ..data.cifar.cifar100 import fetch_cifar100
 
     fetch_it = fetch if arguments.name == "cifar10" else fetch_cifar100
     fetched = fetch_it(arguments.root, download=not arguments.no_download)
@@ -68,9 +68,9 @@ def _cifar(arguments: argparse.Namespace) -> int:
 def _folder(arguments: argparse.Namespace) -> int:
     import sys
 
-    from ..data.checked import find_damaged
-    from ..data.folder_report import describe, lines
-    from ..data.opening import open_listing
+    from ..data.folder.folder_report import describe, lines
+    from ..data.folder.open_dataset import open_listing
+    from ..data.folder.verify_images import find_damaged
 
     listing = open_listing(arguments.path)
     damaged = find_damaged(listing, notify=lambda line: print(line, file=sys.stderr))

@@ -9,7 +9,9 @@ import platform
 import shutil
 from typing import Any
 
-from .. import RUNTIME, __version__, runtime
+from .. import cpu_runtime
+from ..cpu_runtime import RUNTIME
+from ..version import __version__
 from . import _parser
 
 EXAMPLES = """\
@@ -57,14 +59,15 @@ def examine() -> tuple[dict[str, str], list[str]]:
         "Paddle": "missing",
         "device": "-",
         "platform": platform.platform(),
-        "CPU": runtime.cpu_model(),
-        "instructions": ", ".join(i for i in _INSTRUCTION_SETS if i in runtime.cpu_flags()) or "?",
+        "CPU": cpu_runtime.cpu_model(),
+        "instructions": ", ".join(i for i in _INSTRUCTION_SETS if i in cpu_runtime.cpu_flags())
+        or "?",
         "cores": str(RUNTIME.cores),
         "threads": f"{RUNTIME.threads} of {RUNTIME.cores} cores",
         "allocator": "freed memory stays in the process"
         if RUNTIME.allocator_tuned
         else "as the C library has it",
-        "memory": f"{runtime.memory_gib():.1f} GiB",
+        "memory": f"{cpu_runtime.memory_gib():.1f} GiB",
         "free disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB",
         "VisualDL": _version("visualdl") or "missing",
         "C++ compiler": shutil.which("g++") or "none",
@@ -75,7 +78,7 @@ def examine() -> tuple[dict[str, str], list[str]]:
             "unset it to use all."
         )
     try:
-        runtime.import_paddle()
+        cpu_runtime.import_paddle()
         import paddle
 
         facts["Paddle"] = paddle.__version__

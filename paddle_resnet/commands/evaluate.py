@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from . import _parser
 
 EXAMPLES = """\
@@ -62,18 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size is {arguments.batch_size}, expected 1 or more.")
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     if is_export(arguments.source):
         return _run_export(arguments)
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{arguments.source}' is none.")
     import sys
 
-    from ..training.evaluation import evaluate
-    from ..training.labelled import labelled_loader
-    from ..training.precision import of_run
-    from ..training.run_folder import RunFolder
-    from ..weights import load_trained
+    from ..evaluation.eval_dataset import labelled_loader
+    from ..evaluation.evaluate import evaluate
+    from ..models import load_trained
+    from ..models.precision import of_run
+    from ..runs.run_folder import RunFolder
 
     trained = load_trained(arguments.source, arguments.weights)
     run_folder = RunFolder(arguments.source)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from . import _parser
 
 EXAMPLES = """\
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export."""
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     from ..deploy.export import export
 
     export(

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import ModelError, nearest
 from . import _parser
 
@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the networks, a row each."""
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     from ..models import list_models, model_info
 
     names = list_models(arguments.pattern)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable
 
-from .. import runtime
+from .. import cpu_runtime
 from . import _parser
 
 #: Its weights are in the package.
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.pictures import find_images, shown
+    from ..data.folder.image_io import find_images, shown
     from ..deploy.predictor import is_export
     from ..errors import DataError, UserError
 
@@ -89,16 +89,16 @@ def _trained(source: str, arguments: argparse.Namespace) -> Classify:
     """Return what classifies a file with a network of ours."""
     import sys
 
-    from ..data.pictures import read_image
+    from ..data.folder.image_io import read_image
     from ..errors import UserError
 
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{source}' is none.")
-    runtime.import_paddle()
-    from ..training.precision import of_run
-    from ..training.prediction import classify
-    from ..training.run_folder import RunFolder
-    from ..weights import load_trained
+    cpu_runtime.import_paddle()
+    from ..evaluation.classify import classify
+    from ..models import load_trained
+    from ..models.precision import of_run
+    from ..runs.run_folder import RunFolder
 
     trained = load_trained(source)
     run_folder = RunFolder(source)
@@ -135,7 +135,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     Raises:
         UserError: a network without images, or a first path that is nothing at all.
     """
-    from ..data.pictures import SUFFIXES
+    from ..data.folder.image_io import SUFFIXES
     from ..errors import UserError, nearest
 
     first, path = paths[0], Path(paths[0])

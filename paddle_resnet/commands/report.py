@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report and say where it is."""
-    from ..analysis.report import write_report
+    from ..report.run_report import write_report
 
     print(write_report(arguments.run_folder))
     return 0

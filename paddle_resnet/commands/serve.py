@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import UserError
 from . import _parser
 
@@ -98,7 +98,7 @@ def _exported(arguments: argparse.Namespace) -> Any:
 def _trained(arguments: argparse.Namespace) -> Any:
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{arguments.source}' is none.")
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     from ..deploy.network_backend import network_backend
     from ..deploy.source import open_source
 

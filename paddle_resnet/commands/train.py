@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from .. import runtime
+from .. import cpu_runtime
 from ..config import list_recipes, load_config
 from ..errors import UserError
 from . import _parser
@@ -59,14 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(config_to_yaml(config or load_config(Path(arguments.resume) / "config.yaml")), end="")
         return 0
 
-    runtime.import_paddle()
+    cpu_runtime.import_paddle()
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
-    from ..training.distributed import is_first
-    from ..training.job import is_finished
-    from ..training.job import run as run_job
-    from ..training.run_folder import RunFolder
-    from ..training.runs import run_with_seeds
+    from ..distributed.collectives import is_first
+    from ..runs.run_folder import RunFolder
+    from ..training.multi_seed import run_with_seeds
+    from ..training.trainer import is_finished
+    from ..training.trainer import run as run_job
 
     if arguments.resume:
         resume = RunFolder.open(arguments.resume)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def report(folder: RunFolder) -> None:
         if config.run.report:
-            from ..analysis.report import write_report
+            from ..report.run_report import write_report
 
             try:
                 print(f"report: {write_report(folder.path)}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .augment import Augment
-from .cifar10 import CLASSES, Cifar10Data, Fetched, fetch, load_cifar10
-from .image_files import ImageFiles
+from .augment.options import Augment
+from .cifar.cifar10 import CLASSES, Cifar10Data, Fetched, fetch, load_cifar10
+from .folder.image_files import ImageFiles
 from .loader import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
-from .split import train_validation_split
+from .stratified_split import train_validation_split
 
 __all__ = [
     "CIFAR10_MEAN",
@@ -27,7 +27,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # `Cifar10` is a paddle.io.Dataset; everything else here works without importing Paddle.
     if name == "Cifar10":
-        from .dataset import Cifar10
+        from .cifar.paddle_dataset import Cifar10
 
         return Cifar10
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

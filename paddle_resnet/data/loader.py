@@ -15,12 +15,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import DataError
-from . import chance, crops, erase, trivial
-from .ahead import ahead
-from .augment import OFF, Augment
-from .image_files import Images, random_crops, take
-from .mix import Mixed, mix
-from .trivial import trivial_augment
+from .augment import random_erasing, random_resized_crop, rng
+from .augment import trivial_augment as trivial
+from .augment.mixup import Mixed, mix
+from .augment.options import OFF, Augment
+from .augment.trivial_augment import trivial_augment
+from .folder.image_files import Images, random_crops, take
+from .prefetch import ahead
 
 # Over all pixels of the 50,000 training images. The often copied deviation 0.2023 is the average
 # of the deviations within single images, which is smaller.
@@ -244,7 +245,7 @@ class BatchLoader:
         flips = (words >> np.uint64(63)).astype(bool)
         if self.augment.alternate_flip:
             # Of the image, not of the place in the order: each is seen from both sides in turn.
-            sides = chance.words(self.seed, 0, chance.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
+            sides = rng.words(self.seed, 0, rng.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
             flips = (sides if order is None else sides[order]) != epoch % 2
         # Reused from batch to batch, since only its inside is ever written; never yielded.
         # Batches that are made at the same time need one each.
@@ -266,10 +267,10 @@ class BatchLoader:
         chosen = here if plan.order is None else plan.order[here]
 
         def words(kind: int, each: int) -> np.ndarray:
-            return chance.words(self.seed, plan.epoch, kind, here.start, size, each)
+            return rng.words(self.seed, plan.epoch, kind, here.start, size, each)
 
         if augment.resized_crop:
-            places = chance.uniform(words(chance.CROP, crops.WORDS))
+            places = rng.uniform(words(rng.CROP, random_resized_crop.WORDS))
             pixels = random_crops(self.images, chosen, places, augment.resized_crop)
         else:
             pixels = self.images[chosen]
@@ -286,15 +287,19 @@ class BatchLoader:
                 pixels = pixels.copy()
             pixels[flipped] = pixels[flipped][..., ::-1]
         if augment.trivial:
-            pixels = trivial_augment(pixels, words(chance.POLICY, trivial.WORDS))
+            pixels = trivial_augment(pixels, words(rng.POLICY, trivial.WORDS))
         images = pixels.astype(np.float32)
         images *= self._scale
         if self._shift is not None:
             images += self._shift
         if augment.erase:
-            erase.erase(images, words(chance.ERASE, erase.ERASE_WORDS), augment.erase)
+            random_erasing.erase(
+                images, words(rng.ERASE, random_erasing.ERASE_WORDS), augment.erase
+            )
         if augment.cutout:
-            erase.cutout(images, words(chance.CUTOUT, erase.CUTOUT_WORDS), augment.cutout)
+            random_erasing.cutout(
+                images, words(rng.CUTOUT, random_erasing.CUTOUT_WORDS), augment.cutout
+            )
         labels = self.labels[chosen].copy()
         if not augment.mixes:
             return images, labels

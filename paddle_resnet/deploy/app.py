@@ -20,8 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from .. import __version__
-from ..runtime import available_cores
+from ..cpu_runtime import available_cores
+from ..version import __version__
 from .backend import Backend
 from .batching import Batcher, QueueFull
 from .demo.page import security_headers, server_page

@@ -8,9 +8,9 @@ from typing import Callable, Optional
 import numpy as np
 from paddle import nn
 
-from ..training.evaluation import Evaluation
-from ..training.labelled import labelled_loader
-from ..weights import Trained
+from ..evaluation.eval_dataset import labelled_loader
+from ..evaluation.evaluate import Evaluation
+from ..models import Trained
 from .predictor import Predictor
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
-from ..training.precision import of_run
+from ..models.precision import of_run
 from .backend import Backend
 from .source import Source
 

@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import numpy as np
 from PIL import Image
 
-from ..data.pictures import convert_image, decode_image, fit_image, read_image
+from ..data.folder.image_io import convert_image, decode_image, fit_image, read_image
 from ..errors import DeployError, UserError, nearest, shown
 from .manifest import Manifest, top_classes
 from .runtimes import OnnxRuntime, OpenVino, PaddleInference, Runtime, check_runtime

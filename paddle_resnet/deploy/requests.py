@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 
-from ..data.pictures import TooManyPixels, decode_image, fit_image
+from ..data.folder.image_io import TooManyPixels, decode_image, fit_image
 from ..errors import DataError, shown
 from .limits import Limits
 from .manifest import Manifest

@@ -8,7 +8,7 @@ from typing import Any, Optional, Protocol
 
 import numpy as np
 
-from .. import runtime as machine
+from .. import cpu_runtime as machine
 from ..errors import DeployError, nearest
 from .manifest import Manifest
 from .onnx_file import INPUT, LOGITS, PROBABILITIES, missing

@@ -11,14 +11,13 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from .. import __version__
 from ..config import Config
 from ..data import train_validation_split
 from ..errors import DataError, DeployError, UserError, shown
-from ..models import create_model, model_info
-from ..training.labelled import labelled_loader
-from ..training.run_folder import RunFolder
-from ..weights import Trained, load_trained
+from ..evaluation.eval_dataset import labelled_loader
+from ..models import Trained, create_model, load_trained, model_info
+from ..runs.run_folder import RunFolder
+from ..version import __version__
 from ..weights.pretrained import fetch_pretrained, published
 from ..weights.shipped import shipped
 from .manifest import Manifest

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_write_json
+from ..io.atomic_files import atomic_write_json
 from .manifest import Manifest
 
 #: The record of what was exported and how it was proved.

@@ -13,48 +13,48 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .. import runtime
+from .. import cpu_runtime
 from ..errors import UserError
-from ..files import cache_folder
+from ..io.atomic_files import cache_folder
 from . import mode
 
 HERE = Path(__file__).parent
 SOURCES = (
     "conv.cc",
     "conv_pool.cc",
-    "loops.cc",
-    "maps.cc",
-    "memory.cc",
-    "op.cc",
-    "peak.cc",
+    "batch_norm.cc",
+    "activation_op.cc",
+    "caching_allocator.cc",
+    "conv_bn_op.cc",
+    "bfloat16_peak.cc",
     "pool.cc",
     "pool_op.cc",
-    "products.cc",
+    "batched_gemm.cc",
     "profile.cc",
     "tensors.cc",
-    "weight_product.cc",
+    "weight_gradient_gemm.cc",
     "winograd.cc",
-    "zero_pad.cc",
+    "zero_pad_op.cc",
 )
 HEADERS = (
     "conv.h",
     "conv_pool.h",
-    "loops.h",
-    "memory.h",
-    "numbers.h",
+    "batch_norm.h",
+    "caching_allocator.h",
+    "dtypes.h",
     "onednn.h",
-    "passes.h",
+    "backward_counter.h",
     "pool.h",
     "primitives.h",
-    "products.h",
+    "batched_gemm.h",
     "profile.h",
     "scratch.h",
     "tensors.h",
-    "weight_product.h",
+    "weight_gradient_gemm.h",
     "windows.h",
     "winograd.h",
-    "winograd_forms.h",
-    "winograd_maps.h",
+    "winograd_transforms.h",
+    "winograd_activations.h",
 )
 NAME = "conv_bn.so"
 
@@ -180,7 +180,7 @@ def _path() -> Path:
     """Return where the library for this Paddle, CPU and source is kept."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Unavailable("the CPU operator is for Linux on x86-64.")
-    if "avx2" not in runtime.cpu_flags():
+    if "avx2" not in cpu_runtime.cpu_flags():
         raise Unavailable("this CPU has no AVX2.")
     libraries = [_paddle() / "libs" / name for name in ("libdnnl.so.3", "libiomp5.so")]
     for file in (*libraries, _core(), _paddle() / "include" / "paddle" / "extension.h"):
@@ -192,7 +192,7 @@ def _path() -> Path:
     for name in (*SOURCES, *HEADERS):
         digest.update((HERE / name).read_bytes())
     facts = [*FLAGS, paddle.__version__, str(_paddle()), str(_core().stat().st_size)]
-    digest.update("\n".join([*facts, *sorted(runtime.cpu_flags())]).encode())
+    digest.update("\n".join([*facts, *sorted(cpu_runtime.cpu_flags())]).encode())
     return cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"
 
 

@@ -9,7 +9,7 @@ from paddle import Tensor
 from paddle.base import core
 
 from . import build, mode
-from .maps import TO_NCHW, channels_last, convert, is_map
+from .activations import TO_NCHW, channels_last, convert, is_map
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators

@@ -1,6 +1,7 @@
 """Building blocks: nn.Layers and nothing else."""
 
-from .activation import ACTIVATIONS, AddAct
+from .activation_dtype import maps_in
+from .activation_functions import ACTIVATIONS, AddAct
 from .blocks import (
     BLOCKS,
     BasicBlock,
@@ -11,7 +12,6 @@ from .blocks import (
 )
 from .conv_bn import ConvBNLayer
 from .inception import Inception
-from .map_dtype import maps_in
 from .shortcuts import SHORTCUTS
 from .squeeze_excitation import SqueezeExcitation
 from .stems import STEMS, adapt_first_conv

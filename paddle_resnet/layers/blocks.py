@@ -8,9 +8,9 @@ from typing import Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
-from ..kernels.maps import fork
-from .activation import AddAct
-from .map_dtype import for_block, for_shortcut, like
+from ..kernels.activations import fork
+from .activation_dtype import for_block, for_shortcut, like
+from .activation_functions import AddAct
 from .shortcuts import Shortcut, resolve_shortcut
 from .squeeze_excitation import SqueezeExcitation
 from .stochastic_depth import StochasticDepth
@@ -61,7 +61,7 @@ class ResidualBlock(nn.Layer):
     #: Sizes of the convolutions on the main path.
     kernels: tuple[int, ...] = (3, 3)
     pre_activation = False
-    #: Says to :mod:`paddle_resnet.layers.map_dtype` that the block chooses its input's numbers.
+    #: Says to :mod:`paddle_resnet.layers.activation_dtype` that the block chooses its input's numbers.
     sees_to_input = True
 
     def __init__(

@@ -10,8 +10,8 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
-from ..kernels.unit import conv_bn, why_never
-from .activation import Activation, add_act, make_activation
+from ..kernels.conv_bn_act import conv_bn, why_never
+from .activation_functions import Activation, add_act, make_activation
 from .pooling import MaxPool2D
 
 NormLayer = Callable[..., nn.Layer]

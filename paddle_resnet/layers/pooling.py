@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 from paddle import Tensor, nn
 
-from ..kernels.pool import LARGEST_WINDOW, knows, max_pool
+from ..kernels.max_pool import LARGEST_WINDOW, knows, max_pool
 
 
 class MaxPool2D(nn.MaxPool2D):

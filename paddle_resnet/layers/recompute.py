@@ -9,7 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.distributed.fleet.utils import recompute as run_again_in_backward
 
-from .map_dtype import as_now
+from .activation_dtype import as_now
 
 
 def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Optional
 from paddle import nn
 
 from ..errors import ModelError
-from .activation import Activation
+from .activation_functions import Activation
 from .conv_bn import ConvBNLayer, NormLayer, make_norm
 
 

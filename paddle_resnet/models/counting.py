@@ -10,7 +10,7 @@ from typing import Callable, Optional
 import paddle
 from paddle import Tensor, nn
 
-from ..layers.activation import AddAct
+from ..layers.activation_functions import AddAct
 from ..layers.conv_bn import ConvBNLayer
 from .network import STATISTICS
 

@@ -9,7 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ..layers.activation import Activation
+from ..layers.activation_functions import Activation
 from ..layers.conv_bn import NormLayer
 from ..layers.inception import Inception
 from ..layers.pooling import MaxPool2D

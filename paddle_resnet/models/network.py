@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError, nearest
-from ..layers import map_dtype
+from ..layers import activation_dtype
 from ..layers.recompute import run
 
 #: Parameters in Paddle's sense which no gradient ever moves.
@@ -83,9 +83,9 @@ class Network(nn.Layer):
 
     def run_part(self, name: str, x: Tensor) -> Tensor:
         """Run one part; a stage block by block, so that recompute can cut between them."""
-        if map_dtype.idle():
+        if activation_dtype.idle():
             return self._run_part(name, x)
-        return map_dtype.run_part(getattr(self, name), x, lambda x: self._run_part(name, x))
+        return activation_dtype.run_part(getattr(self, name), x, lambda x: self._run_part(name, x))
 
     def _run_part(self, name: str, x: Tensor) -> Tensor:
         part = getattr(self, name)
@@ -100,7 +100,7 @@ class Network(nn.Layer):
         """Return the last map, ``[N, num_features, H', W']``."""
         for name in self._parts:
             x = self.run_part(name, x)
-        return map_dtype.for_others(x)
+        return activation_dtype.for_others(x)
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
@@ -144,7 +144,7 @@ class Network(nn.Layer):
                 break
             x = self.run_part(name, x)
             maps[name] = x
-        return [map_dtype.for_others(maps[stage]) for stage in wanted]
+        return [activation_dtype.for_others(maps[stage]) for stage in wanted]
 
     # Training
 

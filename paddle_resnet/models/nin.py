@@ -6,7 +6,7 @@ from typing import Union
 
 from paddle import nn
 
-from ..layers.activation import Activation
+from ..layers.activation_functions import Activation
 from ..layers.conv_bn import NormLayer
 from ..layers.pooling import MaxPool2D
 from ..layers.style import Style

@@ -8,7 +8,7 @@ from typing import Optional, Union
 from paddle import nn
 
 from ..errors import ModelError
-from ..layers.activation import Activation, AddAct
+from ..layers.activation_functions import Activation, AddAct
 from ..layers.blocks import BLOCKS
 from ..layers.conv_bn import ConvBNLayer, NormLayer
 from ..layers.lookup import lookup

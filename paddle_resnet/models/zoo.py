@@ -12,7 +12,7 @@ from .network import Network
 from .nin import NetworkInNetwork
 from .registry import add, list_models
 from .resnet import ResNet
-from .speedrun import SpeedrunResNet
+from .speedrun_resnet import SpeedrunResNet
 
 # He et al. 2015, table 1, with the stride in the 3x3 convolution ("v1.5").
 HE = "He et al. 2015, arXiv:1512.03385, table 1"

@@ -1,8 +1,8 @@
 """Training: the classifier, and the job from recipe to result."""
 
+from ..optim.ema import WeightAverage
 from .callbacks.plateau import EarlyStopping, ReduceLROnPlateau
-from .classifier import ImageClassifier
-from .ema import WeightAverage
-from .history import History
+from .image_classifier import ImageClassifier
+from .paddle_compat.history import History
 
 __all__ = ["EarlyStopping", "History", "ImageClassifier", "ReduceLROnPlateau", "WeightAverage"]

@@ -1,10 +1,10 @@
 """Weights: any framework's files in, three frameworks' out, trained networks."""
 
-from .files import load_weights, read_weights, save_weights
-from .opening import open_weights, read_state
+from ..models.trained_model import Trained, load_trained
+from .load_report import LoadReport
 from .pretrained import load_pretrained
-from .report import LoadReport
-from .trained import Trained, load_trained
+from .readers import open_weights, read_state
+from .save_load import load_weights, read_weights, save_weights
 
 __all__ = [
     "LoadReport",

@@ -12,9 +12,9 @@ from paddle import Tensor, nn
 
 from ..errors import WeightsError
 from ..layers.stems import adapt_first_conv
-from . import naming
-from .contents import Contents, widen_bfloat16
-from .report import LoadReport
+from . import key_names
+from .load_report import LoadReport
+from .state_dict_file import Contents, widen_bfloat16
 
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 
@@ -31,15 +31,15 @@ def match(
 ) -> tuple[dict[str, np.ndarray], LoadReport]:
     """Return the arrays under the network's own names, in its shapes, and the account of it.
 
-    The arguments are those of :func:`paddle_resnet.weights.files.load_weights`.
+    The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`.
 
     Raises:
         WeightsError: names, shapes or types differ in a way that the options do not allow.
     """
     own = network.state_dict()
     linear = linear_weights(network)
-    blocks = naming.block_names(own)
-    origin = origin or contents.origin or naming.origin_of(contents.arrays)
+    blocks = key_names.block_names(own)
+    origin = origin or contents.origin or key_names.origin_of(contents.arrays)
     report = LoadReport(source, contents.format, origin, skipped=dict(contents.ignored))
     report.notes += contents.notes
     values: dict[str, np.ndarray] = {}
@@ -49,12 +49,12 @@ def match(
 
     def skip(theirs: str, name: str, why: str) -> None:
         report.skipped[theirs] = why
-        problems.append((naming.is_head(name), f"'{theirs}' {why}"))
+        problems.append((key_names.is_head(name), f"'{theirs}' {why}"))
 
     for theirs, array in contents.arrays.items():
-        name = naming.to_own_name(theirs, own, blocks)
+        name = key_names.to_own_name(theirs, own, blocks)
         if name not in own:
-            harmless = naming.harmless(name)
+            harmless = key_names.harmless(name)
             if harmless:
                 report.skipped[theirs] = harmless
             else:
@@ -82,7 +82,7 @@ def match(
 
     report.missing = [name for name in own if name not in values]
     problems[:0] = [
-        (naming.is_head(name), f"'{name}' is missing")
+        (key_names.is_head(name), f"'{name}' is missing")
         for name in report.missing
         if name not in seen
     ]

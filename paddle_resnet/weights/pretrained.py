@@ -9,11 +9,11 @@ from pathlib import Path
 
 from paddle import nn
 
-from ..downloads import TIMEOUT, fetch
 from ..errors import WeightsError, nearest
-from ..files import atomic_write, cache_folder
-from .files import load_weights
-from .report import LoadReport
+from ..io.atomic_files import atomic_write, cache_folder
+from ..io.downloads import TIMEOUT, fetch
+from .load_report import LoadReport
+from .save_load import load_weights
 from .shipped import shipped
 
 #: The largest of them has 460 MB.
@@ -49,7 +49,7 @@ def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
     """Return the file of a network: the package's, our copy, Paddle's own, or a fresh download.
 
     Our copy is kept in the folder ``weights`` of the cache, see
-    :func:`paddle_resnet.files.cache_folder`.
+    :func:`paddle_resnet.io.atomic_files.cache_folder`.
 
     Raises:
         WeightsError: there are none of that name, or they could not be downloaded whole.

@@ -12,8 +12,8 @@ from PIL import Image
 from paddle_resnet.cli import COMMANDS, main
 from paddle_resnet.data import load_cifar10
 from paddle_resnet.models import create_model
+from paddle_resnet.models.trained_model import describe
 from paddle_resnet.weights import save_weights
-from paddle_resnet.weights.trained import describe
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pytest
 from paddle_resnet import create_model
 from paddle_resnet.cli import main
 from paddle_resnet.data import CIFAR10_MEAN, CIFAR10_STD, CLASSES
+from paddle_resnet.models.trained_model import describe
 from paddle_resnet.weights import save_weights
-from paddle_resnet.weights.trained import describe
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from cifar_files import pack, pickled
 
-from paddle_resnet.data import bundled, cifar10
-from paddle_resnet.data.fingerprint import Arrays, verify
-from paddle_resnet.data.sources import disk
+from paddle_resnet.data.cifar import cifar10
+from paddle_resnet.data.cifar import sample as bundled
+from paddle_resnet.data.cifar.fingerprint import Arrays, verify
+from paddle_resnet.data.cifar.sources import disk
 
 
 @pytest.fixture(scope="session")

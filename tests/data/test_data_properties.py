@@ -4,11 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paddle_resnet.data import Augment, BatchLoader, chance, train_validation_split
-from paddle_resnet.data.crops import RATIOS, centre_box, random_box
-from paddle_resnet.data.erase import cutout, erase
-from paddle_resnet.data.mix import mix
-from paddle_resnet.training.growing import side_at
+from paddle_resnet.data import Augment, BatchLoader, train_validation_split
+from paddle_resnet.data.augment import rng
+from paddle_resnet.data.augment.mixup import mix
+from paddle_resnet.data.augment.random_erasing import cutout, erase
+from paddle_resnet.data.augment.random_resized_crop import RATIOS, centre_box, random_box
+from paddle_resnet.training.loop.progressive_resizing import side_at
 
 seeds = st.integers(0, 2**31 - 1)
 epochs = st.integers(0, 2**31 - 1)
@@ -106,8 +107,8 @@ def test_a_centre_box_is_a_square_in_the_middle(width, height, share):
 )
 def test_erasing_takes_whole_rectangles_and_nothing_else(height, width, seed, probability, side):
     for change in (
-        lambda images: erase(images, chance.words(seed, 0, chance.ERASE, 0, 6, 5), probability),
-        lambda images: cutout(images, chance.words(seed, 0, chance.CUTOUT, 0, 6, 2), side),
+        lambda images: erase(images, rng.words(seed, 0, rng.ERASE, 0, 6, 5), probability),
+        lambda images: cutout(images, rng.words(seed, 0, rng.CUTOUT, 0, 6, 2), side),
     ):
         images = np.ones((6, 2, height, width), np.float32)
         change(images)

@@ -13,10 +13,10 @@ import pytest
 from cifar_files import pack, pickled
 from PIL import Image
 
-from paddle_resnet.data import cifar100, formats, pngs
-from paddle_resnet.data import pickled as reader
-from paddle_resnet.data.opening import open_listing
-from paddle_resnet.data.pictures import open_image
+from paddle_resnet.data.cifar import cifar100, formats, png_batches
+from paddle_resnet.data.cifar import pickled_batches as reader
+from paddle_resnet.data.folder.image_io import open_image
+from paddle_resnet.data.folder.open_dataset import open_listing
 from paddle_resnet.errors import DataError
 
 #: Nobody waits longer for a file of some kB, nor gives it more memory. An image may claim up to
@@ -134,8 +134,8 @@ def readers(tmp_path):
             pack(tmp_path / "c.tar", {"data_batch_1": small_batch()}, "w").read_bytes(),
             through_a_file(tmp_path / "f.tar", formats.read),
         ),
-        "PNG batch": (png.getvalue(), pngs.read_images),
-        "JSON labels": (b"[1, 2, 3, 4, 5, 6, 7, 8, 9, 0]", pngs.read_labels),
+        "PNG batch": (png.getvalue(), png_batches.read_images),
+        "JSON labels": (b"[1, 2, 3, 4, 5, 6, 7, 8, 9, 0]", png_batches.read_labels),
         "CIFAR-100 batch": (old, lambda content: reader.read_batch(content, 100, "fine_labels")),
         "CIFAR-100 meta": (
             meta,
@@ -150,7 +150,7 @@ def readers(tmp_path):
         ),
         "PNG batch, resealed": (
             png.getvalue(),
-            lambda content: pngs.read_images(resealed(content)),
+            lambda content: png_batches.read_images(resealed(content)),
         ),
         "JPEG": (jpeg.getvalue(), through_a_file(tmp_path / "f.jpg", picture)),
         "GIF": (gif.getvalue(), through_a_file(tmp_path / "f.gif", picture)),

@@ -22,13 +22,13 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from test_conv_bn_act import CONVOLUTIONS, output_shape
+from test_conv_bn_act import make as make_float32
 from test_registry import distinct
-from test_unit import CONVOLUTIONS, output_shape
-from test_unit import make as make_float32
 
 from paddle_resnet import ConvBNLayer, kernels
-from paddle_resnet.kernels import unit as fused
-from paddle_resnet.kernels.maps import convert, fork
+from paddle_resnet.kernels import conv_bn_act as fused
+from paddle_resnet.kernels.activations import convert, fork
 from paddle_resnet.layers.pooling import MaxPool2D
 
 U = 2.0**-8

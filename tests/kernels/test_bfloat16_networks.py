@@ -7,10 +7,10 @@ from paddle.nn import functional as F
 
 from paddle_resnet import create_model, kernels, list_models, maps_in
 from paddle_resnet.errors import ModelError
-from paddle_resnet.kernels import unit as fused
-from paddle_resnet.kernels.usage import describe
+from paddle_resnet.kernels import conv_bn_act as fused
+from paddle_resnet.kernels.backend_report import describe
 from paddle_resnet.layers import ConvBNLayer
-from paddle_resnet.training.ema import WeightAverage
+from paddle_resnet.optim.ema import WeightAverage
 
 U = 2.0**-8
 NARROW = {"widths": (8, 16, 16, 24), "layers": (1, 2, 1, 1)}

@@ -10,12 +10,12 @@ import pytest
 from paddle import nn
 from PIL import Image
 
-from paddle_resnet import ImageClassifier, create_model, kernels, runtime
+from paddle_resnet import ImageClassifier, cpu_runtime, create_model, kernels
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
-from paddle_resnet.kernels import unit as fused
-from paddle_resnet.training.precision import Precision
-from paddle_resnet.training.run_folder import RunFolder
+from paddle_resnet.kernels import conv_bn_act as fused
+from paddle_resnet.models.precision import Precision
+from paddle_resnet.runs.run_folder import RunFolder
 
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
@@ -40,7 +40,7 @@ def test_a_run_computes_in_bfloat16_and_says_so(tmp_path):
     folder = RunFolder(tmp_path / "a")
     log = folder.log.read_text()
     assert "20 conv + BN units: CPU operator, bfloat16" in log
-    assert log.count(NO_UNITS) == (0 if runtime.has_bfloat16_units() else 1)
+    assert log.count(NO_UNITS) == (0 if cpu_runtime.has_bfloat16_units() else 1)
     start = json.loads(folder.environment.read_text())["starts"][0]
     assert start["convolutions"] == "20 conv + BN units: CPU operator, bfloat16"
     rows = folder.rows(folder.history)
@@ -49,9 +49,9 @@ def test_a_run_computes_in_bfloat16_and_says_so(tmp_path):
 
 def test_auto_is_bfloat16_where_the_cpu_has_units(monkeypatch):
     with kernels.use("require"):
-        expected = "bfloat16" if runtime.has_bfloat16_units() else "float32"
+        expected = "bfloat16" if cpu_runtime.has_bfloat16_units() else "float32"
         assert (Precision("auto").dtype, Precision("auto").notice) == (expected, "")
-        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(["amx_bf16"]))
+        monkeypatch.setattr(cpu_runtime, "cpu_flags", lambda: frozenset(["amx_bf16"]))
         for asked in ("auto", "bfloat16"):
             assert (Precision(asked).dtype, Precision(asked).notice) == ("bfloat16", "")
     with kernels.use("off"):
@@ -78,14 +78,14 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
         return fused.in_bfloat16 > before
 
     with kernels.use("require"):
-        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset([begun]))
+        monkeypatch.setattr(cpu_runtime, "cpu_flags", lambda: frozenset([begun]))
         assert in_bfloat16(*line) == (kept == "bfloat16")
         assert load_config("quickstart", tuple(line[2::2])).train.precision == "auto"
         assert folder.read_config().train.precision == kept
         # As if it had been killed before the last step, and the folder been moved.
         folder.result.unlink()
         max(folder.checkpoints.iterdir()).unlink()
-        monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset([elsewhere]))
+        monkeypatch.setattr(cpu_runtime, "cpu_flags", lambda: frozenset([elsewhere]))
         capsys.readouterr()
         assert in_bfloat16(*line) == (kept == "bfloat16")
         said = capsys.readouterr().out
@@ -121,7 +121,7 @@ def test_image_classifier_trains_evaluates_and_predicts_in_bfloat16(level):
     with kernels.use("require"):
         expected = (
             contextlib.nullcontext()
-            if runtime.has_bfloat16_units()
+            if cpu_runtime.has_bfloat16_units()
             else pytest.warns(match=NO_UNITS)
         )
         with warnings.catch_warnings(), expected:

@@ -11,7 +11,7 @@ from paddle_resnet.errors import UserError
 
 SCRIPT = """
 import paddle_resnet
-paddle_resnet.runtime.import_paddle()
+paddle_resnet.cpu_runtime.import_paddle()
 import paddle
 from paddle_resnet import ConvBNLayer
 unit = ConvBNLayer(3, 8, 3)

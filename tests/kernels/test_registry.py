@@ -3,10 +3,10 @@
 import numpy as np
 import paddle
 import pytest
-from test_unit import output_shape
+from test_conv_bn_act import output_shape
 
 from paddle_resnet import ConvBNLayer, create_model, kernels, list_models
-from paddle_resnet.kernels import unit as fused
+from paddle_resnet.kernels import conv_bn_act as fused
 
 
 def units_of(name):

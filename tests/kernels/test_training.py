@@ -11,7 +11,7 @@ import pytest
 from paddle.nn import functional as F
 
 from paddle_resnet import ConvBNLayer, create_model, kernels
-from paddle_resnet.training.ema import WeightAverage
+from paddle_resnet.optim.ema import WeightAverage
 
 #: (batch, channels in, out, side, kernel, stride, groups, dilation)
 CASES = [
@@ -127,11 +127,11 @@ def test_averages_accumulation_and_freezing_are_those_of_plain_paddle(options):
 SCRIPT = """
 import sys
 import paddle_resnet
-paddle_resnet.runtime.import_paddle()
+paddle_resnet.cpu_runtime.import_paddle()
 import numpy as np
 import paddle
 from paddle_resnet import create_model
-from paddle_resnet.kernels import unit
+from paddle_resnet.kernels import conv_bn_act as unit
 paddle.distributed.init_parallel_env()
 rank = paddle.distributed.get_rank()
 paddle.seed(5)

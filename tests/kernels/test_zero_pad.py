@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from paddle_resnet import ConvBNLayer, kernels
-from paddle_resnet.kernels.maps import convert
+from paddle_resnet.kernels.activations import convert
 from paddle_resnet.layers import BasicBlock
 from paddle_resnet.layers.shortcuts import ZeroPad
 

@@ -10,7 +10,7 @@ import paddle.distributed as dist
 from paddle.nn import functional as F
 
 import paddle_resnet
-from paddle_resnet.kernels import unit
+from paddle_resnet.kernels import conv_bn_act
 
 
 def make():
@@ -35,10 +35,10 @@ images = paddle.to_tensor(rng.standard_normal([8, 3, 16, 16], dtype="float32"))
 labels = paddle.to_tensor(rng.integers(0, 10, [8, 1]))
 halves = [slice(0, 4), slice(4, 8)]
 alone = [gradients(make(), images[half], labels[half]) for half in halves]
-before = unit.in_bfloat16
+before = conv_bn_act.in_bfloat16
 own = halves[dist.get_rank()]
 together = gradients(paddle.DataParallel(make()), images[own], labels[own])
-assert unit.in_bfloat16 - before == 20
+assert conv_bn_act.in_bfloat16 - before == 20
 assert len(together) == 62
 for mean, first, second in zip(together, *alone):
     np.testing.assert_allclose(mean, (first + second) / 2, rtol=1e-5, atol=1e-7)

@@ -61,7 +61,7 @@ def at(owner, name, before=lambda *a: None):
     setattr(owner, name, wrapped)
 
 if place == "half a file":  # the temporary file is there, with a part of what belongs into it
-    import paddle_resnet.files as files
+    import paddle_resnet.io.atomic_files as files
     plain = files.atomic_write_bytes
     def half(path, content):
         global count
@@ -72,8 +72,8 @@ if place == "half a file":  # the temporary file is there, with a part of what b
                 file.flush()
                 die()
         plain(path, content)
-    import paddle_resnet.training.checkpoint, paddle_resnet.weights.files
-    for module in (paddle_resnet.training.checkpoint, paddle_resnet.weights.files):
+    import paddle_resnet.runs.checkpoint_file, paddle_resnet.weights.save_load
+    for module in (paddle_resnet.runs.checkpoint_file, paddle_resnet.weights.save_load):
         module.atomic_write_bytes = half
 elif place == "before the sync":
     at(os, "fsync")

@@ -16,10 +16,10 @@ from two_processes import largest_difference, launch
 
 from paddle_resnet import kernels
 from paddle_resnet.data import BatchLoader
-from paddle_resnet.data.augment import Augment
+from paddle_resnet.data.augment.options import Augment
 from paddle_resnet.errors import DataError
-from paddle_resnet.kernels.maps import bfloat16_works
-from paddle_resnet.training.batches import SeededBatchSampler
+from paddle_resnet.kernels.activations import bfloat16_works
+from paddle_resnet.training.paddle_compat.dataset_loader import SeededBatchSampler
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,10 @@ from PIL import Image
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data import load_cifar10
-from paddle_resnet.training.datasets import load_parts
-from paddle_resnet.training.run_folder import RunFolder
-from paddle_resnet.weights import load_trained, read_weights, save_weights
+from paddle_resnet.data.splits import load_parts
+from paddle_resnet.models import load_trained
+from paddle_resnet.runs.run_folder import RunFolder
+from paddle_resnet.weights import read_weights, save_weights
 
 #: Three classes of real images; all of them in few colours, so that seconds suffice to learn.
 CLASSES = ("bird", "frog", "ship")
@@ -130,7 +131,7 @@ def test_what_was_tuned_can_be_evaluated_and_asked(tuned, photos, capsys):
 
 
 def test_prediction_sees_an_image_as_evaluation_does(tuned, photos):
-    from paddle_resnet.data.pictures import read_image
+    from paddle_resnet.data.folder.image_io import read_image
 
     trained = load_trained(tuned.path)
     assert trained.centre == 0.875
@@ -269,7 +270,7 @@ EVERYTHING = [
 
 
 def test_a_run_with_everything_on_goes_on_bit_for_bit(tmp_path, photos, earlier, monkeypatch):
-    from paddle_resnet.training.callbacks.saver import Saver
+    from paddle_resnet.training.checkpointer import Saver
 
     overrides = [*EVERYTHING, f"model.pretrained={earlier}", "train.epochs=3"]
     assert main(finetune(tmp_path, photos, *overrides, name="whole")) == 0

@@ -6,13 +6,13 @@ from paddle.optimizer import SGD
 
 from paddle_resnet import ImageClassifier
 from paddle_resnet.config import load_config
-from paddle_resnet.training import conclusion
+from paddle_resnet.data.splits import load_parts
+from paddle_resnet.evaluation import final_test
+from paddle_resnet.models.precision import Precision
 from paddle_resnet.training.callbacks.look import Look
-from paddle_resnet.training.datasets import load_parts
-from paddle_resnet.training.pace import BudgetPace
-from paddle_resnet.training.planning import fit_into_budget, measure_evaluation
-from paddle_resnet.training.precision import Precision
-from paddle_resnet.training.stream import TrainingStream
+from paddle_resnet.training.loop.batch_stream import TrainingStream
+from paddle_resnet.training.loop.progress import BudgetPace
+from paddle_resnet.training.setup.time_plan import fit_into_budget, measure_evaluation
 
 BUDGET = 300
 OVERRIDES = (
@@ -48,7 +48,7 @@ def train(network, load, with_looks):
     )
     assert pace.steps == sum(training for training, _ in sizes)
     lines = []
-    evaluation, _ = conclusion.test(network, None, parts, pace, lines.append, "none", Precision())
+    evaluation, _ = final_test.test(network, None, parts, pace, lines.append, "none", Precision())
     return evaluation, now[0], sizes.count((False, pace.look_images))
 
 

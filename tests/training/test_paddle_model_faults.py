@@ -20,7 +20,7 @@ from paddle import nn
 
 from paddle_resnet.errors import TrainingError
 from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.mixing import MixedAccuracy, MixedCrossEntropy
+from paddle_resnet.training.loop.losses import MixedAccuracy, MixedCrossEntropy
 
 PAGE = Path(__file__).parents[2] / "docs" / "paddle_model.md"
 BOTH = pytest.mark.parametrize("base", [paddle.Model, ImageClassifier])

@@ -22,13 +22,14 @@ from run_helpers import refused, stopping_after
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import TrainingError
-from paddle_resnet.models.speedrun import SpeedrunResNet
+from paddle_resnet.io.file_lock import FolderLock
+from paddle_resnet.models import load_trained
+from paddle_resnet.models.speedrun_resnet import SpeedrunResNet
+from paddle_resnet.runs.run_folder import RunFolder
 from paddle_resnet.training.callbacks.seeding import SeedSteps
-from paddle_resnet.training.folder_lock import FolderLock
-from paddle_resnet.training.job import run
-from paddle_resnet.training.pace import EpochPace
-from paddle_resnet.training.run_folder import RunFolder
-from paddle_resnet.weights import load_trained, read_weights
+from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.trainer import run
+from paddle_resnet.weights import read_weights
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and mounts of Linux")
 root = pytest.mark.skipif(
@@ -245,7 +246,7 @@ def test_weights_that_no_checkpoint_knows_are_told(whole, tmp_path, capsys):
 
 
 def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
-    from paddle_resnet.training.run_folder import anywhere
+    from paddle_resnet.runs.run_folder import anywhere
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
@@ -304,7 +305,7 @@ class Break(Callback):
 
 
 def run_and_break(started, action, monkeypatch):
-    from paddle_resnet.training import job
+    from paddle_resnet.training import trainer as job
 
     class Broken(job.SeedSteps):
         def __init__(self, seed, pace):
@@ -321,7 +322,7 @@ def run_and_break(started, action, monkeypatch):
 
 def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeypatch):
     """Else no run could go on from it; and it would push out the sound ones."""
-    from paddle_resnet.training import job
+    from paddle_resnet.training import trainer as job
 
     class Spoil(job.SeedSteps):
         def on_train_batch_end(self, step, logs=None):

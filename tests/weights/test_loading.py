@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from paddle_resnet import BasicBlock, ResNet, load_weights, save_weights
 from paddle_resnet.errors import WeightsError
-from paddle_resnet.weights.files import assign_weights
+from paddle_resnet.weights.save_load import assign_weights
 
 
 def small_network(**options):

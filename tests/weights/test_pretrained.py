@@ -18,10 +18,10 @@ from paddle_resnet import (
     save_weights,
 )
 from paddle_resnet.cli import main
-from paddle_resnet.data.bundled import load_sample
+from paddle_resnet.data.cifar.sample import load_sample
 from paddle_resnet.data.loader import BatchLoader
 from paddle_resnet.errors import WeightsError
-from paddle_resnet.training.evaluation import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate
 from paddle_resnet.weights import pretrained
 
 

@@ -8,7 +8,7 @@ from paddle import nn
 from paddle.callbacks import Callback
 
 from ...errors import ConfigError, nearest
-from ..pace import Pace
+from ..loop.progress import Pace
 
 #: Stands for all parts at once.
 BACKBONE = "backbone"

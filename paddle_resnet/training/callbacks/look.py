@@ -9,9 +9,9 @@ import paddle
 from paddle import nn
 from paddle.callbacks import Callback
 
-from ..evaluation import main_output
-from ..pace import BudgetPace
-from ..precision import Precision
+from ...evaluation.evaluate import main_output
+from ...models.precision import Precision
+from ..loop.progress import BudgetPace
 
 
 class Look(Callback):

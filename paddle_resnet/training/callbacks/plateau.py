@@ -14,7 +14,7 @@ import paddle
 from paddle.callbacks import Callback
 from paddle.optimizer.lr import LRScheduler
 
-from .schedule import ScheduleLearningRate
+from ...optim.learning_rate import ScheduleLearningRate
 
 
 class _Resumable(Callback):

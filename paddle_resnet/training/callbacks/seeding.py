@@ -9,8 +9,8 @@ import numpy as np
 import paddle
 from paddle.callbacks import Callback
 
-from ..distributed import rank
-from ..pace import Pace
+from ...distributed.collectives import rank
+from ..loop.progress import Pace
 
 
 class SeedSteps(Callback):

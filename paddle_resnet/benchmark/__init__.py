@@ -1,0 +1,1 @@
+"""Measurements of speed: steps, loaders, frameworks, the CPU set-up."""

@@ -1,0 +1,203 @@
+"""Training and inference speed: ours, Paddle as installed, PyTorch; interleaved."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from .. import cpu_runtime
+from ..cpu_runtime import RUNTIME
+from ..errors import UserError
+from ..stats import ratios
+from .step_speed import stem_of
+
+_SCRIPTS = Path(__file__).parent / "speed_sides"
+_PACKAGE = Path(__file__).parents[2]
+
+
+def measure(
+    what: str,
+    *,
+    model: str = "resnet50",
+    stem: Optional[str] = None,
+    batch_size: int = 64,
+    image_size: int = 32,
+    rounds: int = 5,
+    precision: str = "float32",
+    compiled: bool = False,
+    torch_python: Optional[str] = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Time whole steps of all sides that can run here, each in its own process, in turns.
+
+    Args:
+        what: ``train`` (forward, backward, momentum) or ``infer``.
+        model, stem, batch_size, image_size: the network and its images. The stem's default is
+            ``cifar``, where the network can choose.
+        rounds: turns that count; one more comes before them and does not.
+        precision: of ours, ``float32`` or ``bfloat16``; with bfloat16 there is a side of ours in
+            float32 too. PyTorch computes in both, where the CPU has bfloat16 units or it is asked.
+        compiled: whether PyTorch is also measured under ``torch.compile``.
+        torch_python: an interpreter that has torch (and torchvision); default: this one.
+        say: called with lines of progress.
+
+    Returns:
+        dict: ``sides``: for each side ``images_per_second`` (median), ``memory`` (peak, bytes) and,
+        but for ours, ``ratio``, ``ratio_min``, ``ratio_max``: how many times as fast ours is
+        (median, least and most of the rounds); the arguments; ``cpu``, ``cores``, ``threads``.
+
+    Raises:
+        ModelError: an unknown network, or one that cannot have the stem.
+        UserError: a side ended, most often for lack of memory, or ours cannot run.
+    """
+    import paddle
+
+    stem = stem_of(model, stem)  # what is wrong is a sentence before anything is started
+    if torch_python is not None and shutil.which(torch_python) is None:
+        raise UserError(f"--torch-python is '{torch_python}': there is no such program.")
+    asked = {
+        "model": model,
+        "stem": stem,
+        "batch_size": batch_size,
+        "image_size": image_size,
+        "compile": False,
+        "precision": precision,
+        "kernels": "require",
+    }
+    full = {**asked, "precision": "float32"}
+    with ExitStack() as stack:
+        sides = {"ours": stack.enter_context(_Side("ours", "side_ours.py", asked))}
+        if precision != "float32":
+            name = "ours, float32"
+            sides[name] = stack.enter_context(_Side(name, "side_ours.py", full))
+        plain = "ours, plain Paddle"
+        sides[plain] = stack.enter_context(_Side(plain, "side_ours.py", {**full, "kernels": "off"}))
+        if hasattr(paddle.vision.models, model):
+            sides["Paddle as installed"] = stack.enter_context(
+                _Side("Paddle as installed", "side_stock.py", full)
+            )
+        for name, options in _torch_sides(torch_python, precision, compiled, say).items():
+            python = torch_python or sys.executable
+            sides[name] = stack.enter_context(
+                _Side(name, "side_torch.py", {**full, **options}, python)
+            )
+        answers: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+        for turn in range(rounds + 1):
+            say(f"round {turn} of {rounds}" if turn else "warming up")
+            for name, process in sides.items():
+                answers[name].append(process.do(what))
+    seconds = {name: [a["seconds"] for a in given[1:]] for name, given in answers.items()}
+    table: dict[str, dict[str, float]] = {}
+    for name, times in seconds.items():
+        table[name] = {
+            "images_per_second": batch_size / statistics.median(times),
+            "memory": answers[name][-1]["memory"],
+        }
+        if name != "ours":
+            table[name].update(ratios(seconds["ours"], times))
+    return {
+        "what": what,
+        "sides": table,
+        "rounds": rounds,
+        **{key: asked[key] for key in ("model", "stem", "batch_size", "image_size", "precision")},
+        "cpu": cpu_runtime.cpu_model(),
+        "cores": RUNTIME.cores,
+        "threads": RUNTIME.threads,
+    }
+
+
+def text(figures: dict[str, Any]) -> str:
+    """Return the table."""
+    stem = f", {figures['stem']} stem" if figures["stem"] else ""
+    lines = [
+        f"{figures['what']} {figures['model']}{stem}, batch "
+        f"{figures['batch_size']} at {figures['image_size']}x{figures['image_size']}, ours in "
+        f"{figures['precision']}, median of {figures['rounds']}; {figures['cpu']}, "
+        f"{figures['cores']} cores",
+        f"{'':<34}{'images/s':>10}{'peak memory':>14}   ours is ... times as fast",
+    ]
+    for name, row in figures["sides"].items():
+        ratio = ""
+        if "ratio" in row:
+            ratio = f"   {row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
+        lines.append(
+            f"{name:<34}{row['images_per_second']:>10.1f}{row['memory'] / 2**20:>10.0f} MiB{ratio}"
+        )
+    return "\n".join(lines)
+
+
+def _torch_sides(
+    python: Optional[str], precision: str, compiled: bool, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    if python is None and importlib.util.find_spec("torch") is None:
+        say("PyTorch is not installed here: --torch-python names a Python that has it")
+        return {}
+    sides: dict[str, dict[str, Any]] = {"PyTorch float32 channels_last": {}}
+    # Without the instructions PyTorch emulates bfloat16, which nobody would use unasked.
+    if cpu_runtime.has_bfloat16_units() or precision == "bfloat16":
+        sides["PyTorch bfloat16 channels_last"] = {"precision": "bfloat16"}
+    if compiled:
+        best = list(sides.items())[-1]
+        sides[f"{best[0]}, compiled"] = {**best[1], "compile": True}
+    return sides
+
+
+class _Side:
+    """A script of ``speed_sides/`` in its own process."""
+
+    def __init__(
+        self, name: str, script: str, asked: dict[str, Any], python: str = sys.executable
+    ) -> None:
+        self.name = name
+        # What our own import has set is ours alone; the others run as a user would start them.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MALLOC_"))}
+        if script == "side_ours.py":
+            environment["PYTHONPATH"] = os.pathsep.join(
+                filter(None, [str(_PACKAGE), environment.get("PYTHONPATH", "")])
+            )
+            environment["PADDLE_RESNET_KERNELS"] = asked["kernels"]
+        else:
+            environment.pop("PYTHONPATH", None)
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in __exit__)
+        self._process = subprocess.Popen(
+            [python, str(_SCRIPTS / script), json.dumps(asked)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> _Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def do(self, what: str) -> dict[str, float]:
+        """Have it do a step; return ``seconds`` and ``memory``."""
+        try:
+            self._process.stdin.write(what + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._errors.seek(0)
+            last = (
+                self._errors.read().strip().splitlines() or ["killed: is there enough memory?"]
+            )[-1]
+            raise UserError(f"the side '{self.name}' ended: {last}")
+        return json.loads(line)

@@ -1,0 +1,1 @@
+"""Two networks side by side: predictions, time, training."""

@@ -1,0 +1,290 @@
+"""Two networks side by side in one run: what they are, whether they agree, how fast they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from ..config import load_config
+from ..data import Cifar10Data, load_cifar10
+from ..errors import ConfigError, UserError
+from ..formatting import counted
+from ..io.child_process import Process
+from ..runs.run_folder import environment
+from . import diff
+from .model_spec import Side, resolve_both
+
+Say = Callable[[str], None]
+SIZE = 32  # of CIFAR-10's images
+# How long the threads of a process go on spinning after its turn: OpenMP's default is 0.2 s.
+REST = 0.25
+SAY_EVERY = 10.0
+
+
+def compare(
+    a: str,
+    b: str | None = None,
+    *,
+    stem: str | None = None,
+    num_classes: int | None = None,
+    batch_size: int = 32,
+    image_size: int = SIZE,
+    steps: int = 10,
+    rounds: int = 5,
+    seed: int = 0,
+    train: str | float | None = None,
+    data: str | None = None,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Measure two networks against each other on real CIFAR-10 images.
+
+    Each runs in a process of its own, set up in the same way (see :mod:`paddle_resnet.cpu_runtime`);
+    wherever time is taken, the two take turns.
+
+    Args:
+        a: a name of ``list_models()``; ``paddle.vision:NAME``; a run folder or weights file;
+            ``NAME:FILE``; see :func:`~paddle_resnet.compare.model_spec.resolve`.
+        b: another. Default: ``paddle.vision:`` and the name of ``a``.
+        stem: ``imagenet`` or ``cifar``, of both. Default: each as it is.
+        num_classes: outputs, at least 10. Default: those of a weights file, else 10.
+        batch_size: images of a step.
+        image_size: height and width; other than 32, the images are resized.
+        steps: of the loss curve.
+        rounds: turns of each side that are timed.
+        seed: decides initial weights and images.
+        train: time to train each for, such as ``5m`` or seconds, by the quickstart's recipe.
+            Default: no training.
+        data: where CIFAR-10 is, see :func:`~paddle_resnet.data.load_cifar10`.
+        say: called with each line of progress.
+
+    Returns:
+        dict of JSON types: ``setting``, ``counts``, ``keys``, ``agreement`` (None where the keys
+        disagree), ``curve``, ``speed`` (images/s), ``memory`` (bytes), ``training`` (None without
+        ``train``), ``environment``. Figures that are no numbers are None.
+
+    Raises:
+        UserError: names, sizes or files that cannot be used; too little memory.
+    """
+    _check(batch_size, image_size, steps, rounds, seed, train)
+    if train is not None:
+        try:
+            budget = load_config("quickstart", (f"train.budget={train}",)).train.budget
+        except ConfigError:
+            raise UserError(
+                f"--train is '{train}', expected a duration such as 90s or 5m."
+            ) from None
+    first, second = resolve_both(a, b, stem, num_classes)
+    sides = {"a": first, "b": second}
+    for side in sides.values():
+        if side.num_classes < 10:
+            raise UserError(
+                f"{side.name} has {side.num_classes} classes, but CIFAR-10 has 10: "
+                "give --num-classes 10 or more."
+            )
+    images = load_cifar10(data, notify=say)
+    facts = environment()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        pair = _Pair(sides, folder, stack, say)
+        found = pair.build(seed, image_size)
+        pair.images(images, batch_size, max(steps, 2), image_size, seed)
+        found["curve"] = pair.curve(steps)
+        found["memory"] = pair.memory()
+        found["speed"] = pair.speed(rounds, batch_size)
+        found["agreement"] = pair.agreement() if found["keys"]["agree"] else None
+        found["training"] = pair.train(budget, seed, data) if train is not None else None
+    setting = {
+        "a": dataclasses.asdict(first),
+        "b": dataclasses.asdict(second),
+        "names": pair.names,
+        "leader": pair.leader,
+        "stem": stem,
+        "num_classes": {key: side.num_classes for key, side in sides.items()},
+        "batch_size": batch_size,
+        "image_size": image_size,
+        "steps": steps,
+        "rounds": rounds,
+        "seed": seed,
+        "data": {"name": "CIFAR-10", "source": images.source, "is_sample": images.is_sample},
+    }
+    return _plain({"setting": setting, **found, "environment": facts})
+
+
+class _Pair:
+    """Both processes, and the rounds in which they take turns."""
+
+    def __init__(self, sides: dict[str, Side], folder: Path, stack: ExitStack, say: Say) -> None:
+        self.sides = sides
+        self.folder = folder
+        self.say = say
+        self.names = _labels(*sides.values())
+        self.processes = {
+            key: stack.enter_context(
+                Process(self.names[key], lambda line, key=key: say(f"{self.names[key]}: {line}"))
+            )
+            for key in sides
+        }
+        self.starts = {key: str(folder / f"start-{key}.safetensors") for key in sides}
+        self.before: dict[str, float] = {}
+        # Weights from a file are of more interest than random ones.
+        only_b = sides["b"].kind == "file" != sides["a"].kind
+        self.leader = "b" if only_b else "a"
+
+    def build(self, seed: int, size: int) -> dict[str, Any]:
+        self.say(f"building {' and '.join(self.names.values())}")
+        # Published figures are of 224 pixels; networks for small images have none.
+        usual = min(side.input_size for side in self.sides.values())
+        sizes = [size, 224] if size != 224 and usual == 224 else [size]
+        told = {
+            key: process.ask(
+                "build", side=dataclasses.asdict(self.sides[key]), seed=seed, sizes=sizes
+            )
+            for key, process in self.processes.items()
+        }
+        self.before = {key: answer["memory_before"] for key, answer in told.items()}
+        keys = diff.keys(told["a"]["keys"], told["b"]["keys"])
+        for key, process in self.processes.items():
+            process.ask("save", path=self.starts[key])
+        if keys["agree"]:
+            self.starts = dict.fromkeys(self.starts, self.starts[self.leader])
+            self.restart()
+        return {"counts": {key: answer["counts"] for key, answer in told.items()}, "keys": keys}
+
+    def restart(self) -> None:
+        for key, process in self.processes.items():
+            process.ask("load", path=self.starts[key])
+
+    def images(
+        self, data: Cifar10Data, batch_size: int, batches: int, size: int, seed: int
+    ) -> None:
+        # Raw words, which numpy promises never to change.
+        words = np.random.PCG64(seed).random_raw(len(data.train_labels))
+        chosen = np.resize(np.argsort(words, kind="stable"), (batches, batch_size))
+        path = self.folder / "images.npz"
+        np.savez(path, images=data.train_images[chosen], labels=data.train_labels[chosen])
+        leader = self.sides[self.leader]
+        for process in self.processes.values():
+            process.ask("images", path=str(path), mean=leader.mean, std=leader.std, size=size)
+
+    def curve(self, steps: int) -> dict[str, Any]:
+        self.say(f"{counted(steps, 'training step')} of each on the same batches")
+        losses: dict[str, list[float]] = {"a": [], "b": []}
+        said = time.monotonic()
+        for step in range(steps):
+            for key, process in self.processes.items():
+                losses[key].append(process.ask("step", batch=step)["loss"])
+            if time.monotonic() - said > SAY_EVERY:
+                said = time.monotonic()
+                now = " and ".join(f"{losses[key][-1]:.4f}" for key in losses)
+                self.say(f"step {step + 1} of {steps}: loss {now}")
+        apart = [abs(x - y) for x, y in zip(*losses.values())]
+        return {**losses, "first": apart[0], "max_abs": max(apart, key=lambda x: (x != x, x))}
+
+    def memory(self) -> dict[str, dict[str, float]]:
+        # Asked for behind the steps of the curve and before anything else that takes memory.
+        return {
+            key: {"peak": process.ask("memory"), "before": self.before[key]}
+            for key, process in self.processes.items()
+        }
+
+    def speed(self, rounds: int, batch_size: int) -> dict[str, Any]:
+        return {
+            kind: diff.speeds(*self._turns(kind, do, rounds), batch_size)
+            for kind, do in (("training", "step"), ("inference", "infer"))
+        }
+
+    def _turns(self, kind: str, do: str, rounds: int) -> list[list[float]]:
+        seconds: dict[str, list[float]] = {"a": [], "b": []}
+        said = time.monotonic() - SAY_EVERY
+        for turn in range(rounds + 1):
+            if time.monotonic() - said >= SAY_EVERY:
+                said = time.monotonic()
+                self.say(f"speed of {kind}: round {max(turn, 1)} of {rounds}")
+            # Who goes first changes, lest one always comes behind the other's heat.
+            order = ("a", "b") if turn % 2 else ("b", "a")
+            for key in order:
+                time.sleep(REST)
+                seconds[key].append(self.processes[key].ask(do, batch=0)["seconds"])
+        return [seconds[key][1:] for key in ("a", "b")]  # the first warms up
+
+    def agreement(self) -> dict[str, Any]:
+        self.say("outputs and gradients with equal weights")
+        self.restart()
+        losses, outputs = {}, {}
+        for key, process in self.processes.items():
+            path = str(self.folder / f"outputs-{key}.safetensors")
+            losses[key] = process.ask("outputs", path=path)["loss"]
+            outputs[key] = load_file(path)
+        a, b = outputs["a"], outputs["b"]
+        gradients = [
+            {name: array for name, array in arrays.items() if name.startswith("gradient ")}
+            for arrays in (a, b)
+        ]
+        if gradients[0].keys() != gradients[1].keys():
+            raise UserError(
+                "the networks agree in their weights' names, but not in what is trained."
+            )
+        told = diff.gradients(*gradients)
+        told["where"] = told["where"] and told["where"].partition(" ")[2]
+        return {
+            "logits_eval": diff.arrays(a["eval"], b["eval"]),
+            "logits_train": diff.arrays(a["train"], b["train"]),
+            "loss": {**losses, "max_abs": abs(losses["a"] - losses["b"])},
+            "gradients": told,
+        }
+
+    def train(self, budget: float, seed: int, data: str | None) -> dict[str, Any]:
+        self.restart()
+        overrides = [f"train.budget={budget}", f"train.seed={seed}", "data.validation=0"]
+        overrides += [f"data.root={data}"] if data else []
+        self.say(f"training in turns, {budget:g} s each")
+        told: dict[str, Any] = {"budget": budget}
+        for process in self.processes.values():
+            process.send("train", overrides=overrides)
+            # It stops in front of the first round already, with the data at hand.
+            process.hear()
+        working = dict(self.processes)
+        while working:
+            for key, process in list(working.items()):
+                process.send("go on")
+                answer = process.hear()
+                if "done" in answer:
+                    told[key] = answer["done"]
+                    accuracy = told[key]["test"]["acc_top1"]
+                    self.say(f"{self.names[key]}: test accuracy {accuracy:.2%}")
+                    del working[key]
+        return told
+
+
+def _labels(a: Side, b: Side) -> dict[str, str]:
+    """Return the names to show; a network beside itself is a measurement of the measurement."""
+    return {"a": a.name, "b": b.name if b.name != a.name else f"{b.name} (again)"}
+
+
+def _check(
+    batch_size: int, image_size: int, steps: int, rounds: int, seed: int, train: object
+) -> None:
+    least = {"batch-size": (batch_size, 2), "image-size": (image_size, 8), "steps": (steps, 1)}
+    least.update({"rounds": (rounds, 1), "seed": (seed, 0)})
+    for option, (value, lowest) in least.items():
+        if value < lowest:
+            raise UserError(f"--{option} is {value}, expected {lowest} or more.")
+    if train is not None and image_size != SIZE:
+        raise UserError("--train is for CIFAR-10's own 32 pixels: leave --image-size out.")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: figures that are no numbers become None."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

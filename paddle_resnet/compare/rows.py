@@ -1,0 +1,242 @@
+"""What a comparison says, as rows of words: the same in a terminal and on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import formatting
+from ..formatting import SPACE, count, decimal, number, rate
+
+SAME = "same"
+#: With fewer, the machine's moods decide who is faster.
+FEWEST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of both sides and what lies between them."""
+
+    label: str
+    a: str
+    b: str
+    between: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows about one matter."""
+
+    id: str
+    title: str
+    rows: list[Row]
+    note: str = ""
+
+
+def sections(found: dict[str, Any]) -> list[Section]:
+    """Return all that :func:`paddle_resnet.compare.comparison.compare` found."""
+    parts = [_counts(found), _agreement(found), _curve(found), _speed(found)]
+    return [*parts, _training(found)] if found["training"] else parts
+
+
+def headline(found: dict[str, Any]) -> str:
+    """Return the outcome in two or three sentences."""
+    names, agreement = found["setting"]["names"], found["agreement"]
+    if agreement is None:
+        told = ["Two different networks: the names or shapes of their weights do not agree."]
+    elif _equal(agreement):
+        told = ["With equal weights they compute the same, to the last bit."]
+    else:
+        eval_, gradients = agreement["logits_eval"], agreement["gradients"]
+        told = [
+            f"With equal weights the logits differ by up to {_apart(eval_)}, the gradients by "
+            f"{decimal(gradients['relative'], 2)} of their length."
+        ]
+    ratio = found["speed"]["training"]["ratio"]
+    if found["setting"]["rounds"] < FEWEST_ROUNDS:
+        told.append("Too few rounds were timed to say which trains faster.")
+    elif ratio["min"] <= 1 <= ratio["max"]:
+        told.append("In training, neither was faster in every round.")
+    else:
+        faster, slower = ("a", "b") if ratio["median"] > 1 else ("b", "a")
+        times = max(ratio["median"], 1 / ratio["median"])
+        told.append(f"{names[faster]} trains {times:.2f} times as fast as {names[slower]}.")
+    training = found["training"]
+    if training:
+        accuracy = [formatting.percent(training[key]["test"]["acc_top1"]) for key in ("a", "b")]
+        told.append(
+            f"After {formatting.duration(training['budget'])} of training each: "
+            f"{accuracy[0]} and {accuracy[1]} of the test images."
+        )
+    return " ".join(told)
+
+
+def setting(found: dict[str, Any]) -> list[str]:
+    """Return the facts that hold for both sides."""
+    said, machine = found["setting"], found["environment"]
+    size, classes = said["image_size"], said["num_classes"]
+    stem = {"cifar": "CIFAR stem", "imagenet": "ImageNet stem", None: "stem as it comes"}
+    outputs = " and ".join(str(n) for n in dict.fromkeys(classes.values()))
+    return [
+        f"{outputs} classes",
+        stem[said["stem"]],
+        f"batches of {said['batch_size']} images, 3×{size}×{size}",
+        said["data"]["name"] + (" (sample)" if said["data"]["is_sample"] else ""),
+        f"Paddle {machine['paddle']}",
+        f"{formatting.counted(machine['threads'], 'thread')} of {machine['cpu']}",
+    ]
+
+
+def megabytes(size: float) -> str:
+    """Write bytes as ``491 MB``."""
+    return f"{count(size / 1e6)}{SPACE}MB"
+
+
+def _counts(found: dict[str, Any]) -> Section:
+    a, b = found["counts"]["a"], found["counts"]["b"]
+    columns = {
+        "parameters": "trainable parameters",
+        "statistics": "BN running statistics",
+        "convolutions": "convolutions on the main path",
+        "projections": "projections on shortcuts",
+        "linears": "linear layers",
+        "gates": "convolutions in gates",
+    }
+    rows = [
+        _count_row(label, a[key], b[key])
+        for key, label in columns.items()
+        if key != "gates" or a[key] or b[key]
+    ]
+    rows[2:2] = [
+        _count_row(f"MACs of an image, 3×{size}×{size}", a["macs"][size], b["macs"][size])
+        for size in a["macs"]
+    ]
+    keys = found["keys"]
+    rows.append(Row("names in the state dict", count(keys["a"]), count(keys["b"]), _keys(keys)))
+    note = "A MAC is a multiplication and the addition behind it; biases, BN, pooling not counted."
+    return Section("counts", "What they are", rows, note)
+
+
+def _count_row(label: str, a: int, b: int) -> Row:
+    return Row(label, count(a), count(b), SAME if a == b else f"{a - b:+,}".replace("-", "−"))
+
+
+def _keys(keys: dict[str, Any]) -> str:
+    if keys["agree"]:
+        return "agree, shapes too"
+    told = [
+        f"{len(keys[kind])} {words} ({keys[kind][0]}{', …' if len(keys[kind]) > 1 else ''})"
+        for kind, words in (
+            ("only_a", "only in the first"),
+            ("only_b", "only in the second"),
+            ("shapes", "of other shape"),
+        )
+        if keys[kind]
+    ]
+    return "; ".join(told)
+
+
+def _agreement(found: dict[str, Any]) -> Section:
+    told = found["agreement"]
+    if told is None:
+        note = "Not measured: weights cannot be copied where their names or shapes do not agree."
+        return Section("agreement", "With equal weights", [], note)
+    gradients = told["gradients"]
+    where = f", in {gradients['where']}" if gradients["where"] else ""
+    rows = [
+        Row("logits, eval mode", "", "", _apart(told["logits_eval"])),
+        Row("logits, training mode", "", "", _apart(told["logits_train"])),
+        Row("loss", decimal(told["loss"]["a"], 6), decimal(told["loss"]["b"], 6), _loss(told)),
+        Row("gradients, largest difference", "", "", _apart(gradients) + where),
+        Row("gradients, relative", "", "", decimal(gradients["relative"], 2)),
+    ]
+    leader = found["setting"]["names"][found["setting"]["leader"]]
+    note = (
+        f"Both hold the weights of {leader}. Largest absolute differences on the first batch, "
+        "“of” the largest magnitude; relative: the norm of the difference of all gradients over "
+        "their norm."
+    )
+    return Section("agreement", "With equal weights", rows, note)
+
+
+def _loss(told: dict[str, Any]) -> str:
+    apart = told["loss"]["max_abs"]
+    return "none" if apart == 0 else decimal(apart, 2)
+
+
+def _apart(told: dict[str, Any]) -> str:
+    if told["max_abs"] is None:
+        return "not a number"
+    if told["max_abs"] == 0:
+        return f"none (largest: {decimal(told['largest'], 3)})"
+    return f"{decimal(told['max_abs'], 2)} of {decimal(told['largest'], 3)}"
+
+
+def _equal(agreement: dict[str, Any]) -> bool:
+    return all(told["max_abs"] == 0 for told in agreement.values())
+
+
+def _curve(found: dict[str, Any]) -> Section:
+    curve, steps = found["curve"], found["setting"]["steps"]
+    rows = [Row("loss of step 1", *(decimal(curve[key][0]) for key in ("a", "b")))]
+    if steps > 1:
+        rows.append(Row(f"loss of step {steps}", *(decimal(curve[key][-1]) for key in ("a", "b"))))
+    apart = curve["max_abs"]
+    between = "none" if apart == 0 else decimal(apart, 2)
+    rows.append(Row("largest difference of any step", "", "", between))
+    start = "the same weights" if found["keys"]["agree"] else "weights of their own, same seed"
+    note = f"From {start}, on the same batches: momentum 0.9, rate 0.01, L2 penalty 0.0001."
+    return Section("curve", f"{formatting.counted(steps, 'training step')}", rows, note)
+
+
+def _speed(found: dict[str, Any]) -> Section:
+    rows = []
+    for kind in ("training", "inference"):
+        told = found["speed"][kind]
+        figures = [
+            f"{rate(told[key]['median'])} ({rate(told[key]['min'])}–{rate(told[key]['max'])})"
+            for key in ("a", "b")
+        ]
+        rows.append(Row(f"{kind}, images/s", *figures, ratio(told["ratio"])))
+    memory = found["memory"]
+    peaks = [memory[key]["peak"] for key in ("a", "b")]
+    own = [memory[key]["peak"] - memory[key]["before"] for key in ("a", "b")]
+    rows += [
+        Row("peak memory in training", *map(megabytes, peaks), f"{peaks[0] / peaks[1]:.2f} ×"),
+        Row("of it beyond Paddle itself", *map(megabytes, own), f"{own[0] / own[1]:.2f} ×"),
+    ]
+    note = (
+        f"Medians of {formatting.counted(found['setting']['rounds'], 'round')} in turns, with the "
+        "slowest and the fastest; each side in a process of its own, both set up alike."
+    )
+    return Section("speed", "Speed and memory", rows, note)
+
+
+def ratio(told: dict[str, Any]) -> str:
+    """Write a ratio with its range: ``1.16 × (1.07–1.26)``."""
+    return f"{told['median']:.2f} × ({told['min']:.2f}–{told['max']:.2f})"
+
+
+def _training(found: dict[str, Any]) -> Section:
+    told = found["training"]
+    a, b = told["a"], told["b"]
+
+    def row(label: str, write: Any, *path: str) -> Row:
+        values = [side[path[0]] if len(path) == 1 else side[path[0]][path[1]] for side in (a, b)]
+        return Row(label, *map(write, values))
+
+    points = 100 * (number(a["test"]["acc_top1"]) - number(b["test"]["acc_top1"]))
+    accuracy = row("test accuracy", formatting.percent, "test", "acc_top1")
+    between = f"{points:+.2f} points".replace("-", "−")
+    rows = [
+        Row(accuracy.label, accuracy.a, accuracy.b, between),
+        row("test loss", decimal, "test", "loss"),
+        row("steps", count, "steps"),
+        row("passes over the training set", formatting.passes, "epochs"),
+        row("images/s", rate, "images_per_second"),
+    ]
+    note = (
+        f"{formatting.duration(told['budget'])} of training each, in turns, by the quickstart's "
+        f"recipe; {count(a['test']['images'])} test images."
+    )
+    return Section("training", "Accuracy after equal time", rows, note)

@@ -1,0 +1,255 @@
+"""One side of a comparison, in a process of its own so that its peak memory is its own.
+
+Reads a request per line from standard input, ``{"do": ..., ...}``, and answers in lines of JSON:
+any number of ``{"say": text}``, then ``{"done": ...}``, or ``{"turn": true}`` (it goes on after the
+next line, whatever that says), or ``{"refused": sentence}``, or
+``{"fault": traceback}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from .. import cpu_runtime
+from ..errors import ModelError, UserError
+
+#: Of Paddle's high-level-API lesson: momentum with an L2 penalty.
+RATE, MOMENTUM, DECAY = 0.01, 0.9, 1e-4
+
+
+class Worker:
+    """What a side can be asked to do; every method takes and returns JSON types."""
+
+    def __init__(self, say: Callable[[str], None], wait: Callable[[], None] = lambda: None) -> None:
+        self.say = say
+        self.wait = wait
+
+    def build(self, side: dict[str, Any], seed: int, sizes: list[int]) -> dict[str, Any]:
+        """Build the network and count it on square images of these sizes."""
+        import paddle
+
+        from ..models.counting import count
+        from .model_spec import Side, build
+
+        before = peak_memory()
+        self.side = Side(**side)
+        self.seed = seed
+        network = build(self.side, seed)
+        self.network = network
+        self.optimizer = paddle.optimizer.Momentum(
+            RATE, MOMENTUM, parameters=network.parameters(), weight_decay=DECAY
+        )
+        tables = [self._possible(lambda s=s: count(network, (3, s, s)), s) for s in sizes]
+        kinds = {"convolutions": "conv", "projections": "projection", "linears": "linear"}
+        return {
+            "memory_before": before,
+            "keys": {name: list(t.shape) for name, t in network.state_dict().items()},
+            "counts": {
+                "parameters": tables[0].total("parameters"),
+                "statistics": tables[0].total("statistics"),
+                "macs": {str(s): t.total("macs") for s, t in zip(sizes, tables)},
+                **{name: tables[0].layers(kind) for name, kind in kinds.items()},
+                "gates": tables[0].layers("gate"),
+            },
+        }
+
+    def save(self, path: str) -> None:
+        """Write weights and running statistics."""
+        from ..weights import save_weights
+
+        save_weights(self.network, path)
+
+    def load(self, path: str) -> None:
+        """Take over weights and running statistics."""
+        from ..weights import read_weights
+        from ..weights.save_load import assign_weights
+
+        assign_weights(self.network, read_weights(path)[0], path)
+
+    def images(self, path: str, mean: Any, std: Any, size: int) -> None:
+        """Take the batches of a file: ``images`` uint8 [B, N, 3, 32, 32], ``labels`` [B, N]."""
+        import paddle
+
+        with np.load(path) as file:
+            self.batches, self.labels = file["images"], file["labels"]
+        self.mean, self.std, self.size = mean, std, size
+        self.network.eval()
+        with paddle.no_grad():
+            self._possible(lambda: self._logits(self._batch(0)[0]), size)
+
+    def step(self, batch: int) -> dict[str, float]:
+        """Do a training step; ``loss`` is of before it, ``seconds`` do not hold the data."""
+        from paddle.nn.functional import cross_entropy
+
+        images, labels = self._batch(batch)
+        self.network.train()
+        began = time.perf_counter()
+        loss = cross_entropy(self._logits(images), labels)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        value = float(loss)
+        return {"loss": value, "seconds": time.perf_counter() - began}
+
+    def infer(self, batch: int) -> dict[str, float]:
+        """Time one pass over a batch in eval mode."""
+        import paddle
+
+        images, _ = self._batch(batch)
+        self.network.eval()
+        with paddle.no_grad():
+            began = time.perf_counter()
+            self._logits(images).numpy()
+            return {"seconds": time.perf_counter() - began}
+
+    def memory(self) -> float:
+        """Return the most memory that this process ever held, in bytes."""
+        return peak_memory()
+
+    def outputs(self, path: str) -> dict[str, float]:
+        """Write logits of both modes and all gradients of the first batch; return the loss."""
+        import paddle
+        from paddle.nn.functional import cross_entropy
+        from safetensors.numpy import save_file
+
+        images, labels = self._batch(0)
+        self.network.eval()
+        with paddle.no_grad():
+            arrays = {"eval": self._logits(images).numpy()}
+        self.network.train()
+        paddle.seed(self.seed)  # dropout, where there is any
+        logits = self._logits(images)
+        loss = cross_entropy(logits, labels)
+        loss.backward()
+        arrays["train"] = logits.numpy()
+        for name, tensor in self.network.state_dict().items():
+            if not tensor.stop_gradient and tensor.grad is not None:
+                arrays[f"gradient {name}"] = np.ascontiguousarray(tensor.grad.numpy())
+        self.optimizer.clear_grad()
+        save_file(arrays, path)
+        return {"loss": float(loss)}
+
+    def train(self, overrides: list[str]) -> dict[str, Any]:
+        """Train by the quickstart's recipe with some keys changed, waiting behind every round."""
+        from ..config import load_config
+        from ..data.splits import load_parts
+        from ..training.timed_training import train_for
+
+        config = load_config("quickstart", tuple(overrides))
+        parts = load_parts(config, notify=self.say)
+        self.wait()
+        return train_for(self._single_output(), config, parts, self.say, self.wait)
+
+    def _batch(self, index: int) -> tuple[Any, Any]:
+        import paddle
+        from paddle.nn.functional import interpolate
+
+        from ..data import BatchLoader
+
+        index %= len(self.batches)
+        loader = BatchLoader(
+            self.batches[index],
+            self.labels[index],
+            len(self.batches[index]),
+            mean=self.mean,
+            std=self.std,
+        )
+        images, labels = next(iter(loader))
+        images = paddle.to_tensor(images)
+        if self.size != images.shape[-1]:
+            images = interpolate(images, [self.size, self.size], mode="bilinear")
+        return images, paddle.to_tensor(labels)
+
+    def _logits(self, images: Any) -> Any:
+        """Return the main logits; networks with auxiliary heads give theirs behind them."""
+        given = self.network(images)
+        return given[0] if isinstance(given, (list, tuple)) else given
+
+    def _single_output(self) -> Any:
+        from paddle import nn
+
+        class MainLogits(nn.Layer):
+            def __init__(self, worker: Worker) -> None:
+                super().__init__()
+                self.network = worker.network
+                self.logits = worker._logits
+
+            def forward(self, images: Any) -> Any:
+                return self.logits(images)
+
+        return MainLogits(self)
+
+    def _possible(self, run: Callable[[], Any], size: int) -> Any:
+        """Run the network for the first time; say in a sentence that it cannot take such images."""
+        try:
+            return run()
+        except UserError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{self.side.name} cannot take images of 3x{size}x{size}: {_reason(error)}"
+            ) from None
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process ever had resident, in bytes."""
+    try:
+        # Not getrusage, which on Linux starts from what the parent had when it started us.
+        status = Path("/proc/self/status").read_text()
+        return 1024.0 * int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
+    except (OSError, TypeError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return float(peak) if sys.platform == "darwin" else 1024.0 * peak
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of Paddle's long message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"(\([A-Z]\w+\)|\w*Error:)", line)]
+    said = (telling or lines or [type(error).__name__])[0]
+    return re.sub(r"^(\([A-Z]\w+\)|\w*Error:)\s*", "", said)[:200].rstrip(".") + "."
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    # Answers go out on a descriptor of their own: Paddle and callbacks print to standard output.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def answer(**content: object) -> None:
+        answers.write(json.dumps(content) + "\n")
+        answers.flush()
+
+    cpu_runtime.import_paddle()
+    warnings.filterwarnings("ignore", message="When training, we now always track")
+
+    def wait() -> None:
+        answer(turn=True)
+        if not sys.stdin.readline():
+            raise EOFError("nobody is left to say when to go on")
+
+    worker = Worker(lambda line: answer(say=line), wait)
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        try:
+            answer(done=getattr(worker, request.pop("do"))(**request))
+        except UserError as error:
+            answer(refused=str(error))
+        except Exception:
+            answer(fault=traceback.format_exc())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Augmentations of batches, a file each."""

@@ -1,0 +1,111 @@
+"""What a user should know about a data set of image files before training on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .dataset_index import Listing
+from .image_io import shown
+
+
+def describe(listing: Listing, damaged: dict[Path, str]) -> dict[str, Any]:
+    """Return counts per class and part, imbalance, damaged files and copies (JSON types).
+
+    Args:
+        listing: the files.
+        damaged: of `checked.find_damaged`.
+
+    Returns:
+        ``classes``, ``images`` (part to counts in the order of the classes), ``imbalance`` (most
+        over fewest training images of a class), ``damaged`` (sentences), ``copies``: groups of
+        files with equal content, each file with ``path``, ``part`` and ``class``, those that stand
+        in several parts or classes first.
+    """
+    counts = {
+        name: np.bincount(part.labels, minlength=len(listing.classes)).tolist()
+        for name, part in listing.parts.items()
+    }
+    train = counts["train"]
+    return {
+        "root": shown(listing.root),
+        "classes": listing.classes,
+        "images": counts,
+        "imbalance": max(train) / max(min(train), 1),
+        "damaged": [damaged[path] for path in sorted(damaged)],
+        "copies": _copies(listing),
+        "notes": listing.notes,
+    }
+
+
+def lines(report: dict[str, Any], most: int = 30) -> list[str]:
+    """Return a report as lines for people."""
+    parts, classes = report["images"], report["classes"]
+    total = sum(map(sum, parts.values()))
+    result = [f"{report['root']}: {total:,} images of {len(classes)} classes"]
+    width = max(len("class"), *(len(name) for name in classes[:most]))
+    result.append("  " + "class".ljust(width) + "".join(f"{part:>12}" for part in parts))
+    for number, name in enumerate(classes[:most]):
+        figures = "".join(f"{counts[number]:>12,}" for counts in parts.values())
+        result.append("  " + name.ljust(width) + figures)
+    if len(classes) > most:
+        result.append(f"  and {len(classes) - most} more classes (all of them with --json)")
+    train = parts["train"]
+    few, many = int(np.argmin(train)), int(np.argmax(train))
+    if train[few] == train[many]:
+        result.append(f"balance: each class has {train[few]:,} training images.")
+    else:
+        result.append(
+            f"imbalance: '{classes[many]}' has {train[many]:,} training images, '{classes[few]}' "
+            f"{train[few]:,}: {report['imbalance']:.1f} times as many."
+        )
+    result += [f"note: {note}" for note in report["notes"]]
+    result.append(f"damaged: {len(report['damaged']) or 'none'}")
+    result += [f"  {sentence}" for sentence in report["damaged"]]
+    across = [group for group in report["copies"] if _differ(group, "part")]
+    torn = [group for group in report["copies"] if _differ(group, "class")]
+    result.append(
+        f"copies: {len(report['copies']) or 'no'} groups of files with equal content"
+        + (f", {len(across)} of them across parts" if across else "")
+        + (f", {len(torn)} of them with different classes" if torn else "")
+    )
+    for group in report["copies"][:10]:
+        result.append("  " + " = ".join(f"{f['path']} ({f['part']}, {f['class']})" for f in group))
+    return result
+
+
+def _copies(listing: Listing) -> list[list[dict[str, str]]]:
+    """Find files of equal content. Only those of equal size are read, so it costs little."""
+    by_size: dict[int, list[tuple[Path, str, str]]] = defaultdict(list)
+    for part, files in listing.parts.items():
+        for path, label in zip(files.paths, files.labels):
+            try:
+                by_size[path.stat().st_size].append((path, part, listing.classes[label]))
+            except OSError:
+                continue
+    groups = []
+    for size in by_size:
+        by_content = defaultdict(list)
+        for path, part, name in by_size[size] if len(by_size[size]) > 1 else ():
+            by_content[_digest(path)].append({"path": shown(path), "part": part, "class": name})
+        groups += [group for digest, group in by_content.items() if digest and len(group) > 1]
+    return sorted(groups, key=lambda g: (not _differ(g, "part"), not _differ(g, "class")))
+
+
+def _differ(group: list[dict[str, str]], key: str) -> bool:
+    return len({file[key] for file in group}) > 1
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()

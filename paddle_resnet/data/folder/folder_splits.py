@@ -1,0 +1,111 @@
+"""The parts of a data set of image files, as a recipe wants them."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+import numpy as np
+
+from ...config import Config
+from ...errors import DataError
+from .. import ImageFiles, train_validation_split
+from .dataset_index import Listing, Part
+from .image_files import Memory
+from .open_dataset import open_listing
+from .verify_images import find_damaged, without_damaged
+
+#: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGE_SIZE = 224
+#: Splits of one data set that must not coincide have seeds of their own.
+_TEST_SEED = 2
+
+
+def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
+    """List a recipe's images, damaged ones left out, with all three parts.
+
+    A part that the data set lacks is held out of the training images. A validation part without a
+    test part becomes the test part: it is what others compare figures on, and figures that choose
+    the weights are no test.
+
+    Raises:
+        DataError: there is no such data set, it cannot be split, or an image is damaged and the
+            recipe says to stop.
+    """
+    if config.data.root is None:
+        raise DataError(
+            "data.name=folder needs data.root: a folder with a folder of images per class, or a "
+            "list of images (-o data.root=my_photos)."
+        )
+    listing = open_listing(config.data.root)
+    damaged = find_damaged(listing, config.data.workers or 2, notify)
+    listing = without_damaged(listing, damaged, config.data.damaged == "skip")
+    parts, notes = dict(listing.parts), list(listing.notes)
+    held: list[str] = []
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+        notes.append(
+            "there is no test part: the validation part is the test, seen once, at the end."
+        )
+    if "test" not in parts:
+        parts["train"], parts["test"] = _hold_out(
+            parts["train"], config.data.test, "data.test", _TEST_SEED
+        )
+        held.append(f"{len(parts['test']):,} for the test")
+    wanted = config.data.validation
+    if "validation" in parts:
+        if wanted is not None:
+            raise DataError(
+                "data.validation holds images out of the training part, but "
+                f"'{config.data.root}' has a validation part of its own: leave one of them out."
+            )
+    elif wanted != 0:
+        parts["train"], parts["validation"] = _hold_out(
+            parts["train"], 0.1 if wanted is None else wanted, "data.validation", 0
+        )
+        held.append(f"{len(parts['validation']):,} for validation")
+    if held:
+        notes.append(f"held out of the training images: {', '.join(held)}.")
+    for note in notes:
+        notify(f"Notice: {note}")
+    return Listing(listing.root, listing.classes, parts, notes)
+
+
+def image_files(part: Part, config: Config, memory: Memory) -> ImageFiles:
+    """Return a part's images as the recipe's network takes them."""
+    return ImageFiles(
+        part.paths,
+        config.data.image_size or IMAGE_SIZE,
+        channels=int(config.model.options.get("in_channels", 3)),
+        share=config.data.centre,
+        memory=memory,
+    )
+
+
+def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[float]]]:
+    """Return mean and standard deviation per channel."""
+    if not config.data.normalize:
+        return None, None
+    channels = int(config.model.options.get("in_channels", 3))
+    if channels == 3:
+        mean, std = list(IMAGENET_MEAN), list(IMAGENET_STD)
+    else:
+        mean, std = [float(np.mean(IMAGENET_MEAN))], [float(np.mean(IMAGENET_STD))]
+    return config.data.mean or mean, config.data.std or std
+
+
+def _hold_out(part: Part, amount: float, key: str, seed: int) -> tuple[Part, Part]:
+    images = round(amount * len(part)) if amount < 1 else int(amount)
+    if not 0 < images < len(part):
+        raise DataError(
+            f"{key}={amount:g} cannot be held out of {len(part):,} images: a share such as 0.1, or "
+            f"a number from 1 to {len(part) - 1:,}, can."
+        )
+    rest, held = train_validation_split(part.labels, images, seed)
+    if len(np.unique(part.labels[rest])) < len(np.unique(part.labels)):
+        raise DataError(
+            f"{key}={amount:g} would leave a class without training images: its few images "
+            "cannot be split."
+        )
+    return part.take(rest), part.take(held)

@@ -1,0 +1,226 @@
+"""The three parts of a data set as a recipe wants them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from ..config import Config
+from ..distributed.collectives import rank, world_size
+from ..errors import DataError
+from . import CIFAR10_MEAN, CIFAR10_STD, Augment, BatchLoader, load_cifar10, train_validation_split
+from .channel_stats import mean_and_std
+from .cifar.cifar100 import load_cifar100
+from .folder.folder_splits import image_files, normalisation, sound_parts
+from .folder.image_files import Images, Memory, take
+
+Labelled = tuple[Images, np.ndarray]
+
+
+@dataclass
+class Parts:
+    """Training, validation and test images as loaders, and what to say about them."""
+
+    train: BatchLoader
+    validation: Optional[BatchLoader]
+    test: BatchLoader
+    classes: list[str]
+    mean: Optional[list[float]]
+    std: Optional[list[float]]
+    source: str
+    is_sample: bool
+    #: Share of an image that evaluation looks at, see ``data.centre``; images in memory: all.
+    centre: float = 1.0
+
+    @property
+    def input_shape(self) -> list[int]:
+        """``[C, H, W]`` of one image."""
+        return list(self.train.images.shape[1:])
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return the facts for result.json."""
+        return {
+            "name": name,
+            "source": self.source,
+            "is_sample": self.is_sample,
+            "train": len(self.train.images),
+            "validation": len(self.validation.images) if self.validation else 0,
+            "test": len(self.test.images),
+            "classes": self.classes,
+        }
+
+
+def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
+    """Load a recipe's data and split it: the test set is never among what training watches.
+
+    Raises:
+        DataError: no source has the data, or the sizes that the recipe asks for do not fit.
+    """
+    return {"cifar10": _cifar10, "cifar100": _cifar100, "folder": _folder}[config.data.name](
+        config, notify
+    )
+
+
+def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
+    data = load_cifar10(
+        config.data.root, config.data.download, allow_sample=config.data.sample, notify=notify
+    )
+    train, validation = _hold_out(
+        (data.train_images, data.train_labels), config, scale=25 if data.is_sample else 1
+    )
+    return _parts(
+        config,
+        train,
+        validation,
+        (data.test_images, data.test_labels),
+        statistics=(list(CIFAR10_MEAN), list(CIFAR10_STD)),
+        classes=list(data.classes),
+        source=data.source,
+        is_sample=data.is_sample,
+    )
+
+
+def _cifar100(config: Config, notify: Callable[[str], None]) -> Parts:
+    data = load_cifar100(config.data.root, config.data.download, notify=notify)
+    train, validation = _hold_out((data.train_images, data.train_labels), config)
+    return _parts(
+        config,
+        train,
+        validation,
+        (data.test_images, data.test_labels),
+        statistics=mean_and_std(data.train_images),
+        classes=list(data.classes),
+        source=data.source,
+        is_sample=False,
+    )
+
+
+def _folder(config: Config, notify: Callable[[str], None]) -> Parts:
+    listing = sound_parts(config, notify)
+    memory = Memory(config.data.memory * 2**20)
+    train, validation, test = (
+        (image_files(part, config, memory), part.labels) if part else None
+        for part in map(listing.parts.get, ("train", "validation", "test"))
+    )
+    return _parts(
+        config,
+        _limited(train, config),
+        validation,
+        test,
+        statistics=normalisation(config),
+        classes=listing.classes,
+        source=f"the given {listing.root.resolve().name}",
+        is_sample=False,
+        workers=2,
+        centre=config.data.centre,
+    )
+
+
+def _parts(
+    config: Config,
+    train: Labelled,
+    validation: Optional[Labelled],
+    test: Labelled,
+    *,
+    statistics: tuple[Optional[list[float]], Optional[list[float]]],
+    workers: int = 0,
+    **facts: Any,
+) -> Parts:
+    """Put loaders around images and labels."""
+    mean, std = (
+        (config.data.mean or statistics[0], config.data.std or statistics[1])
+        if config.data.normalize
+        else (None, None)
+    )
+    batch, images = config.train.batch_size, len(train[0])
+    if batch > images:
+        raise DataError(
+            f"train.batch_size is {batch}, but there are only {images} training images."
+        )
+    workers = workers if config.data.workers is None else config.data.workers
+
+    def for_evaluation(images: Images, labels: np.ndarray) -> BatchLoader:
+        size = config.train.eval_batch_size
+        return BatchLoader(images, labels, size, mean=mean, std=std, workers=workers)
+
+    return Parts(
+        train=BatchLoader(
+            *train,
+            batch,
+            shuffle=True,
+            drop_last=config.train.drop_last,
+            seed=config.train.seed,
+            crop_padding=config.data.crop_padding,
+            flip=config.data.flip,
+            mean=mean,
+            std=std,
+            augment=augment(config),
+            workers=workers,
+        ),
+        validation=for_evaluation(*validation) if validation is not None else None,
+        test=for_evaluation(*test),
+        mean=mean,
+        std=std,
+        **facts,
+    )
+
+
+def shared(parts: Parts) -> Parts:
+    """Return this process's share of each part's batches, where there are several processes.
+
+    Raises:
+        DataError: a batch has fewer images than there are processes.
+    """
+    count = world_size()
+    if count == 1:
+        return parts
+    return replace(
+        parts,
+        train=parts.train.share(rank(), count, every_batch=True),
+        validation=parts.validation and parts.validation.share(rank(), count),
+        test=parts.test.share(rank(), count),
+    )
+
+
+def augment(config: Config) -> Augment:
+    """Return the recipe's augmentation, as the loader knows it."""
+    given = asdict(config.augment)
+    return Augment(**{name: given[name] for name in Augment.__dataclass_fields__})
+
+
+def subset(loader: BatchLoader, images: int) -> BatchLoader:
+    """Return a loader of a class-balanced part of another's images, unaugmented."""
+    if images >= len(loader.images):
+        return loader
+    _, chosen = train_validation_split(loader.labels, max(images, min(10, len(loader.images) - 1)))
+    return loader.subset(chosen)
+
+
+def _hold_out(
+    images: Labelled, config: Config, scale: int = 1
+) -> tuple[Labelled, Optional[Labelled]]:
+    """Split the training images of CIFAR, or of a sample of 1/scale of them, and limit the rest."""
+    validation = config.data.validation
+    validation = 5000 if validation is None else validation
+    if 0 < validation < 1:
+        validation = round(validation * len(images[1]))
+    elif scale > 1:
+        validation = max(validation // scale, 10) if validation else 0
+    if not validation:
+        return _limited(images, config), None
+    train, held_out = train_validation_split(images[1], int(validation))
+    return _limited(_chosen(images, train), config), _chosen(images, held_out)
+
+
+def _limited(images: Labelled, config: Config) -> Labelled:
+    if config.data.limit is None or config.data.limit >= len(images[1]):
+        return images
+    # The held-out part of a second split: class-balanced too.
+    _, chosen = train_validation_split(images[1], config.data.limit, seed=1)
+    return _chosen(images, chosen)
+
+
+def _chosen(images: Labelled, indices: np.ndarray) -> Labelled:
+    return take(images[0], indices), images[1][indices]

@@ -1,0 +1,1 @@
+"""Evaluation of networks on data sets, and predictions for single images."""

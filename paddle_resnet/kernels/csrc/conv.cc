@@ -1,0 +1,261 @@
+// The convolutions, by the oneDNN inside Paddle's own wheel, or by batched_gemm.cc or winograd.cc.
+//
+// Where the speed comes from:
+// - Maps are [N, H, W, C]: the channels of a pixel fill a vector register, nothing is re-laid.
+// - Paddle's own CPU convolution unfolds the input (im2col) image by image; oneDNN generates code
+//   for the very shape. Generating takes milliseconds, so primitives are kept, by shape.
+// - In inference BN, sum and ReLU happen in the convolution's registers, before anything is written.
+// - Weights go into the layout that the primitive likes best, anew at each call: a few MB in all,
+//   where keeping them would need to know when an optimizer, an EMA or a user has changed them.
+//   For bfloat16 maps they become bfloat16 on the way; their gradient comes out as float32.
+#include "conv.h"
+
+#include <omp.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "primitives.h"
+#include "batched_gemm.h"
+#include "weight_gradient_gemm.h"
+#include "winograd.h"
+
+namespace {
+
+using namespace onednn;
+
+// Odd last batches and progressive sizes make new shapes; beyond this many the oldest ones' code
+// is thrown away. A primitive takes about 50 KB.
+constexpr size_t kMaxPrimitives = 1024;
+
+int NumbersOf(const ConvShape& s) { return s.bfloat16 ? kBFloat16 : kFloat32; }
+
+Desc MapDesc(const ConvShape& s, int64_t c, int64_t h, int64_t w) {
+  return Strided({s.n, c, h, w}, {h * w * c, 1, w * c, c}, NumbersOf(s));
+}
+
+// Without groups oneDNN wants no dimension for them.
+std::vector<int64_t> Grouped(const ConvShape& s, std::vector<int64_t> of_each_dimension) {
+  if (s.groups == 1) of_each_dimension.erase(of_each_dimension.begin());
+  return of_each_dimension;
+}
+
+std::vector<int64_t> WeightDims(const ConvShape& s) {
+  return Grouped(s, {s.groups, s.o / s.groups, s.c / s.groups, s.kh, s.kw});
+}
+
+// Paddle's layout of the weights.
+Desc WeightDesc(const ConvShape& s) {
+  const int64_t o = s.o / s.groups, i = s.c / s.groups, taps = s.kh * s.kw;
+  return Strided(WeightDims(s), Grouped(s, {o * i * taps, i * taps, taps, s.kw, 1}), kFloat32);
+}
+
+Desc ChannelDesc(int64_t channels) {
+  return Strided({1, channels, 1, 1}, {channels, 1, channels, channels}, kFloat32);
+}
+
+// The last four are one thing, with and without residual and ReLU.
+enum Kind {
+  kForward,
+  kData,
+  kWeightsGradient,
+  kInference,
+  kInferenceRelu,
+  kInferenceAdd,
+  kInferenceAddRelu
+};
+
+// One convolution in one direction, for one shape.
+class Conv {
+ public:
+  Conv(const ConvShape& s, Kind kind) : kind_(kind) {
+    if (kind == kWeightsGradient) product_ = WeightProduct::For(s);
+    if (product_) return;
+    const Desc x = MapDesc(s, s.c, s.h, s.w), y = MapDesc(s, s.o, s.oh, s.ow);
+    const Desc any = AnyLayout(WeightDims(s), NumbersOf(s)), plain = WeightDesc(s);
+    const Desc any_gradient = AnyLayout(WeightDims(s), kFloat32);
+    const int64_t strides[] = {s.stride, s.stride};
+    const int64_t dilates[] = {s.dilation - 1, s.dilation - 1};
+    const int64_t pad[] = {s.pad, s.pad};
+    const auto& e = engine();
+    Attributes attributes;
+    if (kind >= kInference) {
+      const Desc channels = ChannelDesc(s.o);
+      scale_.Set(channels.get());
+      shift_.Set(channels.get());
+      residual_.Set(y.get());
+      attributes.Binary(kMultiply, channels);
+      attributes.Binary(kAdd, channels);
+      if (kind >= kInferenceAdd) attributes.Binary(kAdd, y);
+      if (kind == kInferenceRelu || kind == kInferenceAddRelu) attributes.Relu();
+    }
+    dnnl_primitive_desc *forward, *desc;
+    Check(dnnl_convolution_forward_primitive_desc_create(
+              &forward, e.engine, kind >= kInference ? kForwardInference : kForwardTraining,
+              kDirect, x.get(), any.get(), nullptr, y.get(), strides, dilates, pad, pad,
+              attributes.get()),
+          "forward convolution");
+    if (kind == kData) {
+      Check(dnnl_convolution_backward_data_primitive_desc_create(
+                &desc, e.engine, kDirect, x.get(), any.get(), y.get(), strides, dilates, pad, pad,
+                forward, attributes.get()),
+            "backward convolution");
+    } else if (kind == kWeightsGradient) {
+      Check(dnnl_convolution_backward_weights_primitive_desc_create(
+                &desc, e.engine, kDirect, x.get(), any_gradient.get(), nullptr, y.get(), strides,
+                dilates, pad, pad, forward, attributes.get()),
+            "weight gradient");
+    } else {
+      desc = forward;
+    }
+    conv_.Set(desc);
+    x_.Set(x.get());
+    y_.Set(y.get());
+    plain_.Set(plain.get());
+    const auto* best = dnnl_primitive_desc_query_md(
+        desc, kind == kWeightsGradient ? kQueryDiffWeights : kQueryWeights, 0);
+    best_.Set(best);
+    if (!dnnl_memory_desc_equal(best, plain.get())) {
+      best_bytes_ = dnnl_memory_desc_get_size(best);
+      const bool back = kind == kWeightsGradient;
+      dnnl_primitive_desc* reorder;
+      Attributes plainly;
+      Check(dnnl_reorder_primitive_desc_create(&reorder, back ? best : plain.get(), e.engine,
+                                               back ? plain.get() : best, e.engine,
+                                               plainly.get()),
+            "reorder");
+      reorder_.Set(reorder);
+      dnnl_primitive_desc_destroy(reorder);
+    }
+    if (desc != forward) dnnl_primitive_desc_destroy(desc);
+    dnnl_primitive_desc_destroy(forward);
+  }
+
+  bool is_fast() const { return product_ || !conv_.is_reference(); }
+
+  // One of the three pointers is written: y, dx or dw. `after` belongs to inference.
+  void Run(const void* x, const float* weight, const void* y, const Epilogue& after) const {
+    if (product_) {
+      return product_->Run(static_cast<const BFloat16*>(x), static_cast<const BFloat16*>(y),
+                           const_cast<float*>(weight));
+    }
+    static Scratch* reordered = new Scratch;
+    const void* best = reorder_ ? reordered->Get(best_bytes_) : weight;
+    if (reorder_ && kind_ != kWeightsGradient) Reorder(plain_.At(weight), best_.At(best));
+    std::vector<dnnl_exec_arg_t> args = {
+        {kind_ == kData ? kDiffSrc : kSrc, x_.At(x)},
+        {kind_ == kWeightsGradient ? kDiffWeights : kWeights, best_.At(best)},
+        {kind_ == kData || kind_ == kWeightsGradient ? kDiffDst : kDst, y_.At(y)}};
+    if (kind_ >= kInference) {
+      args.push_back({Operand(0), scale_.At(after.scale)});
+      args.push_back({Operand(1), shift_.At(after.shift)});
+    }
+    if (kind_ >= kInferenceAdd) args.push_back({Operand(2), residual_.At(after.residual)});
+    conv_.Run(std::move(args));
+    if (reorder_ && kind_ == kWeightsGradient) Reorder(best_.At(best), plain_.At(weight));
+  }
+
+ private:
+  void Reorder(dnnl_memory* from, dnnl_memory* to) const {
+    reorder_.Run({{kSrc, from}, {kDst, to}});
+  }
+
+  Kind kind_;
+  std::unique_ptr<WeightProduct> product_;
+  Primitive conv_, reorder_;
+  Memory x_, y_, plain_, best_, scale_, shift_, residual_;
+  size_t best_bytes_ = 0;
+};
+
+void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, const void* y,
+         const Epilogue& after = {}) {
+  // A primitive is made for a number of threads.
+  using Key = std::tuple<decltype(s.key()), Kind, int>;
+  struct Entry {
+    std::unique_ptr<Conv> conv;
+    uint64_t last_used;
+  };
+  static auto& mutex = *new std::mutex;
+  static auto& cache = *new std::map<Key, Entry>;
+  static uint64_t clock = 0;
+
+  std::lock_guard<std::mutex> lock(mutex);  // buffers and handles are shared
+  const Key key{s.key(), kind, omp_get_max_threads()};
+  auto found = cache.find(key);
+  if (found == cache.end()) {
+    if (cache.size() >= kMaxPrimitives) {
+      auto oldest = cache.begin();
+      for (auto it = cache.begin(); it != cache.end(); ++it)
+        if (it->second.last_used < oldest->second.last_used) oldest = it;
+      cache.erase(oldest);
+    }
+    found = cache.emplace(key, Entry{std::make_unique<Conv>(s, kind), 0}).first;
+  }
+  found->second.last_used = ++clock;
+  found->second.conv->Run(x, weight, y, after);
+}
+
+}  // namespace
+
+bool InferenceIsOnePrimitive(const ConvShape& s) {
+  return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsProduct(s));
+}
+
+bool PoolsAlong(const ConvShape& s) { return !s.bfloat16 && PoolsByWinograd(s); }
+
+void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y,
+                 uint8_t* winners) {
+  if (!s.bfloat16) {
+    const auto* from = static_cast<const float*>(x);
+    auto* to = static_cast<float*>(y);
+    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to, winners);
+    if (BetterAsProduct(s)) return ProductForward(s, from, weight, to);
+  }
+  Run(kForward, s, x, weight, y);
+}
+
+void ConvInference(const ConvShape& s, const void* x, const float* weight, const Epilogue& after,
+                   void* y) {
+  Run(Kind(kInference + 2 * (after.residual != nullptr) + after.relu), s, x, weight, y, after);
+}
+
+void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
+                      const uint8_t* winners) {
+  if (!s.bfloat16) {
+    const auto* from = static_cast<const float*>(dy);
+    auto* to = static_cast<float*>(dx);
+    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to, winners);
+    if (BetterAsProduct(s)) return ProductBackwardData(s, from, weight, to);
+  }
+  Run(kData, s, dx, weight, dy);
+}
+
+void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
+                         const uint8_t* winners) {
+  if (!s.bfloat16) {
+    const auto *input = static_cast<const float*>(x), *gradient = static_cast<const float*>(dy);
+    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw, winners);
+    if (BetterAsProduct(s)) return ProductBackwardWeights(s, input, gradient, dw);
+  }
+  Run(kWeightsGradient, s, x, dw, dy);
+}
+
+bool CanConvolveBFloat16() {
+  // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units. One shape stands
+  // for all: where this one has fast code, so has every shape of our networks, in every direction
+  // (oneDNN 3.2 and 3.6, AVX-512 without bfloat16 units). What has none is padded by about a whole
+  // window, or has dilated windows of 7x7 and more.
+  static const bool can = [] {
+    try {
+      const ConvShape s{1, 16, 4, 4, 16, 3, 3, 4, 4, 1, 1, 1, 1, true};
+      bool fast = true;
+      for (const Kind kind : {kForward, kData, kWeightsGradient}) fast &= Conv(s, kind).is_fast();
+      return fast;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }();
+  return can;
+}

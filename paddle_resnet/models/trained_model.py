@@ -1,0 +1,194 @@
+"""A trained network from a run folder or a weights file, ready to be used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Union
+
+import paddle
+from paddle import nn
+
+from ..errors import UserError, WeightsError, nearest
+from ..runs.seeds_folder import holds_runs
+from ..weights.save_load import assign_weights, check_weights, read_weights
+from ..weights.shipped import shipped
+from ..weights.state_dict_file import printable
+from . import create_model
+
+#: Far beyond what these networks are fed with; a file that says more wants memory.
+_LARGEST_IMAGE = 4096
+
+
+def _numbers(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list)
+        and all(isinstance(n, (int, float)) and math.isfinite(n) for n in value)
+    )
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= 1
+
+
+#: What a weights file must say about itself to be usable on its own, and how to see that it is no
+#: nonsense: the file may come from anyone.
+REQUIRED: dict[str, Callable[[Any], bool]] = {
+    "model": printable,
+    "options": lambda it: isinstance(it, dict) and all(map(printable, it)) and "name" not in it,
+    "classes": lambda it: isinstance(it, list) and all(map(printable, it)),
+    "mean": _numbers,
+    "std": _numbers,
+    "input_shape": lambda it: (
+        isinstance(it, list)
+        and len(it) == 3
+        and all(type(n) is int and 0 < n <= _LARGEST_IMAGE for n in it)
+    ),
+}
+
+
+@dataclass
+class Trained:
+    """A network in eval mode, and what is needed to feed it and to read its answers."""
+
+    network: nn.Layer
+    model: str
+    classes: list[str]
+    #: Per channel, of pixels in [0, 1]; None where the network takes pixels in [0, 1] as they are.
+    mean: Union[list[float], None]
+    std: Union[list[float], None]
+    #: ``[C, H, W]`` of the images it was trained on.
+    input_shape: list[int]
+    #: Where the weights came from.
+    path: Path
+    #: Share of an image's shorter side that it looks at, in the middle.
+    centre: float = 1.0
+
+
+def describe(
+    model: str,
+    options: dict[str, Any],
+    classes: list[str],
+    mean: Union[list[float], None],
+    std: Union[list[float], None],
+    input_shape: list[int],
+    centre: float = 1.0,
+) -> dict[str, Any]:
+    """Return the metadata that makes a weights file usable by :func:`load_trained`."""
+    return {
+        "model": model,
+        "options": options,
+        "classes": classes,
+        "mean": mean,
+        "std": std,
+        "input_shape": input_shape,
+        "centre": centre,
+    }
+
+
+def find_weights(source: Union[str, Path], which: str = "best") -> Path:
+    """Return the weights file of a run folder, or ``source`` itself where it is a file.
+
+    The name of a network whose weights are in the package stands for them, unless there is a file
+    or folder of that name.
+
+    Raises:
+        WeightsError: there is neither, or the folder holds several runs.
+    """
+    name, source = str(source), Path(source)
+    if source.is_dir():
+        for kind in (which, "best", "last"):
+            if (source / f"{kind}.safetensors").is_file():
+                return source / f"{kind}.safetensors"
+        raise WeightsError(
+            holds_runs(source)
+            or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
+            "its training ended before the first epoch did."
+        )
+    if source.is_file():
+        return source
+    if name in shipped():
+        return shipped()[name]
+    raise WeightsError(
+        f"there is no run folder or weights file '{source}', and the package holds weights of "
+        f"{', '.join(shipped())} only." + nearest(name, shipped())
+    )
+
+
+def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
+    """Rebuild a trained network from its run folder or its weights file.
+
+    Args:
+        source: a run folder; one of our safetensors files (they describe themselves); or
+            ``resnet20``, whose weights for CIFAR-10 are in the package.
+        which: ``best`` or ``last``, of a run folder. Default: ``best``.
+
+    Raises:
+        WeightsError: no such run or file, a damaged file, or one that does not say what network
+            it belongs to.
+        ModelError: it names a network or options that do not exist.
+    """
+    path = find_weights(source, which)
+    arrays, metadata = read_weights(path)
+    facts, options = _description(path, metadata, len(arrays))
+    try:
+        with paddle.LazyGuard():  # no memory is taken before the sizes are seen to be the file's
+            check_weights(create_model(facts["model"], **options), arrays, str(path))
+    except UserError:
+        raise
+    # Sizes from anywhere can make Paddle raise nearly anything.
+    except Exception as error:
+        raise WeightsError(
+            f"'{path}' describes a network that cannot be made ({type(error).__name__})."
+        ) from error
+    network = create_model(facts["model"], **options)
+    if network.num_classes != len(facts["classes"]):
+        raise WeightsError(
+            f"'{path}' has {network.num_classes} outputs and names {len(facts['classes'])} classes."
+        )
+    assign_weights(network, arrays, str(path))
+    network.eval()
+    return Trained(network=network, path=path, **facts)
+
+
+def describe_file(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
+    """Return what a weights file says about itself, and apart from it its network's options.
+
+    Returns:
+        tuple: ``model``, ``classes``, ``mean``, ``std``, ``input_shape`` and ``centre``, or None
+        where the file is not one that a run wrote; and the options.
+
+    Raises:
+        WeightsError: it cannot be read, or what it says is nonsense.
+    """
+    arrays, metadata = read_weights(path)
+    return _description(path, metadata, len(arrays)) if "model" in metadata else (None, {})
+
+
+def _description(
+    path: Path, metadata: dict[str, Any], arrays: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a file says about itself, and apart from it the network's options."""
+    missing = [key for key in REQUIRED if key not in metadata]
+    if missing:
+        raise WeightsError(
+            f"'{path}' does not say what network it holds (no {', '.join(missing)} in its "
+            "metadata): only files that a run wrote can be used on their own."
+        )
+    facts = {key: metadata[key] for key in REQUIRED}
+    facts["centre"] = metadata.get("centre", 1.0)
+    unsound = [] if _is_share(facts["centre"]) else ["centre"]
+    unsound += [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
+    options = facts.pop("options")
+    # A list says how many blocks each stage has; every block has an array at least.
+    layers = [] if unsound else options.get("layers")
+    if isinstance(layers, list) and sum(n for n in layers if type(n) is int) > arrays:
+        unsound.append("options")
+    if unsound:
+        raise WeightsError(
+            f"'{path}' does not say soundly what network it holds: its metadata have a strange "
+            f"{', '.join(unsound)}."
+        )
+    # The weights are in the file: nothing is to be downloaded.
+    return facts, {key: value for key, value in options.items() if key != "pretrained"}

@@ -1,0 +1,1 @@
+"""What all HTML pages share: one self-contained file, charts, cards, tables."""

@@ -1,0 +1,68 @@
+"""When a run was started and gone on with, and on what: kept in its environment.json."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Optional
+
+#: What may change the last bits of a training's sums, and how to call it.
+DECISIVE = {
+    "paddle": "Paddle {}",
+    "commit": "commit {}",
+    "threads": "threads: {}",
+    "processes": "processes: {}",
+    "cpu": "{}",
+    "device": "{}",
+    "convolutions": "{}",
+}
+_KEPT = (*DECISIVE, "paddle_resnet", "python")
+
+
+def with_start(
+    path: Path, facts: dict[str, Any], step: int, checkpoint: Optional[str]
+) -> tuple[dict[str, Any], Optional[str]]:
+    """Return the content of environment.json with one more start, and what is to be said about it.
+
+    Args:
+        path: the file; missing or damaged, its content is made anew.
+        facts: those of this process: :func:`~paddle_resnet.runs.run_folder.environment` and,
+            where they are known, ``processes`` and ``convolutions``.
+        step: how many steps had been done.
+        checkpoint: the name of the file that it goes on from; None at the beginning.
+
+    Returns:
+        tuple: the content; and a warning where the run goes on with what may change its last bits,
+        else None.
+    """
+    content = _read(path) or dict(facts)
+    starts = content.get("starts")
+    starts = [each for each in starts if isinstance(each, dict)] if isinstance(starts, list) else []
+    before = starts[-1] if starts else content
+    start = {
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "step": step,
+        "checkpoint": checkpoint,
+        **{key: facts[key] for key in _KEPT if key in facts},
+    }
+    changes = [
+        f"{form.format(start[key])} instead of {form.format(before[key])}"
+        for key, form in DECISIVE.items()
+        if key in before and key in start and before[key] != start[key]
+    ]
+    warning = (
+        f"warning: the run goes on with {', '.join(changes)}: it may differ in the last bits from "
+        "one that was not interrupted."
+        if changes and checkpoint is not None
+        else None
+    )
+    return {**content, "starts": [*starts, start]}, warning
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,1 @@
+"""The training loop and the objects whose state a checkpoint holds."""

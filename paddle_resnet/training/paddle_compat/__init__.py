@@ -1,0 +1,1 @@
+"""What only paddle.Model's interface needs."""

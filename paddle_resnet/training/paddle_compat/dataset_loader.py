@@ -1,0 +1,89 @@
+"""Batches out of whatever `fit` is given, in an order that the seed decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Optional
+
+import numpy as np
+import paddle
+from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableDataset
+
+from ...data import BatchLoader
+from ...distributed.collectives import from_first, rank, world_size
+
+
+class SeededBatchSampler(DistributedBatchSampler):
+    """Shuffles by a seed and the epoch; the base class shuffles by the epoch alone.
+
+    The seed is drawn from Paddle's generator, so that ``paddle.seed`` decides on the order, and two
+    trainings in one process differ. Of several processes each gets its share, in training all
+    equally many.
+
+    Args:
+        dataset, batch_size, drop_last: as in the base class; the batch size is that of one process.
+        shuffle (bool, optional): None is for evaluation: in order, and each sample in one process.
+    """
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int, shuffle: Optional[bool], drop_last: bool
+    ) -> None:
+        evaluation, shuffle = shuffle is None, bool(shuffle)
+        super().__init__(dataset, batch_size, shuffle=shuffle, drop_last=drop_last)
+        self.seed = 0
+        if shuffle:
+            self.seed = from_first(lambda: int(paddle.randint(0, 2**31 - 1, [1]).item()))
+        if evaluation:
+            # The base class repeats some samples, so that all processes have equally many.
+            self.total_size = len(dataset)
+            self.num_samples = len(range(self.local_rank, self.total_size, self.nranks))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.arange(len(self.dataset))
+        if self.shuffle:
+            order = np.argsort(
+                np.random.PCG64([self.seed, self.epoch]).random_raw(len(order)), kind="stable"
+            )
+            self.epoch += 1
+        # In training padded with its own beginning, so that all processes have equally many.
+        order = np.resize(order, self.total_size)
+        own = order[self.local_rank :: self.nranks]
+        for first in range(0, len(own), self.batch_size):
+            batch = own[first : first + self.batch_size].tolist()
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield batch
+
+
+def make_loader(
+    data: Any, batch_size: int, shuffle: Optional[bool], drop_last: bool, workers: int
+) -> Optional[Iterable]:
+    """Return a loader of a Dataset; whatever else yields batches already, and stays as it is.
+
+    In several processes, that of this one's share, also of a BatchLoader.
+
+    Args:
+        data, batch_size, drop_last, workers: as in ``fit``.
+        shuffle: None is for evaluation.
+    """
+    if isinstance(data, BatchLoader) and data.parts == 1 and world_size() > 1:
+        return data.share(rank(), world_size(), every_batch=shuffle is not None)
+    if not isinstance(data, Dataset):
+        return data
+    if isinstance(data, IterableDataset):
+        return DataLoader(
+            data,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            num_workers=workers,
+            return_list=True,
+        )
+    sampler = SeededBatchSampler(data, batch_size, shuffle, drop_last)
+    return DataLoader(data, batch_sampler=sampler, num_workers=workers, return_list=True)
+
+
+def length(loader: Any) -> Optional[int]:
+    """Return the number of batches; None where the loader does not know it."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None

@@ -1,0 +1,102 @@
+"""Notices image files that were changed while a run was interrupted."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from ...data.folder.image_files import ImageFiles
+from ...data.splits import Parts
+from ...errors import DataError
+
+
+class SameImages:
+    """Remembers names, sizes and labels of a run's image files; compares them when it goes on.
+
+    Names count from the folder that holds all of a part: it may move. Contents are not read, so a
+    file that was overwritten by one of equal size is not noticed. Data sets in memory are verified
+    where they are loaded.
+
+    Args:
+        parts: the run's data.
+        say: takes a warning.
+    """
+
+    def __init__(self, parts: Parts, say: Callable[[str], None]) -> None:
+        self.classes = parts.classes
+        loaders = {"training": parts.train, "validation": parts.validation, "test": parts.test}
+        self.loaders = {
+            name: loader
+            for name, loader in loaders.items()
+            if loader is not None and isinstance(loader.images, ImageFiles)
+        }
+        self.say = say
+        self._marks: dict[str, np.ndarray] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Return the classes, and a number for each file, by part: uint32 [N]."""
+        if not self._marks:  # once: it asks for the size of each file
+            self._marks = {
+                name: marks(loader.images.paths, loader.labels)
+                for name, loader in self.loaders.items()
+            }
+        return {"classes": self.classes, **self._marks}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Warn where files are others than those of :meth:`state`.
+
+        Raises:
+            DataError: their number or the classes are others.
+        """
+        now, before = dict(self.state()), dict(state)
+        if before.pop("classes") != now.pop("classes"):
+            raise DataError(
+                f"this run had the classes {_some(state['classes'])} so far, and now "
+                f"{_some(self.classes)}: it can only go on with what it began with."
+            )
+        for name, old in before.items():
+            new = now.get(name, ())
+            if len(old) != len(new):
+                raise DataError(
+                    f"this run had {len(old):,} {name} images in files so far, and now "
+                    f"{len(new):,}: it can only go on with what it began with."
+                )
+            others = np.flatnonzero(~np.isin(new, old))
+            if len(others) or not np.array_equal(old, new):
+                if len(others):
+                    path = self.loaders[name].images.paths[others[0]]
+                    what = f"{len(others):,} of the {len(new):,} {name} images are others"
+                    what += f" than they were, such as '{path}'"
+                else:
+                    what = f"the {len(new):,} {name} images stand in another order than they did"
+                self.say(
+                    f"warning: {what}: the run goes on with them, but does not end as it would "
+                    "have without the interruption."
+                )
+
+
+def marks(paths: list[Path], labels: np.ndarray) -> np.ndarray:
+    """Return a number for each file, made of its name, its size and its label: uint32 [N]."""
+    root = os.path.commonpath([path.parent for path in paths])
+    return np.array(
+        [
+            zlib.crc32(os.fsencode(f"{path.relative_to(root).as_posix()}:{_size(path)}:{label}"))
+            for path, label in zip(paths, labels.tolist())
+        ],
+        np.uint32,
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")

@@ -1,0 +1,27 @@
+"""The networks whose steps are timed."""
+
+import pytest
+
+from paddle_resnet.benchmark.step_speed import Step, build, stem_of
+from paddle_resnet.errors import ModelError
+from paddle_resnet.models import option_names
+
+
+def test_a_stem_is_for_networks_that_can_choose():
+    assert list(build("resnet18", "cifar").conv1.conv.weight.shape) == [64, 3, 3, 3]
+    assert list(build("resnet18", "imagenet").conv1.conv.weight.shape) == [64, 3, 7, 7]
+    assert "stem" not in option_names("speedrun_resnet")
+    assert stem_of("resnet18", None) == "cifar"
+    assert stem_of("resnet18", "imagenet") == "imagenet"
+    assert stem_of("speedrun_resnet", None) is None
+    with pytest.raises(ModelError, match="nin has no choice of stems"):
+        stem_of("nin", "imagenet")
+    with pytest.raises(ModelError, match="resnet19"):
+        stem_of("resnet19", "cifar")
+
+
+def test_a_step_trains():
+    step = Step(model="speedrun_resnet", batch_size=2, image_size=16)
+    before = step.network.fc.weight.numpy()
+    assert step.run("off") > 0
+    assert (step.network.fc.weight.numpy() != before).any()

@@ -1,0 +1,106 @@
+"""The average of weights against its closed form, and in training."""
+
+import json
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from paddle_resnet.errors import WeightsError
+from paddle_resnet.optim.ema import WeightAverage
+from paddle_resnet.training import ImageClassifier
+
+
+def walk(network, average, steps=30):
+    """Move the weights at random; return each position, the first included."""
+    noise = np.random.default_rng(0)
+    positions = [state(network)]
+    for _ in range(steps):
+        for tensor in network.state_dict().values():
+            tensor.set_value(noise.normal(size=tensor.shape).astype(np.float32))
+        average.update()
+        positions.append(state(network))
+    return positions
+
+
+def state(network):
+    return {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("warmup", [False, True])
+def test_closed_form(tiny, warmup):
+    average = WeightAverage(tiny, 0.9, warmup)
+    positions = walk(tiny, average)
+    expected = {name: value.astype(np.float64) for name, value in positions[0].items()}
+    for n, weights in enumerate(positions[1:], start=1):
+        decay = min(0.9, (1 + n) / (10 + n)) if warmup else 0.9
+        for name in expected:
+            expected[name] = decay * expected[name] + (1 - decay) * weights[name]
+    with average.applied():
+        inside = state(tiny)
+    for name, value in inside.items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-5)
+        assert np.array_equal(tiny.state_dict()[name].numpy(), positions[-1][name])
+
+
+def test_running_statistics_are_averaged_too(tiny):
+    average = WeightAverage(tiny, 0.5, warmup=False)
+    running = tiny.state_dict()["bn1._mean"]
+    running.set_value(paddle.full([8], 4.0))
+    average.update()
+    with average.applied():
+        np.testing.assert_allclose(running.numpy(), 2.0)
+    np.testing.assert_allclose(running.numpy(), 4.0)
+
+
+def test_weights_come_back_after_an_error(tiny):
+    average = WeightAverage(tiny, 0.5)
+    walk(tiny, average, 3)
+    before = state(tiny)
+    with pytest.raises(KeyboardInterrupt), average.applied():
+        raise KeyboardInterrupt
+    assert all(np.array_equal(before[name], value) for name, value in state(tiny).items())
+    average.apply()
+    assert not any(np.array_equal(before[name], value) for name, value in state(tiny).items())
+
+
+def test_goes_on_to_the_bit_in_another_process(tiny):
+    whole, half = WeightAverage(tiny, 0.9), WeightAverage(tiny, 0.9)
+    walk(tiny, whole)
+    start = state(tiny)
+    walk(tiny, half)
+    kept = half.state()
+    assert json.loads(json.dumps(kept["updates"])) == 30
+    resumed = WeightAverage(tiny, 0.9)
+    resumed.load_state(kept)
+    for name, tensor in tiny.state_dict().items():
+        tensor.set_value(start[name])
+    for average in (half, resumed):
+        walk(tiny, average)
+    after, again = half.state(), resumed.state()
+    assert after["updates"] == again["updates"] == 60
+    for name, value in after["average"].items():
+        np.testing.assert_array_equal(value, again["average"][name])
+
+
+def test_another_network_is_refused(tiny):
+    with pytest.raises(WeightsError, match="another network"):
+        WeightAverage(nn.Linear(2, 2), 0.9).load_state(WeightAverage(tiny, 0.9).state())
+
+
+def test_fit_follows_and_evaluates_the_average(tiny, batches):
+    model = ImageClassifier(tiny)
+    model.prepare(
+        paddle.optimizer.Momentum(0.1, parameters=tiny.parameters()), nn.CrossEntropyLoss()
+    )
+    average = WeightAverage(tiny, 0.9)
+    history = model.fit(
+        batches, batches, epochs=2, verbose=0, average=average, accumulate_grad_batches=2
+    )
+    assert average.updates == 4  # one per update, not per batch
+    own = model.evaluate(batches, verbose=0)["loss"][0]
+    with average.applied():
+        averaged = model.evaluate(batches, verbose=0)["loss"][0]
+    assert history["val_loss"][-1] == pytest.approx(averaged, rel=1e-6)
+    assert abs(own - averaged) > 1e-4

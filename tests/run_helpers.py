@@ -1,0 +1,37 @@
+"""What tests of whole runs share: commands that are refused, trainings that die."""
+
+from paddle_resnet.cli import main
+from paddle_resnet.training.checkpointer import Saver
+
+
+def refused(capsys, line):
+    """Run a command that must fail with one sentence, and return the sentence."""
+    capsys.readouterr()
+    assert main(line) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("error: ")
+    assert len(sentence.splitlines()) == 1
+    return sentence
+
+
+class stopping_after:
+    """Within this block, a training dies before the checkpoint that follows this many steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __enter__(self):
+        self.plain = plain = Saver.save_checkpoint
+
+        def save(saver):
+            if saver.session.pace.steps > self.steps:
+                raise RuntimeError("died")
+            plain(saver)
+            if self.steps == 8 and saver.session.pace.steps == 8:
+                raise RuntimeError("died")
+
+        Saver.save_checkpoint = save
+
+    def __exit__(self, kind, error, trace):
+        Saver.save_checkpoint = self.plain
+        return kind is RuntimeError and str(error) == "died"

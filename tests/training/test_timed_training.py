@@ -1,0 +1,48 @@
+"""Training any network for a given time."""
+
+import time
+
+import pytest
+
+from paddle_resnet.config import load_config
+from paddle_resnet.data.splits import load_parts
+from paddle_resnet.training import timed_training
+from paddle_resnet.training.timed_training import train_for
+
+
+@pytest.fixture(scope="module")
+def config():
+    overrides = ("train.budget=2s", "data.root=sample", "data.validation=0", "data.limit=400")
+    return load_config("quickstart", overrides)
+
+
+def test_learns_for_its_time_and_is_tested_once(tiny, config):
+    lines = []
+    told = train_for(tiny, config, load_parts(config, notify=lines.append), write=lines.append)
+    # To the nearest whole step.
+    assert 1.5 < told["seconds"] < 4
+    assert told["steps"] > 5
+    assert told["epochs"] == pytest.approx(told["steps"] * 32 / (400 // 32 * 32))
+    assert told["images_per_second"] == pytest.approx(told["steps"] * 32 / told["seconds"])
+    (row,) = told["history"]
+    assert row["seconds"] == told["seconds"]
+    assert 0 < row["loss"] < 3
+    assert told["test"]["images"] == 500
+    assert 0.1 < told["test"]["acc_top1"] < 0.6
+    assert sum(line.startswith("round 1 of 1: loss ") for line in lines) == 1
+
+
+def test_waiting_takes_no_time(tiny, config, monkeypatch):
+    monkeypatch.setattr(timed_training, "ROUND_SECONDS", 0.5)
+    waits = []
+
+    def wait():
+        waits.append(time.monotonic())
+        time.sleep(1)
+
+    parts = load_parts(config, notify=lambda line: None)
+    told = train_for(tiny, config, parts, lambda line: None, wait)
+    assert len(waits) == len(told["history"]) == 4
+    # Each round's training, and the second that it waited.
+    assert waits[-1] - waits[0] > told["history"][-1]["seconds"] - told["history"][0]["seconds"] + 3
+    assert 1.2 < told["seconds"] < 4
