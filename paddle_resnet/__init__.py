@@ -15,23 +15,13 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import cpu_runtime, hooks
+from . import cpu_runtime
+from .cpu_runtime import RUNTIME
+from .version import __version__
 
-__version__ = "0.1.0"
-
-#: What set-up found and did; `paddle-resnet doctor` prints it.
-RUNTIME = cpu_runtime.set_up()
 for _note in RUNTIME.notes:
     print(f"paddle_resnet: {_note}", file=sys.stderr)
 
-
-def _load_pretrained(network: object, name: str) -> object:
-    from .weights import load_pretrained
-
-    return load_pretrained(network, name)
-
-
-hooks.load_pretrained = _load_pretrained
 
 if TYPE_CHECKING:
     from .data import *
@@ -53,7 +43,7 @@ _HOMES = {
     """,
     "models": """
         GoogLeNet ModelInfo Network NetworkInNetwork ResNet
-        count create_model list_models model_info
+        count create_model list_models load_trained model_info
         resnet18 resnet34 resnet50 resnet101 resnet152
         plain18 plain34
         resnet20 resnet32 resnet44 resnet56 resnet110 resnet1202
@@ -65,7 +55,7 @@ _HOMES = {
     """,
     "training": "ImageClassifier",
     "weights": """
-        LoadReport load_pretrained load_trained load_weights open_weights save_weights
+        LoadReport load_pretrained load_weights open_weights save_weights
     """,
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

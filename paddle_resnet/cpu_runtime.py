@@ -251,3 +251,7 @@ def memory_gib() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (ValueError, OSError, AttributeError):
         return 0.0
+
+
+#: What set-up found and did, when the package was imported; `paddle-resnet doctor` prints it.
+RUNTIME = set_up()

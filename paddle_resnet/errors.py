@@ -9,8 +9,11 @@ import difflib
 from collections.abc import Iterable
 
 
-class UserError(ValueError):
-    """Base of every error that wrong input or a hostile machine can cause."""
+class UserError(Exception):
+    """Base of every error that wrong input or a hostile machine can cause.
+
+    Not a `ValueError`: code that catches Paddle's or NumPy's own would catch these with them.
+    """
 
 
 class ConfigError(UserError):

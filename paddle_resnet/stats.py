@@ -1,8 +1,9 @@
-"""How sure a measured accuracy is."""
+"""Intervals of accuracies and ratios of times."""
 
 from __future__ import annotations
 
 import math
+import statistics
 
 Z_95 = 1.959963984540054  # the normal distribution holds 95 % between -Z_95 and +Z_95
 
@@ -26,3 +27,18 @@ def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float, float
     low = 0.0 if successes == 0 else max(0.0, middle - half)
     high = 1.0 if successes == trials else min(1.0, middle + half)
     return low, high
+
+
+def ratios(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Return ``ratio`` (median), ``ratio_min`` and ``ratio_max`` of ``theirs / ours``.
+
+    Args:
+        ours: seconds of each round, of one side.
+        theirs: seconds of the same rounds of the other side, measured in turns.
+    """
+    found = [b / a for a, b in zip(ours, theirs)]
+    return {
+        "ratio": statistics.median(found),
+        "ratio_min": min(found),
+        "ratio_max": max(found),
+    }

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import fuzzing
 
-from paddle_resnet.config import _all_keys as all_keys
 from paddle_resnet.config import (
+    all_keys,
     config_to_yaml,
     find_recipe,
     list_recipes,

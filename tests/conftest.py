@@ -1,11 +1,52 @@
 """Imported before any test: Paddle gets all cores only if the package comes first."""
 
 import os
+import shutil
 
 import paddle_resnet
 
 # Not Paddle's advice against threads in front of every test run.
 paddle_resnet.cpu_runtime.import_paddle()
 
+import numpy as np  # noqa: E402
+import paddle  # noqa: E402
+import pytest  # noqa: E402
+from run_fixture import make_run  # noqa: E402
+
+from paddle_resnet.data import load_cifar10  # noqa: E402
+from paddle_resnet.layers import BasicBlock  # noqa: E402
+from paddle_resnet.models import ResNet  # noqa: E402
+
 # Most tests compare with plain Paddle, some to the last bit; tests/kernels tests the operator.
 os.environ.setdefault("PADDLE_RESNET_KERNELS", "off")
+
+
+@pytest.fixture(scope="session")
+def sample():
+    return load_cifar10("sample")
+
+
+@pytest.fixture
+def tiny():
+    """A residual network of 5 convolutions, for 32-pixel images and 10 classes."""
+    paddle.seed(0)
+    return ResNet((1, 1), BasicBlock, 10, widths=(8, 16), stem="cifar")
+
+
+@pytest.fixture
+def batches(sample):
+    """Unequal batches, so that a mean over batches differs from one over samples."""
+    images = (sample.train_images[:50] / 255).astype(np.float32)
+    labels = sample.train_labels[:50]
+    return [(images[:32], labels[:32]), (images[32:48], labels[32:48]), (images[48:], labels[48:])]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A finished run. Do not change it: take ``run_dir``, a copy."""
+    return make_run(tmp_path_factory.mktemp("runs") / "trained")
+
+
+@pytest.fixture
+def run_dir(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")

@@ -1,6 +1,6 @@
 import pytest
 
-from paddle_resnet.errors import nearest
+from paddle_resnet.errors import UserError, nearest
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,9 @@ from paddle_resnet.errors import nearest
 )
 def test_nearest(given, expected):
     assert nearest(given, ["resnet50", "vgg"]) == expected
+
+
+@pytest.mark.parametrize("kind", [UserError, *UserError.__subclasses__()])
+def test_a_user_error_is_caught_only_as_what_it_is(kind):
+    """Whoever catches Paddle's ValueError, OSError or RuntimeError must not catch ours with it."""
+    assert not issubclass(kind, (ValueError, ArithmeticError, LookupError, OSError, RuntimeError))

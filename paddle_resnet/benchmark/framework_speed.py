@@ -20,7 +20,7 @@ from ..errors import UserError
 from ..stats import ratios
 from .step_speed import stem_of
 
-_SCRIPTS = Path(__file__).parent / "speed_sides"
+_SCRIPTS = Path(__file__).parent / "framework_scripts"
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -75,20 +75,20 @@ def measure(
     }
     full = {**asked, "precision": "float32"}
     with ExitStack() as stack:
-        sides = {"ours": stack.enter_context(_Side("ours", "side_ours.py", asked))}
+        sides = {"ours": stack.enter_context(_Side("ours", "ours.py", asked))}
         if precision != "float32":
             name = "ours, float32"
-            sides[name] = stack.enter_context(_Side(name, "side_ours.py", full))
+            sides[name] = stack.enter_context(_Side(name, "ours.py", full))
         plain = "ours, plain Paddle"
-        sides[plain] = stack.enter_context(_Side(plain, "side_ours.py", {**full, "kernels": "off"}))
+        sides[plain] = stack.enter_context(_Side(plain, "ours.py", {**full, "kernels": "off"}))
         if hasattr(paddle.vision.models, model):
             sides["Paddle as installed"] = stack.enter_context(
-                _Side("Paddle as installed", "side_stock.py", full)
+                _Side("Paddle as installed", "paddle_stock.py", full)
             )
         for name, options in _torch_sides(torch_python, precision, compiled, say).items():
             python = torch_python or sys.executable
             sides[name] = stack.enter_context(
-                _Side(name, "side_torch.py", {**full, **options}, python)
+                _Side(name, "torch_resnet.py", {**full, **options}, python)
             )
         answers: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for turn in range(rounds + 1):
@@ -152,7 +152,7 @@ def _torch_sides(
 
 
 class _Side:
-    """A script of ``speed_sides/`` in its own process."""
+    """A script of ``framework_scripts/`` in its own process."""
 
     def __init__(
         self, name: str, script: str, asked: dict[str, Any], python: str = sys.executable
@@ -160,7 +160,7 @@ class _Side:
         self.name = name
         # What our own import has set is ours alone; the others run as a user would start them.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MALLOC_"))}
-        if script == "side_ours.py":
+        if script == "ours.py":
             environment["PYTHONPATH"] = os.pathsep.join(
                 filter(None, [str(_PACKAGE), environment.get("PYTHONPATH", "")])
             )

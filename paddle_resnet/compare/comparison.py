@@ -46,8 +46,8 @@ def compare(
 ) -> dict[str, Any]:
     """Measure two networks against each other on real CIFAR-10 images.
 
-    Each runs in a process of its own, set up in the same way (see :mod:`paddle_resnet.cpu_runtime`);
-    wherever time is taken, the two take turns.
+    Each runs in a process of its own, set up in the same way (see
+    :mod:`paddle_resnet.cpu_runtime`); wherever time is taken, the two take turns.
 
     Args:
         a: a name of ``list_models()``; ``paddle.vision:NAME``; a run folder or weights file;

@@ -7,11 +7,12 @@ checked against its type and range before anything starts.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
+import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
 
-import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -24,6 +25,7 @@ from pydantic.dataclasses import dataclass
 
 from ..errors import ConfigError, nearest, shown
 from .effects import refuse_without_effect
+from .recipe_text import TextKeys, dump_recipe, parse_override, parse_recipe
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -108,6 +110,13 @@ def _above_0(values: Optional[list[float]]) -> Optional[list[float]]:
     return values
 
 
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("expected a text without the character NUL")
+    return value
+
+
+_Text = Annotated[str, AfterValidator(_without_nul)]
 _Number = Annotated[float, BeforeValidator(_no_bool)]
 _Whole = Annotated[int, BeforeValidator(_no_bool)]
 _Amount = Union[_Whole, _Number]
@@ -121,13 +130,13 @@ class ModelConfig:
     """The network."""
 
     #: A name of ``list_models()``.
-    name: str = "resnet50"
+    name: _Text = "resnet50"
     #: Options of the network, such as ``stem: cifar``; num_classes comes from the data.
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     #: Weights to start from: a run folder, a weights file of any framework, or ``published`` for
     #: the ImageNet weights that Paddle publishes. A run or file of ours brings its network,
     #: options, image size and normalisation along; other classes get a new head.
-    pretrained: Optional[str] = None
+    pretrained: Optional[_Text] = None
 
 
 @dataclass(config=_STRICT)
@@ -137,7 +146,7 @@ class DataConfig:
     #: folder: images in a folder per class, or in lists; ``root`` says where.
     name: Literal["cifar10", "cifar100", "folder"] = "cifar10"
     #: An archive, folder or list to read; None looks in the caches and then downloads CIFAR.
-    root: Optional[str] = None
+    root: Optional[_Text] = None
     #: Whether anything may be fetched.
     download: bool = True
     #: Whether the 2,500 images inside the package may stand in for data that cannot be had.
@@ -375,9 +384,9 @@ class RunConfig:
     """What a run leaves behind."""
 
     #: The folder that holds the runs.
-    dir: str = "runs"
+    dir: _Text = "runs"
     #: The run's own folder in it; None takes the recipe's name and the time.
-    name: Annotated[Optional[str], AfterValidator(_one_folder)] = None
+    name: Annotated[Optional[_Text], AfterValidator(_one_folder)] = None
     #: Curves, images, weights and the recipe for VisualDL.
     visualdl: bool = True
     #: The network's graph for VisualDL, too: some 12 s for ResNet-50 before training begins.
@@ -411,8 +420,9 @@ _ADAPTER = TypeAdapter(Config)
 
 def config_folder() -> Path:
     """Return the folder of the recipes that come with the package."""
-    installed = Path(__file__).parent / "configs"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def list_recipes() -> list[str]:
@@ -463,7 +473,7 @@ def load_config(recipe: Union[str, Path, None] = None, overrides: tuple[str, ...
     overridden = _full_keys(overriding)
     # A file that holds most keys is a resolved recipe, maybe of an older version that had fewer:
     # nobody gave them one by one.
-    resolved = len(in_file & set(_all_keys())) > len(_all_keys()) / 2
+    resolved = len(in_file & set(all_keys())) > len(all_keys()) / 2
     _refuse_useless(config, set() if resolved else in_file, overridden)
     return config
 
@@ -503,46 +513,7 @@ def config_to_dict(config: Config) -> dict[str, Any]:
 
 def config_to_yaml(config: Config) -> str:
     """Return a recipe as YAML, every key present, in the schema's order."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its traps: doubled keys, ``1e-4`` being a text, aliases that multiply."""
-
-    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases are not supported", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a plain word", key.start_mark
-                )
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands there twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def _parse_yaml(text: str, origin: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader: plain values only
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = shown(" ".join(str(getattr(error, "problem", None) or error).split()), 200)
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{origin} is no valid YAML{where}: {reason}.") from None
+    return dump_recipe(config_to_dict(config))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -550,7 +521,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"'{path}' is no text file: expected a recipe in YAML.") from None
-    values = _parse_yaml(text, f"'{path}'")
+    values = parse_recipe(text, f"'{path}'", _text_keys())
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -563,7 +534,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    key = key.strip()
+    if key != key.strip():  # `KEY = VALUE`, where the blank is no part of a text either
+        key, text = key.strip(), text.lstrip()
     if not equals or not key or not all(key.split(".")):
         raise ConfigError(f"override '{shown(override)}' is not of the form section.key=value.")
     *sections, last = key.split(".")
@@ -574,7 +546,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             raise ConfigError(
                 f"override '{shown(override)}': '{shown(section)}' is a value, not a section."
             )
-    here[last] = _parse_yaml(text, f"the value of override '{shown(override)}'") if text else ""
+    origin = f"the value of override '{shown(override)}'"
+    here[last] = parse_override(key, text, origin, _text_keys())
 
 
 def _sentence(error: dict[str, Any], origin: str) -> str:
@@ -585,7 +558,7 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
         known = _keys(path[:-1])
         where = f"section '{shown('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
         hint = nearest(path[-1], known)
-        elsewhere = [full for full in _all_keys() if full.endswith("." + path[-1])]
+        elsewhere = [full for full in all_keys() if full.endswith("." + path[-1])]
         if elsewhere:
             hint = f" Did you mean '{elsewhere[0]}'?"
         return f"unknown key '{key}' in {origin}: {where} has {', '.join(known)}.{hint}"
@@ -618,5 +591,23 @@ def _full_keys(values: dict[str, Any]) -> set[str]:
     return {f"{name}.{key}" for name, inner in sections.items() for key in inner}
 
 
-def _all_keys() -> list[str]:
+def all_keys() -> list[str]:
+    """Return every key of a recipe, such as ``train.batch_size``."""
     return [f"{section}.{key}" for section in _keys([]) for key in _keys([section])]
+
+
+@functools.cache
+def _text_keys() -> TextKeys:
+    """Return the keys whose value is a text, and of each whether null stands for none."""
+    texts = {}
+    for section, kind in typing.get_type_hints(Config).items():
+        for name, hint in typing.get_type_hints(kind).items():
+            choices = typing.get_args(hint) if typing.get_origin(hint) is Union else (hint,)
+            if all(choice in (str, type(None)) or _is_choice(choice) for choice in choices):
+                texts[f"{section}.{name}"] = type(None) in choices
+    return texts
+
+
+def _is_choice(hint: Any) -> bool:
+    """Return whether a type is a choice of words."""
+    return typing.get_origin(hint) is Literal

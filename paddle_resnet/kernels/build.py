@@ -18,44 +18,9 @@ from ..errors import UserError
 from ..io.atomic_files import cache_folder
 from . import mode
 
-HERE = Path(__file__).parent
-SOURCES = (
-    "conv.cc",
-    "conv_pool.cc",
-    "batch_norm.cc",
-    "activation_op.cc",
-    "caching_allocator.cc",
-    "conv_bn_op.cc",
-    "bfloat16_peak.cc",
-    "pool.cc",
-    "pool_op.cc",
-    "batched_gemm.cc",
-    "profile.cc",
-    "tensors.cc",
-    "weight_gradient_gemm.cc",
-    "winograd.cc",
-    "zero_pad_op.cc",
-)
-HEADERS = (
-    "conv.h",
-    "conv_pool.h",
-    "batch_norm.h",
-    "caching_allocator.h",
-    "dtypes.h",
-    "onednn.h",
-    "backward_counter.h",
-    "pool.h",
-    "primitives.h",
-    "batched_gemm.h",
-    "profile.h",
-    "scratch.h",
-    "tensors.h",
-    "weight_gradient_gemm.h",
-    "windows.h",
-    "winograd.h",
-    "winograd_transforms.h",
-    "winograd_activations.h",
-)
+CSRC = Path(__file__).parent / "csrc"
+SOURCES = tuple(sorted(path.name for path in CSRC.glob("*.cc")))
+HEADERS = tuple(sorted(path.name for path in CSRC.glob("*.h")))
 NAME = "conv_bn.so"
 
 #: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.
@@ -128,7 +93,7 @@ def _compile(compiler: str, folder: Path) -> None:
     paddle = _paddle()
     includes = [f"-I{paddle / 'include'}", f"-I{paddle / 'include' / 'third_party'}"]
     commands = [
-        [compiler, *FLAGS, *includes, "-c", str(HERE / source), "-o", f"{source}.o"]
+        [compiler, *FLAGS, *includes, "-c", str(CSRC / source), "-o", f"{source}.o"]
         for source in SOURCES
     ]
     _run(commands, folder)
@@ -190,7 +155,7 @@ def _path() -> Path:
 
     digest = hashlib.sha256()
     for name in (*SOURCES, *HEADERS):
-        digest.update((HERE / name).read_bytes())
+        digest.update((CSRC / name).read_bytes())
     facts = [*FLAGS, paddle.__version__, str(_paddle()), str(_core().stat().st_size)]
     digest.update("\n".join([*facts, *sorted(cpu_runtime.cpu_flags())]).encode())
     return cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"

@@ -61,7 +61,8 @@ class ResidualBlock(nn.Layer):
     #: Sizes of the convolutions on the main path.
     kernels: tuple[int, ...] = (3, 3)
     pre_activation = False
-    #: Says to :mod:`paddle_resnet.layers.activation_dtype` that the block chooses its input's numbers.
+    #: Says to :mod:`paddle_resnet.layers.activation_dtype` that the block chooses its
+    #: input's numbers.
     sees_to_input = True
 
     def __init__(

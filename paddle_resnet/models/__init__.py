@@ -6,6 +6,7 @@ from .network import FeatureInfo, Network
 from .nin import NetworkInNetwork
 from .registry import ModelInfo, create_model, list_models, model_info, option_names
 from .resnet import ResNet
+from .trained_model import Trained, load_trained
 from .zoo import *  # noqa: F403  # one function for each row of the table
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "Network",
     "NetworkInNetwork",
     "ResNet",
+    "Trained",
     "count",
     "create_model",
     "list_models",
+    "load_trained",
     "model_info",
     "option_names",
 ]

@@ -33,8 +33,8 @@ class Precision:
     """How a network computes.
 
     On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is that of the maps between the units
-    that the CPU operator computes, see :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32,
-    whatever the level.
+    that the CPU operator computes, see
+    :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32, whatever the level.
 
     Args:
         dtype (str): ``float32``, ``float16``, ``bfloat16``, or ``auto``: bfloat16 on CPUs that have

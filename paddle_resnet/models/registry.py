@@ -10,8 +10,8 @@ from typing import Any, Callable, Optional
 
 import paddle
 
-from .. import hooks
 from ..errors import ModelError, nearest
+from ..weights import load_pretrained
 from .counting import count
 from .network import Network
 
@@ -95,7 +95,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> N
     _check(name, entry.network, options)
     network = entry.network(**{**entry.options, **options})
     if pretrained:
-        hooks.load_pretrained(network, name)
+        load_pretrained(network, name)
     return network
 
 

@@ -15,7 +15,7 @@ from ..runs.seeds_folder import holds_runs
 from ..weights.save_load import assign_weights, check_weights, read_weights
 from ..weights.shipped import shipped
 from ..weights.state_dict_file import printable
-from . import create_model
+from .registry import create_model
 
 #: Far beyond what these networks are fed with; a file that says more wants memory.
 _LARGEST_IMAGE = 4096

@@ -14,13 +14,17 @@ from markupsafe import Markup
 from .. import formatting
 from ..io.atomic_files import atomic_write_bytes
 
+_PACKAGE = Path(__file__).parents[1]
+#: What all pages share, then what is of one kind of page only.
+_FOLDERS = [_PACKAGE / room / "templates" for room in ("pages", "report", "compare")]
+
 
 def render(template: str, style: str = "", **values: object) -> str:
     """Return a page as HTML.
 
     Args:
-        template: a file of ``templates/`` that extends ``page.html.j2``.
-        style: another file of ``templates/``: what this page needs beyond ``page.css``.
+        template: a file of a ``templates/`` folder that extends ``page.html.j2``.
+        style: another such file: what this page needs beyond ``page.css``.
         **values: for the template.
     """
     script = _text("page.js")
@@ -64,7 +68,7 @@ def _hash(script: str) -> str:
 @lru_cache(maxsize=1)
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("paddle_resnet.analysis"),
+        loader=jinja2.FileSystemLoader([str(folder) for folder in _FOLDERS]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -84,4 +88,5 @@ def _templates() -> jinja2.Environment:
 
 
 def _text(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+    found = next(path for folder in _FOLDERS if (path := folder / name).is_file())
+    return found.read_text(encoding="utf-8")

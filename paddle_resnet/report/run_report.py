@@ -93,8 +93,8 @@ def _compare_accuracy(run: Run, accuracy: float, notes: list[str]) -> None:
     # float16 probabilities tie now and then, which moves a few images in ten thousand.
     if abs(told - accuracy) > 0.002:
         notes.append(
-            f"predictions.npz is right for {formatting.percent(accuracy)} of its images, result.json "
-            f"says {formatting.percent(told)}: they may be of different weights."
+            f"predictions.npz is right for {formatting.percent(accuracy)} of its images, "
+            f"result.json says {formatting.percent(told)}: they may be of different weights."
         )
 
 

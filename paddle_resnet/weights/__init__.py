@@ -1,6 +1,5 @@
-"""Weights: any framework's files in, three frameworks' out, trained networks."""
+"""Weights: any framework's files in, three frameworks' files out."""
 
-from ..models.trained_model import Trained, load_trained
 from .load_report import LoadReport
 from .pretrained import load_pretrained
 from .readers import open_weights, read_state
@@ -8,9 +7,7 @@ from .save_load import load_weights, read_weights, save_weights
 
 __all__ = [
     "LoadReport",
-    "Trained",
     "load_pretrained",
-    "load_trained",
     "load_weights",
     "open_weights",
     "read_state",

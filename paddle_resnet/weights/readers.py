@@ -103,8 +103,6 @@ def _bytes_of(path: Union[str, Path]) -> bytes:
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file '{path}'.") from None
     except (OSError, ValueError, MemoryError) as error:
-        if isinstance(error, WeightsError):
-            raise
         raise WeightsError(f"'{path}' cannot be read: {error}.") from None
 
 

@@ -33,7 +33,8 @@ def save_weights(
         network: any ``paddle.nn.Layer``; parameters and BN running statistics are saved.
         path: the file to write.
         metadata: facts to keep with the weights (JSON types), such as the network's name and the
-            classes, see :mod:`paddle_resnet.models.trained_model`. Only in the format ``safetensors``.
+            classes, see
+            :mod:`paddle_resnet.models.trained_model`. Only in the format ``safetensors``.
         format: one of
 
             - ``safetensors``: ours, under the state-dict names, in the tensors' own dtypes;

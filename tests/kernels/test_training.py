@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
+from kinks import clear_seed
 from paddle.nn import functional as F
 
 from paddle_resnet import ConvBNLayer, create_model, kernels
 from paddle_resnet.optim.ema import WeightAverage
+
+ROOT = Path(__file__).parents[2]
 
 #: (batch, channels in, out, side, kernel, stride, groups, dilation)
 CASES = [
@@ -71,9 +74,9 @@ def test_gradients_are_what_differences_show(case, training, residual):
             assert abs(found - expected) < 5e-3 * most, f"{name}: {found} {expected}"
 
 
-def train(mode, frozen=(), parts=1):
+def train(mode, seed, frozen=(), parts=1):
     """Train a small network for three steps; return weights, averages, and the average's scores."""
-    paddle.seed(5)
+    paddle.seed(seed)
     net = create_model("resnet20", widths=(16, 32, 32), layers=(1, 1, 1))
     for name, parameter in net.named_parameters():
         parameter.stop_gradient = parameter.stop_gradient or name.startswith(tuple(frozen))
@@ -81,12 +84,12 @@ def train(mode, frozen=(), parts=1):
     trained = [p for p in net.parameters() if not p.stop_gradient]
     optimizer = paddle.optimizer.Momentum(0.02, parameters=trained)
     average = WeightAverage(net, 0.5, warmup=False)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     with kernels.use(mode):
         for _ in range(3):
             for _ in range(parts):
-                x = paddle.to_tensor(rng.standard_normal([8, 3, 16, 16], "float32"))
-                (F.cross_entropy(net(x), paddle.arange(8)) / parts).backward()
+                x = paddle.to_tensor(rng.standard_normal([4 // parts, 3, 8, 8], "float32"))
+                (F.cross_entropy(net(x), paddle.arange(4 // parts)) / parts).backward()
             optimizer.step()
             optimizer.clear_grad()
             average.update()
@@ -106,11 +109,12 @@ def train(mode, frozen=(), parts=1):
     ids=str,
 )
 def test_averages_accumulation_and_freezing_are_those_of_plain_paddle(options):
-    (ours, before), (plain, _) = train("require", **options), train("off", **options)
+    seed = clear_seed(lambda seed: train("off", seed, **options))
+    (ours, before), (plain, _) = train("require", seed, **options), train("off", seed, **options)
     for name, expected in plain.items():
         error = np.abs(ours[name] - expected).max() / (np.abs(expected).max() + 1e-3)
-        assert error < 2e-3, f"{name}: {error:.1e}"
-    again, _ = train("require", **options)
+        assert error < 2e-4, f"{name}: {error:.1e}"
+    again, _ = train("require", seed, **options)
     for name, value in again.items():
         np.testing.assert_array_equal(value, ours[name], err_msg=name)
     kept = [
@@ -130,29 +134,46 @@ import paddle_resnet
 paddle_resnet.cpu_runtime.import_paddle()
 import numpy as np
 import paddle
+import paddle.distributed as dist
+from kinks import MARGIN, margins
 from paddle_resnet import create_model
 from paddle_resnet.kernels import conv_bn_act as unit
-paddle.distributed.init_parallel_env()
-rank = paddle.distributed.get_rank()
-paddle.seed(5)
-net = create_model("resnet20", widths=(16, 32, 32), layers=(1, 1, 1))
-parallel = paddle.DataParallel(net)
-optimizer = paddle.optimizer.Momentum(0.02, parameters=net.parameters())
-rng = np.random.default_rng(1)
-for _ in range(3):
-    x = rng.standard_normal([16, 3, 16, 16], "float32")[rank * 8 : rank * 8 + 8]
-    loss = paddle.nn.functional.cross_entropy(parallel(paddle.to_tensor(x)), paddle.arange(8))
-    loss.backward()
-    optimizer.step()
-    optimizer.clear_grad()
+
+def train(seed):
+    paddle.seed(seed)
+    net = create_model("resnet20", widths=(16, 32, 32), layers=(1, 1, 1))
+    parallel = paddle.DataParallel(net)
+    optimizer = paddle.optimizer.Momentum(0.02, parameters=net.parameters())
+    rng = np.random.default_rng(seed)
+    for _ in range(2):
+        x = rng.standard_normal([6, 3, 8, 8], "float32")[rank * 3 : rank * 3 + 3]
+        loss = paddle.nn.functional.cross_entropy(parallel(paddle.to_tensor(x)), paddle.arange(3))
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+    return net
+
+dist.init_parallel_env()
+rank, seed = dist.get_rank(), int(sys.argv[2])
+if seed < 0:  # both processes keep clear of kinks
+    least = paddle.zeros([1])
+    while least.item() <= MARGIN:
+        seed += 1
+        assert seed < 200
+        with margins() as found:
+            net = train(seed)
+        least = paddle.to_tensor([min(found)])
+        dist.all_reduce(least, op=dist.ReduceOp.MIN)
+else:
+    net = train(seed)
 named = {name: p.numpy() for name, p in net.named_parameters() if not p.stop_gradient}
-np.savez(f"{sys.argv[1]}/{rank}.npz", computed=unit.computed, **named)
+np.savez(f"{sys.argv[1]}/{rank}.npz", computed=unit.computed, seed=seed, **named)
 """
 
 
 @pytest.mark.slow  # starts four processes
 def test_two_processes_train_what_plain_paddle_trains(tmp_path):
-    found = {}
+    found, seed = {}, -1
     for mode in ("off", "require"):
         folder = tmp_path / mode
         folder.mkdir()
@@ -165,11 +186,15 @@ def test_two_processes_train_what_plain_paddle_trains(tmp_path):
             },
             "PADDLE_RESNET_KERNELS": mode,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT, ROOT / "tests"])),
         }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [*command, str(seed)], env=environment, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         found[mode] = [dict(np.load(folder / f"{rank}.npz")) for rank in (0, 1)]
+        seeds = {int(each.pop("seed")) for each in found[mode]}
+        (seed,) = seeds
     assert [int(each.pop("computed")) > 0 for each in found["off"] + found["require"]] == [
         False,
         False,
@@ -180,4 +205,4 @@ def test_two_processes_train_what_plain_paddle_trains(tmp_path):
         ours = found["require"][0][name]
         np.testing.assert_array_equal(ours, found["require"][1][name])
         error = np.abs(ours - expected).max() / (np.abs(expected).max() + 1e-3)
-        assert error < 2e-3, f"{name}: {error:.1e}"
+        assert error < 2e-4, f"{name}: {error:.1e}"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from kinks import decided
 
 from paddle_resnet import ImageClassifier  # isort: skip  (before Paddle: it sets up the threads)
 import paddle
@@ -52,6 +53,7 @@ def main(name, out):
     network.eval()
     whole = network(paddle.to_tensor(data.x))
     losses = nn.functional.cross_entropy(whole, paddle.to_tensor(data.y), reduction="none").numpy()
+    assert decided(whole.numpy()).all()
     right = whole.numpy().argmax(1) == data.y
     told = {"expected": {"loss": float(losses.mean()), "acc": float(right.mean())}}
     figures = model.evaluate(data, batch_size=2, verbose=0)

@@ -30,7 +30,7 @@ def told(tmp_path_factory):
         variables = {k: v for k, v in os.environ.items() if not k.startswith("PADDLE_T")}
         done = subprocess.run(
             launch,
-            env={**variables, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env={**variables, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
             cwd=out,
             capture_output=True,
             text=True,

@@ -3,6 +3,7 @@
 import numpy as np
 import paddle
 import pytest
+from kinks import decided
 from torch_python import run_torch_side, torch_can_import
 
 from paddle_resnet import ResNet, create_model, load_weights, save_weights
@@ -95,12 +96,18 @@ def test_a_network_trained_in_torch_makes_the_same_mistakes(tmp_path):
     with paddle.no_grad():
         parts = [network(paddle.to_tensor(part)).numpy() for part in np.split(test_x, 20)]
     ours, theirs = np.concatenate(parts), np.load(tmp_path / "torch.npz")
-    same = int((ours.argmax(1) == theirs["logits"].argmax(1)).sum())
-    right = int((ours.argmax(1) == data.test_labels).sum())
-    rights = int((theirs["logits"].argmax(1) == data.test_labels).sum())
+    # Rounding may choose between two logits that are almost equal: these images do not count.
+    clear = decided(ours, margin=1e-4)
+    answers, answers_there = ours.argmax(1)[clear], theirs["logits"].argmax(1)[clear]
+    labels = data.test_labels[clear]
+    same, right, rights = (
+        int((a == b).sum())
+        for a, b in ((answers, answers_there), (answers, labels), (answers_there, labels))
+    )
     difference = np.abs(ours - theirs["logits"]).max()
     print(f" {data.source}: right in torch {rights}, in Paddle {right}, of {len(test_x)};")
-    print(f" same answer for {same}; logits differ by at most {difference:.1e}")
-    assert same == len(test_x)
+    print(f" same answer for {same} of {clear.sum()}; logits differ by at most {difference:.1e}")
+    assert clear.mean() > 0.995
+    assert same == clear.sum()
     assert right == rights
     assert rights > 2 * len(test_x) / 10  # it has learned something

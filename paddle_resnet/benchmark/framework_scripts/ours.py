@@ -1,6 +1,6 @@
 """Our network, with the CPU operator."""
 
-from side_loop import arguments, serve
+from timing_loop import arguments, serve
 
 import paddle_resnet
 

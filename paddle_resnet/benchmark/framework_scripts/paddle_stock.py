@@ -2,7 +2,7 @@
 
 import paddle
 from paddle import nn
-from side_loop import arguments, serve
+from timing_loop import arguments, serve
 
 asked = arguments()
 paddle.seed(0)

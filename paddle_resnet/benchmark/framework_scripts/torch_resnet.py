@@ -3,7 +3,7 @@
 import contextlib
 
 import torch
-from side_loop import arguments, serve
+from timing_loop import arguments, serve
 from torch import nn
 from torch.nn import functional as F
 

@@ -122,7 +122,7 @@ def _tar_members(stream: IO[bytes], path: Path, contents: Contents) -> dict[str,
                     raise EOFError("a member is cut short")
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
         # With an errno it is the disk that failed, not the content.
-        if isinstance(error, DataError) or (isinstance(error, OSError) and error.errno):
+        if isinstance(error, OSError) and error.errno:
             raise
         raise DataError(
             f"{path} is not a whole archive: it is truncated, damaged or something else ({error})."

@@ -46,7 +46,7 @@ def load_sample() -> Arrays:
             arrays[f"{part}_labels"] = np.array(labels, np.uint8)
         sample = Arrays(**arrays)
         verify(sample, SAMPLE)
-    except (OSError, ValueError, KeyError) as error:
+    except (DataError, OSError, ValueError, KeyError) as error:
         raise DataError(
             f"The CIFAR-10 sample inside the package is damaged ({error}) Install the package anew."
         ) from error

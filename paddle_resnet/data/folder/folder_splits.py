@@ -8,9 +8,9 @@ import numpy as np
 
 from ...config import Config
 from ...errors import DataError
-from .. import ImageFiles, train_validation_split
+from ..stratified_split import train_validation_split
 from .dataset_index import Listing, Part
-from .image_files import Memory
+from .image_files import ImageFiles, Memory
 from .open_dataset import open_listing
 from .verify_images import find_damaged, without_damaged
 

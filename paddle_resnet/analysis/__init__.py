@@ -1,1 +1,0 @@
-"""Reports and pictures of finished runs. Reads run folders, never trains."""

@@ -1,0 +1,3 @@
+"""The version of the package. It is also in setup.py."""
+
+__version__ = "0.1.0"
