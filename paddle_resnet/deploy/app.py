@@ -93,7 +93,9 @@ _BODY = {
 
 
 def create_app(
-    backend: Backend, limits: Limits = Limits(), allowed_hosts: Optional[list[str]] = None
+    backend: Backend,
+    limits: Optional[Limits] = None,
+    allowed_hosts: Optional[list[str]] = None,
 ) -> FastAPI:
     """Return the service of a network.
 
@@ -102,7 +104,7 @@ def create_app(
         limits: of requests.
         allowed_hosts: values of the Host header that are answered. Default: all.
     """
-    service = _Service(backend, limits)
+    service = _Service(backend, limits or Limits())
     app = FastAPI(
         title=f"{backend.manifest.model} by paddle_resnet",
         version=__version__,

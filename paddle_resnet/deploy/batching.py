@@ -61,7 +61,8 @@ class Batcher:
     def submit(self, run: Compute, images: np.ndarray) -> Future:
         """Queue images; the future has their rows of what ``run`` returns, or its exception.
 
-        Only requests of one ``run`` share a batch. A future that is cancelled before its turn is not computed.
+        Only requests of one ``run`` share a batch. A future that is cancelled before its turn is
+        not computed.
 
         Raises:
             QueueFull: too many images wait, or the batcher is closed.

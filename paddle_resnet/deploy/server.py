@@ -64,7 +64,7 @@ def serve(
     backend: Backend,
     host: str = "127.0.0.1",
     port: int = 8000,
-    limits: Limits = Limits(),
+    limits: Optional[Limits] = None,
     allowed_hosts: Optional[list[str]] = None,
 ) -> None:
     """Serve a network until SIGINT or SIGTERM.
@@ -84,6 +84,7 @@ def serve(
         DeployError: the port is in use, or a package is missing.
     """
     check_packages()
+    limits = limits or Limits()
     import uvicorn
 
     from .app import create_app
