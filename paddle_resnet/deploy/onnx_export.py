@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,14 @@ OPSET = 17
 #: Of the float input of the bare network, between the preprocessing and the first layer.
 NORMALIZED = "normalized"
 _WORKER = Path(__file__).with_name("convert_worker.py")
+#: Operators of Paddle 3 programs that paddle2onnx 2.x converts, as far as networks here have them.
+_WORDS = """
+abs add assign batch_norm_ cast concat conv2d data divide dropout elu exp expand feed fetch
+flatten full full_int_array full_like gelu hardsigmoid hardswish leaky_relu matmul max mean
+multiply pad pad3d pool2d prelu relu relu6 reshape scale shape shape64 sigmoid silu slice softmax
+split sqrt squeeze stack strided_slice subtract sum swish tanh transpose unsqueeze
+"""
+_KNOWN = frozenset(_WORDS.split())
 
 
 def check_converter() -> None:
@@ -62,7 +71,8 @@ def convert(program: Path, parameters: Path, file: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode or not raw.is_file():
         raise DeployError(
-            f"paddle2onnx cannot convert this network: {_reason(done.stdout + done.stderr)}"
+            "paddle2onnx cannot convert this network: "
+            + _reason(done.stdout + done.stderr, program)
         )
     _name_ends(raw)
     fold(raw, file)
@@ -145,13 +155,22 @@ def finish(bare: Path, manifest: Manifest, file: Path) -> None:
     onnx.save(merged, str(file))
 
 
-def _reason(printed: str) -> str:
-    """Return the line of the converter's output that names the trouble."""
+def _reason(printed: str, program: Path) -> str:
+    """Return why a conversion failed: the operators that it does not know, or its own words.
+
+    Beside Paddle 3 it says only that there are such operators.
+    """
+    if "support" in printed and program.suffix == ".json":
+        found = set(re.findall(r'"#":\s*"1\.(\w+)"', program.read_text(encoding="utf-8")))
+        unknown = sorted(name for name in found - _KNOWN if not name.startswith("a_"))
+        if unknown:
+            return f"it does not know the operator {', '.join(unknown)}."
+    named = re.search(r"not supported yet, including ([\w, ]+)", printed)
+    if named:
+        return f"it does not know the operator {named.group(1).strip(', ')}."
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    words = ("unsupport", "not support", "error", "failed", "cannot", "doesn't")
-    telling = [line for line in lines if any(word in line.lower() for word in words)]
-    line = (telling or lines or ["it gave no reason"])[0]
-    return line.replace("[Paddle2ONNX] ", "")[:300]
+    telling = [line for line in lines if re.search("error|failed|cannot", line, re.IGNORECASE)]
+    return (telling or lines or ["it gave no reason"])[0][:300]
 
 
 def tensor_values(file: Path) -> dict[str, np.ndarray]:

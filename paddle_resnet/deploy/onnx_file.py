@@ -14,6 +14,12 @@ from .manifest import Manifest
 MAX_BYTES = 2**31 - 1
 #: Elements of the largest activation of one image: 2 GB as float32. ResNet-152 has 0.8 million.
 MAX_ELEMENTS = 2**29
+#: Packages of the extras in setup.py.
+EXTRAS = {
+    "onnx": "onnx onnxruntime ml_dtypes",
+    "openvino": "openvino",
+    "serve": "fastapi uvicorn python-multipart prometheus-client",
+}
 INPUT, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
 #: What the networks of this package consist of, in float32 and int8. None of them reads files,
 #: runs for ever or has a graph inside.
@@ -67,7 +73,7 @@ def import_onnx():  # type: ignore[no-untyped-def]
 def missing(package: str, error: ImportError, extra: str = "onnx") -> DeployError:
     """Return the error for a package of an extra that cannot be imported."""
     reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"fails: {error}"
-    return DeployError(f"{package} {reason}: run `pip install 'paddle_resnet[{extra}]'`.")
+    return DeployError(f"{package} {reason}: run `pip install {EXTRAS[extra]}`.")
 
 
 def _content(path: Path) -> bytes:
