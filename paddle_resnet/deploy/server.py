@@ -105,23 +105,26 @@ def serve(
         timeout_keep_alive=10,
         timeout_graceful_shutdown=_FINISH_SECONDS,
     )
-    server = _server_class(uvicorn)(config)
-    # uvicorn raises the signal again at its end: the exit code is then 0.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     address, bound_port = bound.getsockname()[:2]
     name = f"[{address}]" if ":" in address else address
-    print(
+    line = (
         f"serving {backend.manifest.model} ({backend.runtime}) at http://{name}:{bound_port}/ "
-        "(page), /predict, /health, /metrics, /docs; Ctrl-C stops",
-        file=sys.stderr,
-        flush=True,
+        "(page), /predict, /health, /metrics, /docs; Ctrl-C stops"
     )
+    server = _server_class(uvicorn, line)(config)
+    # uvicorn raises the signal again at its end, which would be the exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     server.run(sockets=[bound])
 
 
-def _server_class(uvicorn: Any) -> Any:
+def _server_class(uvicorn: Any, line: str) -> Any:
     class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            """Print the address once connections are taken there."""
+            await super().startup(sockets)
+            print(line, file=sys.stderr, flush=True)
+
         async def shutdown(self, sockets: Any = None) -> None:
             """Close the connections at their answers before the socket is closed."""
             self.config.app.state.service.stopping = True
