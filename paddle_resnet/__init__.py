@@ -39,7 +39,7 @@ _HOMES = {
     "deploy.predictor": "Predictor",
     "layers": """
         BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
-        maps_in
+        activation_dtype
     """,
     "models": """
         GoogLeNet ModelInfo Network NetworkInNetwork ResNet

@@ -69,10 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--runtime belongs to exported files, and '{arguments.source}' is none.")
     import sys
 
-    from ..evaluation.eval_dataset import labelled_loader
+    from ..evaluation.eval_dataset import eval_loader
     from ..evaluation.evaluate import evaluate
     from ..models import load_trained
-    from ..models.precision import of_run
+    from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
 
     trained = load_trained(arguments.source, arguments.weights)
@@ -80,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     config = run_folder.read_config() if run_folder.config.is_file() else None
     kind = arguments.tta
     if kind is None:
-        kind = "none" if config is None else config.augment.test_time
+        kind = "none" if config is None else config.test.tta
 
     def notify(line: str) -> None:
         print(line, file=sys.stderr)
 
-    loader, is_sample = labelled_loader(
+    loader, is_sample = eval_loader(
         trained,
         arguments.split,
         arguments.batch_size,
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         notify=notify,
     )
     # In what the run itself was tested in.
-    precision = of_run(config, notify)
+    precision = run_precision(config, notify)
     evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
     figures = {
         "weights": str(trained.path),

@@ -8,9 +8,9 @@ from typing import Callable, Optional
 import numpy as np
 from paddle import nn
 
-from ..evaluation.eval_dataset import labelled_loader
+from ..evaluation.eval_dataset import eval_loader
 from ..evaluation.evaluate import Evaluation
-from ..models import Trained
+from ..models import TrainedModel
 from .predictor import Predictor
 
 
@@ -27,7 +27,7 @@ def evaluate_export(
         predictor: the exported file.
         split: ``test`` or ``train``.
         batch_size: images at once. Default: 250.
-        root: where the data are, see `labelled_loader`.
+        root: where the data are, see `eval_loader`.
         log: takes lines for people.
 
     Returns:
@@ -38,7 +38,7 @@ def evaluate_export(
     """
     facts = predictor.manifest
     # The loader needs the facts of a network, not the network.
-    described = Trained(
+    described = TrainedModel(
         network=nn.Identity(),
         model=facts.model,
         classes=list(facts.classes),
@@ -48,7 +48,7 @@ def evaluate_export(
         path=predictor.path,
         centre=facts.centre,
     )
-    loader, is_sample = labelled_loader(described, split, batch_size, root=root, notify=log)
+    loader, is_sample = eval_loader(described, split, batch_size, root=root, notify=log)
     began = time.perf_counter()
     probabilities, total = [], 0.0
     for start in range(0, len(loader.labels), batch_size):

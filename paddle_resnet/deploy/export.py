@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
-from ..errors import DeployError, nearest, shown
+from ..errors import DeployError, did_you_mean, for_display
 from .example import write_example
 from .manifest import PRECISIONS, Manifest
 from .onnx_export import check_converter, convert, finish
@@ -78,7 +78,7 @@ def export(
     name = file_name(opened)
     out = Path("exports") / name if out is None else Path(out)
     if out.exists() and not out.is_dir():
-        raise DeployError(f"'{shown(out)}' is a file; --out names a folder.")
+        raise DeployError(f"'{for_display(out)}' is a file; --out names a folder.")
     if format != "paddle":
         check_converter()
     images = held_out_images(opened, data, PROOF_IMAGES, log)
@@ -151,8 +151,8 @@ def _check_choices(format: str, precision: str, calibrate: int) -> None:
     ):
         if given not in known:
             raise DeployError(
-                f"unknown {what} '{shown(given)}', expected one of {', '.join(known)}."
-                + nearest(str(given), known)
+                f"unknown {what} '{for_display(given)}', expected one of {', '.join(known)}."
+                + did_you_mean(str(given), known)
             )
     if format == "paddle" and precision == "int8":
         raise DeployError(

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from ..errors import DeployError, shown
+from ..errors import DeployError, for_display
 
 #: Bounds for files from anyone: no network here is near them.
 MAX_IMAGE_SIZE = 4096
@@ -70,7 +70,7 @@ class Manifest:
             # RecursionError: a million brackets.
             except (ValueError, RecursionError):
                 raise DeployError(
-                    f"'{shown(path)}' has metadata that are not JSON ({name})."
+                    f"'{for_display(path)}' has metadata that are not JSON ({name})."
                 ) from None
         return cls.from_facts(facts, path)
 
@@ -86,7 +86,7 @@ class Manifest:
         missing = [name for name in _REQUIRED if name not in facts]
         if missing:
             raise DeployError(
-                f"'{shown(path)}' does not say what network it holds (no {', '.join(missing)} in "
+                f"'{for_display(path)}' does not say what network it holds (no {', '.join(missing)} in "
                 "its metadata): only files that `paddle-resnet export` wrote can be used."
             )
         known = {name: facts[name] for name in _CHECKS if name in facts}
@@ -95,7 +95,7 @@ class Manifest:
             channels = known["input_shape"][0]
             invalid = [n for n in ("mean", "std") if known[n] and len(known[n]) != channels]
         if invalid:
-            raise DeployError(f"'{shown(path)}' has invalid metadata: {', '.join(invalid)}.")
+            raise DeployError(f"'{for_display(path)}' has invalid metadata: {', '.join(invalid)}.")
         return cls(**known)
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
-from ..models.precision import of_run
+from ..models.precision import run_precision
 from .backend import Backend
 from .source import Source
 
@@ -27,7 +27,7 @@ def network_backend(
         heatmap: draws heat maps. Default: there are none.
     """
     network, manifest = source.trained.network, source.manifest("float32")
-    precision = of_run(source.config, log)
+    precision = run_precision(source.config, log)
     scale, shift = manifest.affine()
 
     def normalized(images: np.ndarray) -> np.ndarray:

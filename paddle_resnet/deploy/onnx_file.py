@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import DeployError, shown
+from ..errors import DeployError, for_display
 from .manifest import Manifest
 
 #: Bound of protobuf itself.
@@ -48,12 +48,12 @@ def read_onnx(path: Path) -> tuple[bytes, Manifest]:
     try:
         model = onnx.load_model_from_string(content)
     except Exception:
-        raise DeployError(f"'{shown(path)}' is no ONNX file, or a damaged one.") from None
+        raise DeployError(f"'{for_display(path)}' is no ONNX file, or a damaged one.") from None
     texts = {entry.key: entry.value for entry in model.metadata_props}
     manifest = Manifest.from_strings(texts, path)
     problem = _problem(onnx, model, manifest)
     if problem:
-        raise DeployError(f"'{shown(path)}' is not used: {problem}.")
+        raise DeployError(f"'{for_display(path)}' is not used: {problem}.")
     return content, manifest
 
 
@@ -81,12 +81,14 @@ def _content(path: Path) -> bytes:
         with open(path, "rb") as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):  # such as a pipe, or /dev/zero, which has no end
-                raise DeployError(f"'{shown(path)}' is no file.")
+                raise DeployError(f"'{for_display(path)}' is no file.")
             if facts.st_size > MAX_BYTES:
-                raise DeployError(f"'{shown(path)}' is larger than 2 GB: no ONNX file can be.")
+                raise DeployError(
+                    f"'{for_display(path)}' is larger than 2 GB: no ONNX file can be."
+                )
             return file.read()
     except OSError as error:
-        raise DeployError(f"'{shown(path)}' cannot be read: {error.strerror}.") from None
+        raise DeployError(f"'{for_display(path)}' cannot be read: {error.strerror}.") from None
 
 
 def _problem(onnx, model, manifest: Manifest) -> str:  # type: ignore[no-untyped-def]
@@ -97,9 +99,9 @@ def _problem(onnx, model, manifest: Manifest) -> str:  # type: ignore[no-untyped
     tensors = [*graph.initializer]
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
-            return f"it has an operator of '{shown(node.domain)}'"
+            return f"it has an operator of '{for_display(node.domain)}'"
         if node.op_type not in OPERATORS:
-            return f"it has the operator '{shown(node.op_type)}', which no network here has"
+            return f"it has the operator '{for_display(node.op_type)}', which no network here has"
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 return f"its operator '{node.op_type}' holds a graph"
@@ -137,7 +139,9 @@ def _too_large(onnx, model) -> str:  # type: ignore[no-untyped-def]
         inferred = onnx.shape_inference.infer_shapes(one, strict_mode=True, data_prop=True)
     except Exception as error:
         reason = str(error).strip().splitlines()
-        return f"its shapes do not fit together ({shown(reason[-1] if reason else 'unknown')})"
+        return (
+            f"its shapes do not fit together ({for_display(reason[-1] if reason else 'unknown')})"
+        )
     for value in inferred.graph.value_info:
         sizes = [max(dim.dim_value, 1) for dim in value.type.tensor_type.shape.dim]
         if math.prod(sizes) > MAX_ELEMENTS:

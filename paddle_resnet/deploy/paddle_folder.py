@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import DeployError, shown
+from ..errors import DeployError, for_display
 from .manifest import Manifest
 
 NAME = "inference.yml"
@@ -62,14 +62,14 @@ def read_manifest(folder: Path) -> Manifest:
             content = file.read(_MAX_BYTES + 1)
         facts = yaml.safe_load(content) if len(content) <= _MAX_BYTES else None
     except OSError as error:
-        raise DeployError(f"'{shown(path)}' cannot be read: {error.strerror}.") from None
+        raise DeployError(f"'{for_display(path)}' cannot be read: {error.strerror}.") from None
     # RecursionError: a million brackets.
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise DeployError(f"'{shown(path)}' is no YAML file.") from None
+        raise DeployError(f"'{for_display(path)}' is no YAML file.") from None
     own = facts.get(_OWN) if isinstance(facts, dict) else None
     if not isinstance(own, dict) or not all(isinstance(v, str) for v in own.values()):
         raise DeployError(
-            f"'{shown(path)}' has no section {_OWN}: only folders that `paddle-resnet export` "
+            f"'{for_display(path)}' has no section {_OWN}: only folders that `paddle-resnet export` "
             "wrote can be used."
         )
     return Manifest.from_strings(own, path)

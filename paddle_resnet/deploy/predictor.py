@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.folder.image_io import convert_image, decode_image, fit_image, read_image
-from ..errors import DeployError, UserError, nearest, shown
+from ..errors import DeployError, UserError, did_you_mean, for_display
 from .manifest import Manifest, top_classes
 from .runtimes import OnnxRuntime, OpenVino, PaddleInference, Runtime, check_runtime
 
@@ -56,13 +56,13 @@ class Predictor:
         name = check_runtime(runtime or ("paddle" if kind == "paddle" else "onnxruntime"))
         if (name == "paddle") != (kind == "paddle"):
             raise DeployError(
-                f"'{shown(path)}' cannot be run by {name}: "
+                f"'{for_display(path)}' cannot be run by {name}: "
                 + ("it is a Paddle folder." if kind == "paddle" else "it is an ONNX file.")
             )
         if precision not in ("float32", "bfloat16") or (
             precision == "bfloat16" and name == "onnxruntime"
         ):
-            raise DeployError(f"{name} does not compute in '{shown(precision)}' here.")
+            raise DeployError(f"{name} does not compute in '{for_display(precision)}' here.")
         self.runtime: Runtime
         if kind == "paddle":
             from .paddle_folder import read_manifest
@@ -173,7 +173,9 @@ class Predictor:
             return empty, empty
         logits, probabilities = (np.concatenate(each) for each in zip(*parts))
         if not np.isfinite(probabilities).all():
-            raise DeployError(f"'{shown(self.path)}' answers with NaN: its weights are corrupt.")
+            raise DeployError(
+                f"'{for_display(self.path)}' answers with NaN: its weights are corrupt."
+            )
         return logits, probabilities
 
 
@@ -187,13 +189,15 @@ def export_kind(path: Path) -> str:
         if is_paddle_folder(path):
             return "paddle"
         found = sorted(path.glob("*.onnx"))
-        which = f": name the file, such as '{shown(found[0])}'" if found else ""
+        which = f": name the file, such as '{for_display(found[0])}'" if found else ""
         raise DeployError(
-            f"the folder '{shown(path)}' holds no inference.json or inference.pdmodel{which}."
+            f"the folder '{for_display(path)}' holds no inference.json or inference.pdmodel{which}."
         )
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
-        raise DeployError(f"there is no file '{shown(path)}'." + nearest(path.name, near))
+        raise DeployError(
+            f"there is no file '{for_display(path)}'." + did_you_mean(path.name, near)
+        )
     return "onnx"
 
 

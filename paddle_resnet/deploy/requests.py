@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 
 from ..data.folder.image_io import TooManyPixels, decode_image, fit_image
-from ..errors import DataError, shown
+from ..errors import DataError, for_display
 from .limits import Limits
 from .manifest import Manifest
 
@@ -38,12 +38,14 @@ def check_head(request: Request, limits: Limits) -> None:
     if int(length[:20]) > limits.max_body:
         raise HTTPException(
             413,
-            f"the body has {shown(length, 20)} bytes, at most {limits.max_body} are taken",
+            f"the body has {for_display(length, 20)} bytes, at most {limits.max_body} are taken",
             {"Connection": "close"},
         )
     kind = _media_type(request)
     if kind and kind != "multipart/form-data" and not kind.startswith(_RAW):
-        raise HTTPException(415, f"expected an image or multipart/form-data, not {shown(kind)}")
+        raise HTTPException(
+            415, f"expected an image or multipart/form-data, not {for_display(kind)}"
+        )
 
 
 async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
@@ -94,7 +96,7 @@ async def _multipart(request: Request, limits: Limits) -> list[Upload]:
     async with request.form(max_files=limits.max_images + 1, max_fields=16) as form:
         for _, part in form.multi_items():
             if isinstance(part, UploadFile):
-                name = shown(part.filename or "image")
+                name = for_display(part.filename or "image")
                 uploads.append(Upload(name, await part.read()))
     if not uploads:
         raise HTTPException(400, "the form holds no file")

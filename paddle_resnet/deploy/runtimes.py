@@ -9,7 +9,7 @@ from typing import Any, Optional, Protocol
 import numpy as np
 
 from .. import cpu_runtime as machine
-from ..errors import DeployError, nearest
+from ..errors import DeployError, did_you_mean
 from .manifest import Manifest
 from .onnx_file import INPUT, LOGITS, PROBABILITIES, missing
 
@@ -189,7 +189,7 @@ def check_runtime(name: str) -> str:
     if name not in RUNTIMES:
         raise DeployError(
             f"unknown runtime '{name}', expected one of {', '.join(RUNTIMES)}."
-            + nearest(name, RUNTIMES)
+            + did_you_mean(name, RUNTIMES)
         )
     return name
 

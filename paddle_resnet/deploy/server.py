@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any, Optional
 
-from ..errors import DeployError, shown
+from ..errors import DeployError, for_display
 from .backend import Backend
 from .limits import Limits
 from .onnx_file import missing
@@ -35,7 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DeployError(f"cannot serve at {shown(host)}:{port}: {reason}.") from None
+        raise DeployError(f"cannot serve at {for_display(host)}:{port}: {reason}.") from None
     return bound
 
 

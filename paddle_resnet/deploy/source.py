@@ -13,13 +13,12 @@ from paddle import nn
 
 from ..config import Config
 from ..data import train_validation_split
-from ..errors import DataError, DeployError, UserError, shown
-from ..evaluation.eval_dataset import labelled_loader
-from ..models import Trained, create_model, load_trained, model_info
+from ..errors import DataError, DeployError, UserError, for_display
+from ..evaluation.eval_dataset import eval_loader
+from ..models import TrainedModel, create_model, load_trained, model_info
 from ..runs.run_folder import RunFolder
 from ..version import __version__
-from ..weights.pretrained import fetch_pretrained, published
-from ..weights.shipped import shipped
+from ..weights.pretrained import bundled_weights, fetch_pretrained, published
 from .manifest import Manifest
 
 Log = Callable[[str], None]
@@ -32,7 +31,7 @@ IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 class Source:
     """A trained network, ready to be exported."""
 
-    trained: Trained
+    trained: TrainedModel
     #: Of the exported files.
     name: str
     options: dict[str, Any]
@@ -77,12 +76,12 @@ class Source:
         return np.concatenate(answers)
 
 
-def open_source(source: Union[str, Path, Trained, nn.Layer], **facts: Any) -> Source:
+def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) -> Source:
     """Return what a user names.
 
     Args:
         source: a run folder; a weights file of ours; the name of a network with weights in the
-            package or published by Paddle; a `Trained`; or a network, with its facts beside it.
+            package or published by Paddle; a `TrainedModel`; or a network, with its facts beside it.
         **facts: of a network alone: ``classes`` and ``input_shape``, and where they are not the
             defaults ``mean``, ``std`` (None), ``centre`` (1.0) and ``model``.
 
@@ -94,20 +93,20 @@ def open_source(source: Union[str, Path, Trained, nn.Layer], **facts: Any) -> So
         return _of_network(source, facts)
     if facts:
         raise DeployError(f"{', '.join(facts)} belong to a network; this source has its own.")
-    if isinstance(source, Trained):
+    if isinstance(source, TrainedModel):
         return Source(source, source.path.stem, {}, _sha256(source.path))
     text = str(source)
-    if not Path(source).exists() and text not in shipped() and text in published():
+    if not Path(source).exists() and text not in bundled_weights() and text in published():
         return _of_published(text)
     trained = load_trained(source)
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
     path = trained.path
-    of_run = path.stem in ("best", "last") and path.parent.resolve().name
+    run_precision = path.stem in ("best", "last") and path.parent.resolve().name
     from ..weights import read_weights
 
     options = read_weights(path)[1].get("options", {})
-    return Source(trained, of_run or path.stem, options, _sha256(path), config)
+    return Source(trained, run_precision or path.stem, options, _sha256(path), config)
 
 
 def _of_network(network: nn.Layer, facts: dict[str, Any]) -> Source:
@@ -117,7 +116,7 @@ def _of_network(network: nn.Layer, facts: dict[str, Any]) -> Source:
     model = facts.pop("model", type(network).__name__)
     defaults = {"mean": None, "std": None, "centre": 1.0}
     try:
-        trained = Trained(network=network, model=model, path=Path(), **{**defaults, **facts})
+        trained = TrainedModel(network=network, model=model, path=Path(), **{**defaults, **facts})
     except TypeError as error:
         raise DeployError(f"unknown fact: {error}.") from None
     network.eval()
@@ -133,7 +132,7 @@ def _of_published(name: str) -> Source:
     classes = [str(index) for index in range(network.num_classes)]
     shape = [3, size, size]
     facts = (network, name, classes, IMAGENET_MEAN, IMAGENET_STD, shape, path, 0.875)
-    return Source(Trained(*facts), name, {}, _sha256(path))
+    return Source(TrainedModel(*facts), name, {}, _sha256(path))
 
 
 def _sha256(path: Path) -> str:
@@ -161,7 +160,7 @@ class ProofImages:
 def held_out_images(source: Source, data: Optional[str], most: int, log: Log) -> ProofImages:
     """Return up to ``most`` test images, by class in equal parts, or random ones without data."""
     try:
-        loader, is_sample = labelled_loader(
+        loader, is_sample = eval_loader(
             source.trained, "test", 250, config=source.config, root=data, notify=log
         )
     except DataError as error:
@@ -184,7 +183,7 @@ def calibration_images(
         UserError: there are no data. Random images would give wrong ranges.
     """
     try:
-        loader, _ = labelled_loader(
+        loader, _ = eval_loader(
             source.trained, "train", 250, config=source.config, root=data, notify=log
         )
     except DataError as error:
@@ -213,5 +212,5 @@ def file_name(source: Source) -> str:
     """Return the source's name as it can be part of a file's name."""
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name)[:100].strip(".")
     if not name:
-        raise DeployError(f"'{shown(source.name)}' gives no name for a file.")
+        raise DeployError(f"'{for_display(source.name)}' gives no name for a file.")
     return name

@@ -13,8 +13,8 @@ from ..config import Config, config_to_yaml
 from ..distributed import collectives
 from ..errors import TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
-from ..models.precision import settle
-from ..runs.run_folder import RunFolder, anywhere, is_unused
+from ..models.precision import resolve_precision
+from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
 from .wording import duration
 
@@ -24,14 +24,14 @@ FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
 ALIKE = ("images", "weights", "is_sample")
 
 
-def run_with_seeds(
+def train_seeds(
     config: Config,
     recipe: str = "run",
     resume: Optional[Path] = None,
     afterwards: Callable[[RunFolder], None] = lambda folder: None,
     write: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train ``train.runs`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
+    """Train ``train.num_seeds`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
 
     The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. What is finished
     is not done again, what was interrupted goes on.
@@ -59,11 +59,11 @@ def run_with_seeds(
     collectives.begin()
     if collectives.world_size() > 1:
         raise TrainingError(
-            f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
+            f"train.num_seeds is {config.train.num_seeds}, which is for a single process: launch one run for "
             "each train.seed."
         )
     if resume is None:
-        config = settle(config)  # once, for all seeds
+        config = resolve_precision(config)  # once, for all seeds
     outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
     # Each run locks its own folder; without this lock, a second process would take the next seed.
     outer.acquire()
@@ -80,7 +80,7 @@ def _run_all(
     afterwards: Callable[[RunFolder], None],
     write: Callable[[str], None],
 ) -> dict[str, Any]:
-    seeds = list(range(config.train.seed, config.train.seed + config.train.runs))
+    seeds = list(range(config.train.seed, config.train.seed + config.train.num_seeds))
     failed: list[str] = []
     for number, seed in enumerate(seeds, start=1):
         child = RunFolder(folder / f"seed-{seed}")
@@ -199,7 +199,9 @@ def _one(config: Config, folder: Path, seed: int) -> Config:
 
 def _make_folder(config: Config, recipe: str) -> RunFolder:
     """Make the folder of all runs, locked."""
-    name = config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}-{config.train.runs}-seeds"
+    name = (
+        config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}-{config.train.num_seeds}-seeds"
+    )
     folder = with_home(config.run.dir) / name
     if folder.is_dir() and not is_unused(folder):
         raise TrainingError(
@@ -210,7 +212,7 @@ def _make_folder(config: Config, recipe: str) -> RunFolder:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         outer.acquire()
-        atomic_write_text(folder / "config.yaml", config_to_yaml(anywhere(config)))
+        atomic_write_text(folder / "config.yaml", config_to_yaml(absolute_paths(config)))
     except OSError as error:
         outer.release()
         raise TrainingError(

@@ -27,7 +27,7 @@ from paddle_resnet.models import load_trained
 from paddle_resnet.models.speedrun_resnet import SpeedrunResNet
 from paddle_resnet.runs.run_folder import RunFolder
 from paddle_resnet.training.callbacks.seeding import SeedSteps
-from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.loop.progress import StepPlan
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
 
@@ -39,7 +39,7 @@ root = pytest.mark.skipif(
 
 #: Most of the time would be evaluation.
 SMALL = (
-    "data.limit=64", "data.validation=0.05", "train.eval_batch_size=100",
+    "data.max_train_images=64", "data.validation=0.05", "train.eval_batch_size=100",
     "model.options.layers=[1,1,1,1]", "run.visualdl=false",
 )  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_visualdl_holds_each_point_once(tmp_path):
 
 
 def test_random_draws_depend_on_the_seed_and_the_step_alone():
-    pace = EpochPace(10)
+    pace = StepPlan(10)
 
     def draws(seed, step, before=0):
         paddle.rand([before + 1])
@@ -201,7 +201,7 @@ def test_auto_does_not_go_on_with_another_recipe(whole, tmp_path, capsys):
 
 def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
-    now = config(tmp_path, "train.save_every=2m", "run.report=true", "data.download=false")
+    now = config(tmp_path, "train.checkpoint_interval=2m", "run.report=true", "data.download=false")
     merged = RunFolder.find(now).config_with(now)
     train = dataclasses.replace(now.train, precision="float32")  # what `auto` was
     assert merged == dataclasses.replace(now, train=train)
@@ -246,17 +246,17 @@ def test_weights_that_no_checkpoint_knows_are_told(whole, tmp_path, capsys):
 
 
 def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
-    from paddle_resnet.runs.run_folder import anywhere
+    from paddle_resnet.runs.run_folder import absolute_paths
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     there = config(tmp_path, "data.root=data", name="x")
-    assert anywhere(there).data.root == str(tmp_path / "data")
+    assert absolute_paths(there).data.root == str(tmp_path / "data")
     folder = RunFolder.create(there, "x")
     folder.release()
     assert yaml.safe_load(folder.config.read_text())["data"]["root"] == str(tmp_path / "data")
     assert RunFolder.find(there) is not None
-    assert anywhere(config(tmp_path, "data.root=sample")).data.root == "sample"
+    assert absolute_paths(config(tmp_path, "data.root=sample")).data.root == "sample"
 
 
 # -- two at once ---------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeyp
 @pytest.mark.parametrize("mode", ["warn", "stop"])
 def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, mode):
     folder = tmp_path / "run"
-    started = config(tmp_path, f"run.write_errors={mode}", "run.visualdl=true")
+    started = config(tmp_path, f"run.on_write_error={mode}", "run.visualdl=true")
     with pytest.raises(TrainingError) as error:
         run_and_break(started, lambda: shutil.rmtree(folder), monkeypatch)
     sentence = str(error.value)
@@ -353,7 +353,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
         assert "the run folder was removed" in out
         assert "epoch 2/2" in out
     else:
-        assert "training stopped after step 3, as run.write_errors asks" in sentence
+        assert "training stopped after step 3, as run.on_write_error asks" in sentence
         assert "epoch 1/2:" not in out
 
 
@@ -368,7 +368,7 @@ def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
                 while file.write(bytes(4096)):
                     pass
 
-        started = config(disk, f"run.write_errors={mode}", "train.epochs=3")
+        started = config(disk, f"run.on_write_error={mode}", "train.epochs=3")
         with pytest.raises(TrainingError, match="No space left on device"):
             run_and_break(started, fill, monkeypatch)
         folder = RunFolder(disk / "run")
@@ -438,7 +438,7 @@ def test_a_clock_that_goes_backwards_does_no_harm(whole, tmp_path, monkeypatch):
         return now[0]
 
     monkeypatch.setattr(time, "time", backwards)
-    started = config(tmp_path, "train.save_every=0.001s", "run.visualdl=true")
+    started = config(tmp_path, "train.checkpoint_interval=0.001s", "run.visualdl=true")
     with stopping_after(5):
         run(started)
     run(started, resume=RunFolder.find(started))

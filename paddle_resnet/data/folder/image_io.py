@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...errors import DataError
-from ..augment.random_resized_crop import centre_box, cut
+from ..augment.random_resized_crop import center_crop_box, cut
 
 #: What a folder is searched for.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -73,7 +73,7 @@ def fit_image(image: Image.Image, shape: Sequence[int], share: float = 1.0) -> n
     """Scale a square out of the middle of a decoded image to the wanted size; see `read_image`."""
     channels, height, width = shape
     if height == width:
-        return cut(image, centre_box(*image.size, share), height)
+        return cut(image, center_crop_box(*image.size, share), height)
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
@@ -93,7 +93,7 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
         DataError: the file is no image, is damaged, or is so large that it may be a trap.
     """
     # From memory, where a length that lies inside the file cannot ask for gigabytes.
-    return decode_image(lambda: _content(path), channels, least, shown(path))
+    return decode_image(lambda: _content(path), channels, least, for_display(path))
 
 
 def decode_image(
@@ -139,15 +139,15 @@ def _content(path: Path) -> bytes:
     with open(path, "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):  # such as /dev/zero, which has no end
-            raise DataError(f"'{shown(path)}' is no file.")
+            raise DataError(f"'{for_display(path)}' is no file.")
         if facts.st_size > MAX_BYTES:
             raise DataError(
-                f"'{shown(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
+                f"'{for_display(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
             )
         return file.read()
 
 
-def shown(path: Union[str, Path]) -> str:
+def for_display(path: Union[str, Path]) -> str:
     """Return a path as it can be printed, whatever bytes its name is made of."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)
