@@ -5,6 +5,7 @@ The command line prints the sentence and exits with code 2; a traceback is kept 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 
@@ -32,12 +33,12 @@ class WeightsError(UserError):
     """A weights file that is damaged, unsafe or made for another network."""
 
 
-class TrainingError(UserError):
-    """A training that cannot start or cannot go on, such as one whose loss is NaN."""
-
-
 class DeployError(UserError):
     """An export, an exported file or a service that cannot be made or used."""
+
+
+class TrainingError(UserError):
+    """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
 
 def for_display(text: object, limit: int = 100) -> str:
@@ -48,6 +49,9 @@ def for_display(text: object, limit: int = 100) -> str:
         limit: characters; the rest becomes dots.
     """
     given = str(text)
+    with contextlib.suppress(UnicodeEncodeError):
+        # The bytes of a name that the system's encoding does not know were most often UTF-8.
+        given = given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     printable = "".join(c if c.isprintable() else "?" for c in given[:limit])
     return printable + ("..." if len(given) > limit else "")
 

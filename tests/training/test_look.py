@@ -16,8 +16,8 @@ from paddle_resnet.training.setup.time_plan import measure_eval_speed, plan_roun
 
 BUDGET = 300
 OVERRIDES = (
-    f"train.budget={BUDGET}s", "data.root=sample", "data.max_train_images=64", "train.batch_size=16",
-    "train.eval_batch_size=100",
+    f"train.budget={BUDGET}s", "data.root=sample", "data.max_train_images=64",
+    "train.batch_size=16", "train.eval_batch_size=100",
 )  # fmt: skip
 
 
