@@ -86,8 +86,9 @@ class Manifest:
         missing = [name for name in _REQUIRED if name not in facts]
         if missing:
             raise DeployError(
-                f"'{for_display(path)}' does not say what network it holds (no {', '.join(missing)} in "
-                "its metadata): only files that `paddle-resnet export` wrote can be used."
+                f"'{for_display(path)}' does not say what network it holds (no "
+                f"{', '.join(missing)} in its metadata): only files that `paddle-resnet export` "
+                "wrote can be used."
             )
         known = {name: facts[name] for name in _CHECKS if name in facts}
         invalid = [name for name, value in known.items() if not _CHECKS[name](value)]

@@ -69,8 +69,8 @@ def read_manifest(folder: Path) -> Manifest:
     own = facts.get(_OWN) if isinstance(facts, dict) else None
     if not isinstance(own, dict) or not all(isinstance(v, str) for v in own.values()):
         raise DeployError(
-            f"'{for_display(path)}' has no section {_OWN}: only folders that `paddle-resnet export` "
-            "wrote can be used."
+            f"'{for_display(path)}' has no section {_OWN}: only folders that "
+            "`paddle-resnet export` wrote can be used."
         )
     return Manifest.from_strings(own, path)
 

@@ -81,7 +81,7 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
 
     Args:
         source: a run folder; a weights file of ours; the name of a network with weights in the
-            package or published by Paddle; a `TrainedModel`; or a network, with its facts beside it.
+            package or published by Paddle; a `TrainedModel`; or a network, with its facts.
         **facts: of a network alone: ``classes`` and ``input_shape``, and where they are not the
             defaults ``mean``, ``std`` (None), ``centre`` (1.0) and ``model``.
 
