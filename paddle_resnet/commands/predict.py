@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple, Optional
 
 from .. import cpu_runtime
 from . import _parser
@@ -15,8 +16,6 @@ DEFAULT = "resnet20"
 WEIGHTS = (".onnx", ".safetensors", ".pdparams", ".pth", ".pt", ".th")
 #: A folder that holds one of these is a network and not a folder of images.
 FOLDERS = ("config.yaml", "best.safetensors", "inference.json", "inference.pdmodel")
-#: Takes a path, returns the answers to it.
-Classify = Callable[[Path], "list[dict[str, Any]]"]
 
 EXAMPLES = """\
   paddle-resnet predict cat.jpg             by the package's resnet20, trained on CIFAR-10
@@ -58,38 +57,54 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.image_io import find_images, for_display
+    from ..data.folder.image_decoder import PATH_LIMIT
+    from ..data.folder.image_io import find_images, read_image, value_range_of
     from ..deploy.predictor import is_export
-    from ..errors import DataError, UserError
+    from ..errors import DataError, UserError, for_display
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
     source, given = _split(arguments.paths)
-    paths = find_images(given)
-    classify = (_exported if is_export(source) else _trained)(source, arguments)
+    paths, notes = find_images(given)
+    network = (_exported if is_export(source) else _trained)(source, arguments)
+    value_range = network.value_range
+    if value_range is None:
+        value_range, more = value_range_of(paths)
+        notes += more
+    for note in notes:
+        print(f"Notice: {note}", file=sys.stderr)
     bad = 0
     for path in paths:
         try:
-            answers = classify(path)
+            pixels = read_image(path, network.input_shape, network.centre, value_range)
         except DataError as error:
             bad += 1
             print(f"error: {error}", file=sys.stderr)
             continue
+        answers = network.classify(pixels)
         if arguments.json:
-            print(json.dumps({"image": for_display(path), "top": answers}))
+            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
         else:
             print(
-                f"{for_display(path)}: "
+                f"{for_display(path, PATH_LIMIT)}: "
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
             )
     return 2 if bad else 0
 
 
-def _trained(source: str, arguments: argparse.Namespace) -> Classify:
-    """Return what classifies a file with a network of ours."""
+class _Classifier(NamedTuple):
+    """A network of ours, or an exported file."""
+
+    input_shape: list[int]
+    centre: float
+    value_range: Optional[Sequence[float]]
+    #: Takes uint8 ``[C, H, W]``.
+    classify: Callable[[Any], list[dict[str, Any]]]
+
+
+def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
     import sys
 
-    from ..data.folder.image_io import read_image
     from ..errors import UserError
 
     if arguments.runtime:
@@ -110,23 +125,35 @@ def _trained(source: str, arguments: argparse.Namespace) -> Classify:
             "network, name its run folder or weights file before the images.",
             file=sys.stderr,
         )
+    value_range = trained.value_range
+    if value_range is None and config is not None:
+        value_range = config.data.value_range
+    return _Classifier(
+        trained.input_shape,
+        trained.centre,
+        value_range,
+        lambda pixels: classify(trained, pixels, arguments.top, arguments.tta, precision),
+    )
 
-    def answer(path: Path) -> list[dict[str, Any]]:
-        pixels = read_image(path, trained.input_shape, trained.centre)
-        return classify(trained, pixels, arguments.top, arguments.tta, precision)
 
-    return answer
-
-
-def _exported(source: str, arguments: argparse.Namespace) -> Classify:
-    """Return what classifies a file with an exported one; ONNX files need no Paddle."""
+def _exported(source: str, arguments: argparse.Namespace) -> _Classifier:
+    """Return an exported file in its runtime; ONNX files need no Paddle."""
+    from ..deploy.manifest import top_classes
     from ..deploy.predictor import Predictor
     from ..errors import UserError
 
     if arguments.tta != "none":
         raise UserError("--tta belongs to run folders and weights files, not to exported files.")
     predictor = Predictor(source, runtime=arguments.runtime)
-    return lambda path: predictor.predict(path, arguments.top)[0]
+    facts = predictor.manifest
+    return _Classifier(
+        facts.input_shape,
+        facts.centre,
+        facts.value_range,
+        lambda pixels: top_classes(
+            predictor.probabilities(pixels[None])[0], facts.classes, arguments.top
+        ),
+    )
 
 
 def _split(paths: list[str]) -> tuple[str, list[str]]:
@@ -135,22 +162,22 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     Raises:
         UserError: a network without images, or a first path that is nothing at all.
     """
-    from ..data.folder.image_io import SUFFIXES
-    from ..errors import UserError, did_you_mean
+    from ..data.folder.file_walk import LeftOut, walk
+    from ..errors import UserError, did_you_mean, for_display
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
     is_run = any((path / name).is_file() for name in FOLDERS)
     if path.is_dir() and len(paths) > 1 and not is_run:
         # One without images must be meant as a run's: the error is then about its weights.
-        is_run = not any(p.suffix.lower() in SUFFIXES for p in path.rglob("*"))
+        is_run = next(walk(path, LeftOut()), None) is None
     if names_weights or is_run:
         if len(paths) == 1:
             raise UserError(f"'{first}' is a network: name the images that it should classify.")
         return first, paths[1:]
     if not path.exists():
         raise UserError(
-            f"there is no run folder or weights file '{first}', and no image of that name."
-            + did_you_mean(first, [DEFAULT])
+            f"there is no run folder or weights file '{for_display(first, 300)}', and no image of "
+            "that name." + did_you_mean(first, [DEFAULT])
         )
     return DEFAULT, paths

@@ -47,6 +47,7 @@ def evaluate_export(
         input_shape=list(facts.input_shape),
         path=predictor.path,
         centre=facts.centre,
+        value_range=facts.value_range,
     )
     loader, is_sample = eval_loader(described, split, batch_size, root=root, notify=log)
     began = time.perf_counter()

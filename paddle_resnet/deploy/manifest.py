@@ -36,6 +36,8 @@ class Manifest:
     input_shape: list[int]
     #: Fraction of an image's shorter side that the network sees, in the middle.
     centre: float = 1.0
+    #: Black and white of images of more than 8 bits, where it was trained on such.
+    value_range: Optional[list[float]] = None
     precision: str = "float32"
     #: Version of paddle_resnet that wrote the file.
     paddle_resnet: str = ""
@@ -174,6 +176,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "std": lambda it: _numbers(it) and all(n > 1e-6 for n in it or ()),
     "input_shape": _shape,
     "centre": lambda it: type(it) in (int, float) and 0 < it <= 1,
+    "value_range": lambda it: _numbers(it) and (not it or (len(it) == 2 and it[0] < it[1])),
     "precision": lambda it: it in PRECISIONS,
     "paddle_resnet": lambda it: isinstance(it, str) and it.isprintable() and len(it) < 100,
     "provenance": lambda it: isinstance(it, dict),

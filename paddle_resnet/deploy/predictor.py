@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from ..data.folder.image_io import convert_image, decode_image, fit_image, read_image
+from ..data.folder.image_io import fit_image, image_from_bytes, read_image, to_mode
 from ..errors import DeployError, UserError, did_you_mean, for_display
 from .manifest import Manifest, top_classes
 from .runtimes import OnnxRuntime, OpenVino, PaddleInference, Runtime, check_runtime
@@ -126,22 +126,23 @@ class Predictor:
             DataError: it cannot be read.
             DeployError: it is no image.
         """
-        shape, centre = self.manifest.input_shape, self.manifest.centre
+        facts = self.manifest
+        shape, centre, value_range = facts.input_shape, facts.centre, facts.value_range
         if shape[0] not in (1, 3):
             raise DeployError(f"the network takes {shape[0]} channels, which no image file has.")
         if isinstance(image, (str, Path)):
-            return read_image(Path(image), shape, centre)
+            return read_image(Path(image), shape, centre, value_range)
         if isinstance(image, np.ndarray):
             image = _from_array(image)
         if isinstance(image, Image.Image):
-            return fit_image(convert_image(image, shape[0]), shape, centre)
+            return fit_image(to_mode(ImageOps.exif_transpose(image), shape[0]), shape, centre)
         if not isinstance(image, bytes):
             raise DeployError(
                 "an image is a path, bytes, a Pillow image or a uint8 array, "
                 f"not {type(image).__name__}."
             )
-        content = image
-        return fit_image(decode_image(lambda: content, shape[0]), shape, centre)
+        decoded = image_from_bytes(Path("the image"), image, shape[0], value_range=value_range)
+        return fit_image(decoded, shape, centre)
 
     def probabilities(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Return the probabilities of images of the network's size.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from fastapi import HTTPException, Request
+from PIL import Image
 from starlette.datastructures import UploadFile
 
-from ..data.folder.image_io import TooManyPixels, decode_image, fit_image
+from ..data.folder.image_io import fit_image, image_from_bytes
 from ..errors import DataError, for_display
 from .limits import Limits
 from .manifest import Manifest
@@ -75,20 +79,30 @@ def decode(uploads: list[Upload], manifest: Manifest, limits: Limits) -> np.ndar
     """
     shape, pixels = manifest.input_shape, []
     for upload in uploads:
-        content = upload.content
+        size = _claimed_pixels(upload.content)
+        if size > limits.max_pixels:
+            raise HTTPException(
+                413, f"'{upload.name}' has {size:,} pixels, at most {limits.max_pixels:,} are taken"
+            )
         try:
-            image = decode_image(
-                lambda content=content: content,
-                shape[0],
-                name=upload.name,
-                max_pixels=limits.max_pixels,
+            image = image_from_bytes(
+                Path(upload.name), upload.content, shape[0], value_range=manifest.value_range
             )
             pixels.append(fit_image(image, shape, manifest.centre))
-        except TooManyPixels as error:
-            raise HTTPException(413, _sentence(error)) from None
         except DataError as error:
-            raise HTTPException(400, _sentence(error)) from None
+            raise HTTPException(400, str(error).rstrip(".")) from None
     return np.stack(pixels)
+
+
+def _claimed_pixels(content: bytes) -> int:
+    """Return the size that the head of an image claims, 0 where Pillow cannot read it."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:
+        return sys.maxsize
+    except Exception:  # decoding says what is wrong, with its own limit on pixels
+        return 0
 
 
 async def _multipart(request: Request, limits: Limits) -> list[Upload]:
@@ -107,7 +121,3 @@ async def _multipart(request: Request, limits: Limits) -> list[Upload]:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).rstrip(".")

@@ -53,11 +53,19 @@ class Source:
             "std": trained.std and list(trained.std),
             "input_shape": list(trained.input_shape),
             "centre": trained.centre,
+            "value_range": self.value_range(),
             "precision": precision,
             "paddle_resnet": __version__,
             "provenance": provenance,
         }
         return Manifest.from_facts(facts, self.name)
+
+    def value_range(self) -> Optional[list[float]]:
+        """Return black and white of images of more than 8 bits, where the network knows such."""
+        found = self.trained.value_range
+        if found is None and self.config is not None:
+            found = self.config.data.value_range
+        return None if found is None else list(found)
 
     def logits(self, images: np.ndarray, batch_size: int = 50) -> np.ndarray:
         """Return the network's own answers, float32, to uint8 ``[N, C, H, W]``."""
