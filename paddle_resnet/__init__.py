@@ -25,8 +25,8 @@ for _note in RUNTIME.notes:
 
 if TYPE_CHECKING:
     from .data import *
-    from .deploy.export import export
-    from .deploy.predictor import Predictor
+    from .deploy.export import *
+    from .deploy.predictor import *
     from .layers import *
     from .models import *
     from .training import *

@@ -62,6 +62,15 @@ INNER = {
         ["loader"],
         ["splits"],
     ],
+    "deploy": [
+        ["manifest"],
+        ["onnx_file", "paddle_folder", "demo"],
+        ["runtimes"],
+        ["predictor"],
+        ["source"],
+        ["exporting", "service"],
+        ["*"],
+    ],
     "kernels": [
         ["create_graph"],
         ["build"],

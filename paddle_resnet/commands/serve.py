@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"--{name.replace('_', '-')} is {value}, expected more than 0.")
     if not 0 <= arguments.port < 65536:
         raise UserError(f"--port is {arguments.port}, expected 0 to 65535.")
-    from ..deploy.limits import Limits
     from ..deploy.predictor import is_export
-    from ..deploy.server import check_packages, serve
+    from ..deploy.service.limits import Limits
+    from ..deploy.service.server import check_packages, serve
 
     check_packages()
     backend = (_exported if is_export(arguments.source) else _trained)(arguments)
@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _exported(arguments: argparse.Namespace) -> Any:
-    from ..deploy.backend import export_backend
     from ..deploy.predictor import Predictor
+    from ..deploy.service.backend import export_backend
 
     return export_backend(
         Predictor(arguments.source, runtime=arguments.runtime, threads=arguments.threads)
@@ -99,7 +99,7 @@ def _trained(arguments: argparse.Namespace) -> Any:
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{arguments.source}' is none.")
     cpu_runtime.import_paddle()
-    from ..deploy.network_backend import network_backend
+    from ..deploy.service.network_backend import network_backend
     from ..deploy.source import open_source
 
     def log(line: str) -> None:

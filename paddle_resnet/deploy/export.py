@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
 from ..errors import DeployError, did_you_mean, for_display
-from .example import write_example
+from .exporting.example import write_example
+from .exporting.onnx_export import check_converter, convert, finish
+from .exporting.program import save_program
+from .exporting.proof import INT8_WARNING, Proof, prove, shortfall
+from .exporting.quantize import quantize
+from .exporting.staging import publish, staging, write_record
 from .manifest import PRECISIONS, Manifest
-from .onnx_export import check_converter, convert, finish
 from .paddle_folder import NAME, inference_yml
-from .program import save_program
-from .proof import INT8_WARNING, Proof, prove, shortfall
-from .quantize import quantize
 from .source import Source, calibration_images, file_name, held_out_images, open_source
-from .staging import publish, staging, write_record
+
+__all__ = ["export"]
 
 FORMATS = ("onnx", "paddle", "web")
 #: Images that prove an export.

@@ -14,6 +14,8 @@ from ..errors import DeployError, UserError, did_you_mean, for_display
 from .manifest import Manifest, top_classes
 from .runtimes import OnnxRuntime, OpenVino, PaddleInference, Runtime, check_runtime
 
+__all__ = ["Predictor"]
+
 #: A path, the bytes of an image file, a Pillow image, or pixels uint8 ``[H, W, C]`` or ``[H, W]``.
 ImageLike = Union[str, Path, bytes, Image.Image, np.ndarray]
 

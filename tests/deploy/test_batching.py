@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 import numpy as np
 import pytest
 
-from paddle_resnet.deploy.batching import Batcher, QueueFull
+from paddle_resnet.deploy.service.batching import Batcher, QueueFull
 
 
 def images(*values):

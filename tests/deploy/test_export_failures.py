@@ -15,8 +15,8 @@ from paddle import nn
 
 from paddle_resnet import Predictor, create_model, export
 from paddle_resnet.cli import main
-from paddle_resnet.deploy import proof
-from paddle_resnet.deploy.staging import publish, staging
+from paddle_resnet.deploy.exporting import proof
+from paddle_resnet.deploy.exporting.staging import publish, staging
 from paddle_resnet.errors import DeployError, UserError
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from .predictor import Predictor
+from ...errors import UserError
+from ..predictor import Predictor
 
 BATCHES = (1, 16)
 #: Rounds of timing, and seconds after which no further one begins.

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeployError
-from .manifest import Manifest
-from .onnx_file import INPUT, LOGITS, PROBABILITIES, import_onnx, missing
+from ...errors import DeployError
+from ..manifest import Manifest
+from ..onnx_file import INPUT, LOGITS, PROBABILITIES, import_onnx, missing
 
 #: 17 is from 2022 and has all that these networks need; Gelu came with 20.
 OPSET = 17

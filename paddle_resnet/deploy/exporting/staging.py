@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..io.atomic_files import atomic_write_json
-from .manifest import Manifest
+from ...io.atomic_files import atomic_write_json
+from ..manifest import Manifest
 
 #: The record of what was exported and how it was proved.
 RECORD = "export.json"

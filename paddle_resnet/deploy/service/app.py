@@ -20,13 +20,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from ..cpu_runtime import available_cores
-from ..version import __version__
+from ...cpu_runtime import available_cores
+from ...version import __version__
+from ..demo.demo_page import security_headers, server_page
+from ..manifest import top_classes
 from .backend import Backend
 from .batching import Batcher, QueueFull
-from .demo.page import security_headers, server_page
 from .limits import Limits
-from .manifest import top_classes
 from .metrics import MEDIA_TYPE, Metrics
 from .requests import check_head, decode, read_uploads
 
@@ -138,7 +138,9 @@ class _Service:
     def __init__(self, backend: Backend, limits: Limits) -> None:
         self.backend, self.limits = backend, limits
         self.stopping = False
-        self._html = server_page(backend, limits)
+        self._html = server_page(
+            backend.manifest, backend.runtime, limits.max_body, backend.heatmap is not None
+        )
         self._decoders = asyncio.Semaphore(available_cores())
         self._batcher: Optional[Batcher] = None
         self.metrics = Metrics(lambda: self._batcher.waiting if self._batcher else 0)

@@ -7,8 +7,8 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from .manifest import Manifest
-from .predictor import Predictor
+from ..manifest import Manifest
+from ..predictor import Predictor
 
 #: Of uint8 ``[N, C, H, W]``.
 Compute = Callable[[np.ndarray], np.ndarray]

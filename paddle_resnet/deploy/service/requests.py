@@ -13,10 +13,10 @@ from fastapi import HTTPException, Request
 from PIL import Image
 from starlette.datastructures import UploadFile
 
-from ..data.folder.image_io import fit_image, image_from_bytes
-from ..errors import DataError, for_display
+from ...data.folder.image_io import fit_image, image_from_bytes
+from ...errors import DataError, for_display
+from ..manifest import Manifest
 from .limits import Limits
-from .manifest import Manifest
 
 #: Media types of a body that is one image. The last is what `curl --data-binary` says.
 _RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")

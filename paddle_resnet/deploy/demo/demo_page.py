@@ -10,23 +10,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..backend import Backend
-from ..limits import Limits
 from ..manifest import Manifest
 
 _FOLDER = Path(__file__).parent
 
 
-def server_page(backend: Backend, limits: Limits) -> str:
-    """Return the page that asks the service it came from."""
-    facts = {
-        **page_facts(backend.manifest, backend.runtime),
-        "heatmap": backend.heatmap is not None,
-        "maxBytes": limits.max_body,
-    }
-    return render(
-        backend.manifest, facts, [_text("server.js")], "Pictures go to this service only."
-    )
+def server_page(manifest: Manifest, runtime: str, max_body: int, heatmap: bool) -> str:
+    """Return the page that asks the service it came from.
+
+    Args:
+        manifest: of the network.
+        runtime: its name and version.
+        max_body: bytes of a picture that the service takes.
+        heatmap: whether the service draws heat maps.
+    """
+    facts = {**page_facts(manifest, runtime), "heatmap": heatmap, "maxBytes": max_body}
+    return render(manifest, facts, [_text("server.js")], "Pictures go to this service only.")
 
 
 def page_facts(manifest: Manifest, runtime: str) -> dict[str, Any]:

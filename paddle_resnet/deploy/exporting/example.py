@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .manifest import Manifest
+from ..manifest import Manifest
 
 NAME = "predict_example.py"
 

@@ -14,8 +14,8 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..errors import DeployError
-from .source import ProofImages, Source
+from ...errors import DeployError
+from ..source import ProofImages, Source
 
 #: Largest difference of logits, as a fraction of the largest logit, that float32 may show.
 FLOAT32_DIFFERENCE = 1e-4
@@ -23,7 +23,7 @@ FLOAT32_DIFFERENCE = 1e-4
 INT8_AGREEMENT, INT8_WARNING = 0.90, 0.98
 #: Accuracy that an int8 file may lose, in points of 1.
 INT8_LOSS = 0.02
-_PACKAGE = Path(__file__).parents[2]
+_PACKAGE = Path(__file__).parents[3]
 
 
 @dataclass

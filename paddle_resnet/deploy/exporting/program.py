@@ -14,7 +14,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from ..errors import DeployError
+from ...errors import DeployError
 
 
 class Exported(nn.Layer):

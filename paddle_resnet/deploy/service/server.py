@@ -10,10 +10,10 @@ import socket
 import sys
 from typing import Any, Optional
 
-from ..errors import DeployError, for_display
+from ...errors import DeployError, for_display
+from ..onnx_file import missing
 from .backend import Backend
 from .limits import Limits
-from .onnx_file import missing
 
 #: Seconds in which requests are still answered after SIGTERM, each connection being closed.
 _DRAIN_SECONDS = 0.5

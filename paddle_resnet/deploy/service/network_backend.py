@@ -8,9 +8,9 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
-from ..models.precision import run_precision
+from ...models.precision import run_precision
+from ..source import Source
 from .backend import Backend
-from .source import Source
 
 #: Of a network and float32 images ``[N, C, H, W]``, normalised, to float32 ``[N, h, w]``.
 Heatmap = Callable[[Any, np.ndarray], np.ndarray]
