@@ -132,7 +132,7 @@ def test_refusals(service, pictures):
     assert service.predict(b"")[0] == 400
     assert service.predict(picture[:200])[0] == 400
     status, answer = service.predict(bomb)
-    assert (status, "2 million" in answer["error"]) == (413, True)
+    assert (status, "2,000,000" in answer["error"]) == (413, True)
     status, answer = service.predict(b"\0" * (2**20 + 1))
     assert (status, "1048576" in answer["error"]) == (413, True)
     assert service.predict(picture, Content_Type="text/html")[0] == 415
