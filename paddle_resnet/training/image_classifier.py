@@ -386,8 +386,8 @@ class ImageClassifier(paddle.Model):
             factor = self._group.add(size) * (own / size)
             loss = loss if factor == 1.0 else loss * factor
             (loss if self._scaler is None else self._scaler.scale(loss)).backward()
-        with all_reduce_metrics(self._metrics):
-            metrics = self._update_metrics(batch.outputs, labels)
+            with all_reduce_metrics(self._metrics):
+                metrics = self._update_metrics(batch.outputs, labels)
         return losses, metrics, value, size
 
     def _training_loss(self) -> Callable[..., paddle.Tensor]:
@@ -502,13 +502,14 @@ class ImageClassifier(paddle.Model):
         inputs, labels = _tensors(inputs), _tensors(labels)
         self._set_mode("eval")
         losses: list = []
-        with self._explained(inputs, labels) as batch, self._precision.autocast():
-            batch.outputs = _as_list(self.network(*inputs))
-            if self._loss is not None:
-                losses = _as_list(self._loss(*batch.outputs, *labels))
+        with self._explained(inputs, labels) as batch:
+            with self._precision.autocast():
+                batch.outputs = _as_list(self.network(*inputs))
+                if self._loss is not None:
+                    losses = _as_list(self._loss(*batch.outputs, *labels))
+            metrics = self._update_metrics(batch.outputs, labels)
         value = sum(float(each.mean()) for each in losses)
         self._note_inputs(inputs)
-        metrics = self._update_metrics(batch.outputs, labels)
         return self._remember(losses, metrics, value, int(inputs[0].shape[0]))
 
     def predict(
@@ -763,7 +764,7 @@ class ImageClassifier(paddle.Model):
         except Exception as error:
             if self.mode == "train":
                 self._statistics.restore()  # the failed step has moved them
-            reason = explain(self.network, self._loss, inputs, labels, batch.outputs)
+            reason = explain(self.network, self._loss, inputs, labels, batch.outputs, error)
             if not reason:
                 raise
             if self._entries:
