@@ -62,7 +62,7 @@ INNER = {
         ["splits"],
     ],
     "kernels": [
-        ["create_graph"],
+        ["create_graph", "compiler"],
         ["build"],
         ["activations", "profile"],
         ["*"],
