@@ -31,6 +31,7 @@ COMMANDS = {
     "study": "experiments that show why residual networks work",
     "data": "fetch a data set ahead of time",
     "benchmark": "measure speed against Paddle as installed",
+    "build": "compile the CPU operator ahead of its first use",
     "doctor": "what this machine is, what is used of it, what is missing",
 }
 

@@ -72,7 +72,7 @@ INNER = {
         ["*"],
     ],
     "kernels": [
-        ["create_graph"],
+        ["create_graph", "compiler"],
         ["build"],
         ["activations", "profile"],
         ["*"],
