@@ -44,6 +44,10 @@ class WeightsError(UserError):
         self.choices = list(choices)
 
 
+class DeployError(UserError):
+    """An export, an exported file or a service that cannot be made or used."""
+
+
 class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
