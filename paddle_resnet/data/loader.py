@@ -89,6 +89,12 @@ class BatchLoader:
     ) -> None:
         if getattr(images, "dtype", None) != np.uint8 or images.ndim != 4 or 0 in images.shape:
             raise DataError(f"images must be uint8 [N, C, H, W], but are {_describe(images)}.")
+        # 3 columns of at least 8 rows and 8 channels are no image, but one with its channels last.
+        if images.shape[3] in (1, 3) and min(images.shape[1:3]) >= 8:
+            raise DataError(
+                f"images must be uint8 [N, C, H, W], but are {_describe(images)}, with the "
+                "channels last: images.transpose(0, 3, 1, 2) puts them first."
+            )
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
             raise DataError(
