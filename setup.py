@@ -57,7 +57,7 @@ setup(
         "paddle_resnet.report": ["templates/*"],
         "paddle_resnet.deploy.demo": ["*.html", "*.css", "*.js"],
         "paddle_resnet.compare": ["templates/*"],
-        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "templates/*", "*.yaml"],
+        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "results/*.yaml", "templates/*"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },

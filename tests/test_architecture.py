@@ -71,6 +71,30 @@ INNER = {
         ["exporting", "service"],
         ["*"],
     ],
+    "studies": [
+        ["texts", "shared", "drawing"],
+        ["cards"],
+        ["results", "context"],
+        ["study_options", "mini_networks", "studied_network"],
+        ["experiments", "runner"],
+        ["study"],
+        ["catalog"],
+        ["stored_result"],
+    ],
+    "studies/experiments": [
+        [
+            "decay",
+            "degradation",
+            "depth_use",
+            "identity",
+            "lesion",
+            "paths",
+            "shattering",
+            "shortcut_variants",
+            "signal",
+            "telephone",
+        ]
+    ],
     "kernels": [
         ["create_graph", "compiler"],
         ["build"],
@@ -103,7 +127,7 @@ UNFINISHED_IMPORTS = {
     ("training/timed_training", "training/image_classifier"),
     ("training/trainer", "training/image_classifier"),
 }
-UNFINISHED_NAMES = {"table.py", "seeding.py", "values.py"}
+UNFINISHED_NAMES = {"seeding.py", "values.py"}
 UNFINISHED_ROOMS = {"training", "training/loop"}
 UNFINISHED_FOLDERS = {"data/folder"}
 UNFINISHED_LENGTHS = {"training/image_classifier", "training/loop/progress", "training/trainer"}

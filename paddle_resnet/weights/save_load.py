@@ -79,9 +79,10 @@ def _as_float16(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
 def _as_safetensors(network: nn.Layer, metadata: dict[str, Any], half: bool = False) -> bytes:
     arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
     if half:
-        arrays = {
-            name: array.astype(np.float16) if array.ndim > 1 and array.dtype == np.float32 else array
+        arrays |= {
+            name: array.astype(np.float16)
             for name, array in arrays.items()
+            if array.ndim > 1 and array.dtype == np.float32
         }
     # Within our one entry: of several, safetensors writes now this, now that one first.
     if isinstance(metadata, dict):

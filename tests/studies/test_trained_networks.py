@@ -190,7 +190,7 @@ def test_short_training_learns_the_images_it_sees(subset):
     losses = train(network, subset, epochs=12, seed=0, batch_size=20)
     assert len(losses) == 12
     assert losses[-1] < 0.6 * losses[0]
-    loss, accuracy = loss_and_accuracy(network, subset)
+    _, accuracy = loss_and_accuracy(network, subset)
     assert accuracy > 0.5
     assert not network.training
 
@@ -352,15 +352,15 @@ def test_unfit_models_are_sentences(model, words, tmp_path, capsys):
 
 
 def test_all_with_a_model_runs_those_that_take_one(monkeypatch, capsys):
-    from paddle_resnet.studies import STUDIES, runner
+    from paddle_resnet.studies import STUDIES, Study
 
     seen = []
 
-    def run_study(study, options, language):
+    def run(study, options, language):
         seen.append(study.name)
         raise UserError("enough")
 
-    monkeypatch.setattr(runner, "run_study", run_study)
+    monkeypatch.setattr(Study, "run", run)
     assert main(["study", "all", "--model", MINI]) == 2
     assert seen == [next(n for n, s in STUDIES.items() if s.card.takes_model)]
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..context import Context
-from ..figure import FigureSpec, Level, Line, Panel
+from ..drawing.figure import FigureSpec, Level, Line, Panel
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule
 from ..shared.added_blocks import (
     branch_ratios,
     logits,
@@ -19,9 +21,7 @@ from ..shared.added_blocks import (
 )
 from ..shared.cifar_networks import scale_convolutions
 from ..shared.cifar_subset import Subset
-from ..shared.trained_networks import images_for, trained_network
-from ..table import Reference, Table
-from ..verdict import Rule
+from ..studied_network import images_for, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..context import Context
-from ..figure import Bars, FigureSpec, Level, Line, Panel, seed_lines
+from ..drawing.figure import Bars, FigureSpec, Level, Line, Panel, seed_lines
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule, worst
 from ..shared.bn_modes import batch_statistics
 from ..shared.cifar_networks import cifar_network
 from ..shared.short_training import loss_and_accuracy, train
 from ..shared.signal_profile import signal_profile
-from ..table import Reference, Table
-from ..verdict import Rule, worst
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -12,16 +12,16 @@ from paddle.nn import functional as F
 
 from ...models import Network
 from ..context import Context
-from ..figure import Bars, FigureSpec, Level, Line, Panel, Points
+from ..drawing.figure import Bars, FigureSpec, Level, Line, Panel, Points
 from ..mini_networks import mini_network
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule
 from ..shared.block_walk import NamedBlock, blocks, head, residual_function, shortcut, stem
 from ..shared.bn_modes import settle
 from ..shared.cifar_subset import Subset
 from ..shared.fresh_weights import draw_again
 from ..shared.ridge_probe import RidgeProbe
-from ..shared.trained_networks import images_for, short_name, trained_network
-from ..table import Reference, Table
-from ..verdict import Rule
+from ..studied_network import images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -10,12 +10,12 @@ from paddle.nn import functional as F
 
 from ...errors import ModelError
 from ..context import Context
-from ..figure import Bars, FigureSpec, Level, Line, Panel
+from ..drawing.figure import Bars, FigureSpec, Level, Line, Panel
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule
 from ..shared.added_blocks import branch_ratios, logits, settle_added, with_added_blocks
 from ..shared.cifar_subset import Subset
-from ..shared.trained_networks import images_for, trained_network
-from ..table import Reference, Table
-from ..verdict import Rule
+from ..studied_network import images_for, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -15,13 +15,13 @@ from ...models import Network
 from ...models.trained_model import TrainedModel, load_trained
 from ...weights.pretrained import bundled_weights
 from ..context import Context
-from ..figure import FigureSpec, HeatPanel, Level, Line, Panel, Points
+from ..drawing.figure import FigureSpec, HeatPanel, Level, Line, Panel, Points
 from ..mini_networks import mini_network
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule
 from ..shared.block_walk import NamedBlock, blocks, changes_shape, check_sum, head, layers_of, stem
 from ..shared.cifar_subset import Subset
-from ..shared.trained_networks import images_for, short_name, trained_network
-from ..table import Reference, Table
-from ..verdict import Rule
+from ..studied_network import images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

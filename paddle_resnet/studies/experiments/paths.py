@@ -13,13 +13,13 @@ from paddle.nn import functional as F
 
 from ...models import Network
 from ..context import Context
-from ..figure import Bars, FigureSpec, Line, Panel
+from ..drawing.figure import Bars, FigureSpec, Line, Panel
 from ..mini_networks import mini_network
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule
 from ..shared.block_walk import blocks, head, residual_function, shortcut, stem
 from ..shared.cifar_subset import Subset
-from ..shared.trained_networks import images_for, short_name, trained_network
-from ..table import Reference, Table
-from ..verdict import Rule
+from ..studied_network import images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {"images": 10, "sets": 20, "exhaustive_up_to_blocks": 9}

@@ -9,11 +9,11 @@ import paddle
 from paddle import Tensor, nn
 
 from ..context import Context
-from ..figure import FigureSpec, Line, Panel, seed_lines
+from ..drawing.figure import FigureSpec, Line, Panel, seed_lines
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule, worst
 from ..shared.bn_modes import settle
 from ..shared.cifar_networks import cifar_network
-from ..table import Reference, Table
-from ..verdict import Rule, worst
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -8,14 +8,14 @@ import numpy as np
 import paddle
 
 from ..context import Context
-from ..figure import FigureSpec, Line, Panel
+from ..drawing.figure import FigureSpec, Line, Panel
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule, worst
 from ..shared.block_walk import blocks, residual_function, shortcut, stem
 from ..shared.bn_modes import batch_statistics
 from ..shared.cifar_networks import cifar_network
 from ..shared.cifar_subset import Subset
 from ..shared.signal_profile import signal_profile
-from ..table import Reference, Table
-from ..verdict import Rule, worst
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {"depths": [20, 56, 110], "width": 16, "size": 32, "images": 60}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ...data import CLASSES
-from ...errors import UserError
-from ...models.trained_model import TrainedModel, load_trained
-from ..context import Context
-from .cifar_subset import Subset
+from ..data import CLASSES
+from ..errors import UserError
+from ..models.trained_model import TrainedModel, load_trained
+from .context import Context
+from .shared.cifar_subset import Subset
 
 SIZES = (16, 32)
 
