@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from ..evaluation.eval_dataset import labelled_loader
-    from ..evaluation.evaluate import evaluate
+    from ..evaluation.evaluate import evaluate_loader
     from ..models import load_trained
     from ..models.precision import of_run
     from ..runs.run_folder import RunFolder
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # In what the run itself was tested in.
     precision = of_run(config, notify)
-    evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
+    evaluation = evaluate_loader(trained.network, loader, tta=kind, precision=precision)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,

@@ -18,7 +18,7 @@ from ..training.loop.batch_stream import TrainingStream
 from ..training.loop.progress import BudgetPace, Pace
 from ..training.wording import duration
 from ..weights.save_load import load_weights
-from .evaluate import Evaluation, evaluate
+from .evaluate import Evaluation, evaluate_loader
 from .tta import VIEWS
 
 #: How many of the most confident mistakes a run keeps the images of.
@@ -63,7 +63,7 @@ def test(
         + ("" if part == whole else "as many as the budget leaves time for")
         + ("" if kind == "none" else f", {VIEWS[kind]} views of each ({kind})")
     )
-    evaluation = evaluate(network, parts.test, kind=kind, precision=precision)
+    evaluation = evaluate_loader(network, parts.test, tta=kind, precision=precision)
     log(
         f"test {evaluation.sentence()}, on {len(evaluation.labels):,} images; "
         f"{duration(pace.elapsed)} in all"

@@ -10,7 +10,7 @@ from paddle.callbacks import Callback
 
 from ..config import Config
 from ..data.splits import Parts
-from ..evaluation.evaluate import evaluate
+from ..evaluation.evaluate import evaluate_loader
 from ..optim.learning_rate import ScheduleLearningRate
 from ..optim.optimizers import make_optimizer
 from ..optim.schedules import make_schedule
@@ -88,7 +88,7 @@ def train_for(
         "epochs": stream.epochs,
         "images_per_second": pace.images / pace.train_seconds,
         "history": record.rows,
-        "test": evaluate(network, parts.test, precision=features.precision).summary(),
+        "test": evaluate_loader(network, parts.test, precision=features.precision).summary(),
     }
 
 

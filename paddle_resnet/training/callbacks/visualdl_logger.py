@@ -70,6 +70,8 @@ class Visualise(Callback):
         if folder.is_gone():
             return
         for name in RESULTS:
+            if figures[name] is None:
+                continue  # not finite
             self.log.add_scalar(f"result/{name}/test", figures[name], step)
         with contextlib.suppress(OSError):  # told already
             with np.load(folder.predictions) as kept:

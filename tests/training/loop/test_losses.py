@@ -8,7 +8,7 @@ from paddle.nn import functional as F
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data import Augment, BatchLoader
-from paddle_resnet.evaluation.evaluate import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate_loader
 from paddle_resnet.evaluation.tta import VIEWS, views
 from paddle_resnet.training.image_classifier import ImageClassifier
 from paddle_resnet.training.loop.batch_stream import TrainingStream
@@ -130,7 +130,7 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
     tiny.eval()
     images, labels = sample.test_images[:30], sample.test_labels[:30]
     loader = BatchLoader(images, labels, 8)
-    evaluation = evaluate(tiny, loader, kind=kind)
+    evaluation = evaluate_loader(tiny, loader, tta=kind)
     with paddle.no_grad():
         answers = [
             (weight, F.softmax(tiny(paddle.to_tensor(view))).numpy())
@@ -148,7 +148,7 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
 def test_with_flips_an_image_and_its_mirror_image_get_the_same_answer(sample, tiny):
     images, labels = sample.test_images[:8], sample.test_labels[:8]
     both = [
-        evaluate(tiny, BatchLoader(each, labels, 8), kind="flip").probabilities
+        evaluate_loader(tiny, BatchLoader(each, labels, 8), tta="flip").probabilities
         for each in (images, images[..., ::-1].copy())
     ]
     np.testing.assert_allclose(*both, atol=1e-6)
