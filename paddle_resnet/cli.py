@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from .errors import UserError, nearest
+from .errors import UserError, did_you_mean
 from .version import __version__
 
 #: Sub-commands, in the order in which one meets them: module of `commands` and its one line.
@@ -37,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("argument COMMAND: invalid choice: '"):
             given = message.split("'", 2)[1]
             message = f"unknown command '{given}', expected one of {', '.join(COMMANDS)}."
-            message += nearest(given, COMMANDS)
+            message += did_you_mean(given, COMMANDS)
         self.exit(2, f"error: {message}\nTry '{self.prog} --help'.\n")
 
 

@@ -16,7 +16,7 @@ from paddle.nn import functional as F
 from ..data import BatchLoader
 from ..models.precision import Precision
 from .meters import LossMeter, Meter, ProbabilityMeter, TopKMeter
-from .tta import views
+from .tta import tta_views
 
 #: What a probability counts as at least where its logarithm is taken.
 _LEAST = 1e-30
@@ -45,7 +45,7 @@ def evaluate(
         meters: get the outputs and labels of each batch, and are merged over all ranks at the end.
         precision: what to compute in. Default: float32.
         tta: views of each image whose probabilities are averaged, see
-            :func:`~paddle_resnet.evaluation.tta.views`; their logarithms, float64, are then the
+            :func:`~paddle_resnet.evaluation.tta.tta_views`; their logarithms, float64, are then the
             logits. Default: ``none``, the image alone.
         on_batch: called after each batch with the number of batches so far.
     """
@@ -85,7 +85,7 @@ def mean_probabilities(
     Call it in eval mode and without gradients.
     """
     answers, weights = [], []
-    for weight, view in views(images, tta):
+    for weight, view in tta_views(images, tta):
         with (precision or Precision()).autocast():
             logits = main_output(network(paddle.to_tensor(view))).astype("float32")
         answers.append(F.softmax(logits, axis=-1).numpy())
