@@ -35,7 +35,7 @@ _HOMES = {
     "data": "BatchLoader Cifar10",
     "layers": """
         BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
-        maps_in
+        activation_dtype
     """,
     "models": """
         GoogLeNet ModelInfo Network NetworkInNetwork ResNet

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from .errors import UserError, nearest
+from .errors import UserError, did_you_mean
 from .io import console
 from .version import __version__
 
@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("argument COMMAND: invalid choice: '"):
             given = message.split("'", 2)[1]
             message = f"unknown command '{given}', expected one of {', '.join(COMMANDS)}."
-            message += nearest(given, COMMANDS)
+            message += did_you_mean(given, COMMANDS)
         self.exit(2, f"error: {message}\nTry '{self.prog} --help'.\n")
 
 

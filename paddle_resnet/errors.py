@@ -37,7 +37,7 @@ class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
 
-def shown(text: object, limit: int = 100) -> str:
+def for_display(text: object, limit: int = 100) -> str:
     """Return what a user gave as it can stand in a sentence: printable, and not endless.
 
     Args:
@@ -52,7 +52,7 @@ def shown(text: object, limit: int = 100) -> str:
     return printable + ("..." if len(given) > limit else "")
 
 
-def nearest(given: str, choices: Iterable[str]) -> str:
+def did_you_mean(given: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the choice closest to ``given``, else an empty string.
 
     The leading space lets callers append the result to a sentence as it is.

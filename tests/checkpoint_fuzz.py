@@ -34,34 +34,34 @@ def small_training(place: Path) -> dict[str, Any]:
     import paddle
     from paddle import nn
 
-    from paddle_resnet.data.splits import load_parts
+    from paddle_resnet.data.splits import load_splits
     from paddle_resnet.layers import BasicBlock
     from paddle_resnet.models import ResNet
     from paddle_resnet.optim.optimizer_state import OptimizerState
     from paddle_resnet.runs.run_folder import RunFolder
-    from paddle_resnet.runs.run_writer import Session
+    from paddle_resnet.runs.run_writer import RunWriter
     from paddle_resnet.training import ImageClassifier
-    from paddle_resnet.training.callbacks.metric_logger import Record
-    from paddle_resnet.training.checkpointer import Saver
-    from paddle_resnet.training.loop.batch_stream import TrainingStream
-    from paddle_resnet.training.loop.progress import EpochPace
+    from paddle_resnet.training.callbacks.metric_logger import MetricLogger
+    from paddle_resnet.training.checkpointer import Checkpointer
+    from paddle_resnet.training.loop.batch_stream import BatchStream
+    from paddle_resnet.training.loop.progress import StepPlan
     from paddle_resnet.training.loop.stateful import NetworkState, Together, named
 
     overrides = ("data.root=sample", "data.limit=64", "train.batch_size=16", "data.validation=0")
     config = load_config("quickstart", overrides)
-    data = load_parts(config, notify=lambda line: None)
+    data = load_splits(config, notify=lambda line: None)
     network = ResNet((1,), BasicBlock, 10, widths=(4,), stem="cifar")
     optimizer = paddle.optimizer.AdamW(
         paddle.optimizer.lr.StepDecay(1e-3, 2), parameters=network.parameters()
     )
     model = ImageClassifier(network)
     model.prepare(optimizer, nn.CrossEntropyLoss(), paddle.metric.Accuracy(topk=(1, 5)))
-    pace = EpochPace(8)
-    stream = TrainingStream(data.train, pace)
+    pace = StepPlan(8)
+    stream = BatchStream(data.train, pace)
     folder = RunFolder(place / "run")
     folder.path.mkdir()
-    session = Session(folder, pace, stream, say=lambda line: None)
-    record, saver = Record(session, visualdl=False), Saver(session, {})
+    session = RunWriter(folder, pace, stream, say=lambda line: None)
+    record, saver = MetricLogger(session, visualdl=False), Checkpointer(session, {})
     parts = {
         "network": NetworkState(network),
         "optimizer": OptimizerState(network, optimizer),

@@ -1,7 +1,7 @@
 """What tests of whole runs share: commands that are refused, trainings that die."""
 
 from paddle_resnet.cli import main
-from paddle_resnet.training.checkpointer import Saver
+from paddle_resnet.training.checkpointer import Checkpointer
 
 
 def refused(capsys, line):
@@ -21,7 +21,7 @@ class stopping_after:
         self.steps = steps
 
     def __enter__(self):
-        self.plain = plain = Saver.save_checkpoint
+        self.plain = plain = Checkpointer.save_checkpoint
 
         def save(saver):
             if saver.session.pace.steps > self.steps:
@@ -30,8 +30,8 @@ class stopping_after:
             if self.steps == 8 and saver.session.pace.steps == 8:
                 raise RuntimeError("died")
 
-        Saver.save_checkpoint = save
+        Checkpointer.save_checkpoint = save
 
     def __exit__(self, kind, error, trace):
-        Saver.save_checkpoint = self.plain
+        Checkpointer.save_checkpoint = self.plain
         return kind is RuntimeError and str(error) == "died"

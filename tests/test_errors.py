@@ -1,6 +1,6 @@
 import pytest
 
-from paddle_resnet.errors import UserError, nearest
+from paddle_resnet.errors import UserError, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from paddle_resnet.errors import UserError, nearest
     ],
 )
 def test_nearest(given, expected):
-    assert nearest(given, ["resnet50", "vgg"]) == expected
+    assert did_you_mean(given, ["resnet50", "vgg"]) == expected
 
 
 @pytest.mark.parametrize("kind", [UserError, *UserError.__subclasses__()])

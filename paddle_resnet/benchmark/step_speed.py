@@ -11,7 +11,7 @@ from paddle.nn import functional as F
 
 from .. import kernels
 from ..errors import ModelError
-from ..layers import maps_in
+from ..layers import activation_dtype
 from ..models import Network, create_model, option_names
 from ..stats import ratios
 
@@ -73,7 +73,7 @@ class Step:
         """Do a training step in a mode of :mod:`paddle_resnet.kernels`; return its seconds."""
         with kernels.use(mode):
             began = time.perf_counter()
-            with maps_in("float32" if mode == "off" else self.precision):
+            with activation_dtype("float32" if mode == "off" else self.precision):
                 loss = F.cross_entropy(self.network(self.images), self.labels)
             loss.backward()
             self.optimizer.step()

@@ -69,11 +69,11 @@ def _folder(arguments: argparse.Namespace) -> int:
     import sys
 
     from ..data.folder.folder_report import describe, lines
-    from ..data.folder.open_dataset import open_listing
-    from ..data.folder.verify_images import find_damaged
+    from ..data.folder.open_dataset import open_dataset
+    from ..data.folder.verify_images import find_corrupt
 
-    listing = open_listing(arguments.path)
-    damaged = find_damaged(listing, notify=lambda line: print(line, file=sys.stderr))
+    listing = open_dataset(arguments.path)
+    damaged = find_corrupt(listing, notify=lambda line: print(line, file=sys.stderr))
     report = describe(listing, damaged)
     print(json.dumps(report, indent=2) if arguments.json else "\n".join(lines(report)))
     return 2 if damaged else 0

@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     cpu_runtime.import_paddle()
     import sys
 
-    from ..evaluation.eval_dataset import labelled_loader
+    from ..evaluation.eval_dataset import eval_loader
     from ..evaluation.evaluate import evaluate
     from ..models import load_trained
-    from ..models.precision import of_run
+    from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
 
     trained = load_trained(arguments.source, arguments.weights)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     def notify(line: str) -> None:
         print(line, file=sys.stderr)
 
-    loader, is_sample = labelled_loader(
+    loader, is_sample = eval_loader(
         trained,
         arguments.split,
         arguments.batch_size,
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         notify=notify,
     )
     # In what the run itself was tested in.
-    precision = of_run(config, notify)
+    precision = run_precision(config, notify)
     evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
     figures = {
         "weights": str(trained.path),

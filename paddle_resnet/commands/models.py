@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from .. import cpu_runtime
-from ..errors import ModelError, nearest
+from ..errors import ModelError, did_you_mean
 from . import _parser
 
 EXAMPLES = """\
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = list_models(arguments.pattern)
     if not names:
-        hint = nearest(arguments.pattern, list_models())
+        hint = did_you_mean(arguments.pattern, list_models())
         raise ModelError(f"no network matches '{arguments.pattern}'.{hint}")
     if arguments.names:
         print("\n".join(names))

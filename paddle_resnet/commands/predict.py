@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.image_io import find_images, read_image, shown
+    from ..data.folder.image_io import find_images, for_display, read_image
     from ..errors import DataError, UserError
 
     if arguments.top < 1:
@@ -57,13 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     cpu_runtime.import_paddle()
     from ..evaluation.classify import classify
     from ..models import load_trained
-    from ..models.precision import of_run
+    from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
 
     trained = load_trained(source)
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
-    precision = of_run(config, lambda line: print(line, file=sys.stderr))
+    precision = run_precision(config, lambda line: print(line, file=sys.stderr))
     if source != arguments.paths[0]:
         print(
             f"by the package's {source}, which knows {', '.join(trained.classes)}; for another "
@@ -80,10 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
         if arguments.json:
-            print(json.dumps({"image": shown(path), "top": answers}))
+            print(json.dumps({"image": for_display(path), "top": answers}))
         else:
             print(
-                f"{shown(path)}: "
+                f"{for_display(path)}: "
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
             )
     return 2 if bad else 0
@@ -96,7 +96,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
         UserError: a network without images, or a first path that is nothing at all.
     """
     from ..data.folder.image_io import SUFFIXES
-    from ..errors import UserError, nearest
+    from ..errors import UserError, did_you_mean
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
@@ -111,6 +111,6 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     if not path.exists():
         raise UserError(
             f"there is no run folder or weights file '{first}', and no image of that name."
-            + nearest(first, [DEFAULT])
+            + did_you_mean(first, [DEFAULT])
         )
     return DEFAULT, paths

@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     cpu_runtime.import_paddle()
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
-    from ..distributed.collectives import is_first
+    from ..distributed.collectives import is_rank0
     from ..runs.run_folder import RunFolder
-    from ..training.multi_seed import run_with_seeds
+    from ..training.multi_seed import train_seeds
     from ..training.trainer import is_finished
     from ..training.trainer import run as run_job
 
@@ -91,10 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"warning: no report could be written: {error.strerror or error}.")
 
     if config.train.runs > 1:
-        run_with_seeds(config, Path(recipe).stem, resume and resume.path, report)
+        train_seeds(config, Path(recipe).stem, resume and resume.path, report)
         return 0
     outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)
-    if not is_first():
+    if not is_rank0():
         return 0
     folder = outcome.folder.path
     print(

@@ -17,10 +17,10 @@ from ..config import load_config
 from ..data import Cifar10Data, load_cifar10
 from ..errors import ConfigError, UserError
 from ..formatting import counted
-from ..io.child_process import Process
+from ..io.child_process import ChildProcess
 from ..runs.run_folder import environment
 from . import diff
-from .model_spec import Side, resolve_both
+from .model_spec import ModelSpec, resolve_both
 
 Say = Callable[[str], None]
 SIZE = 32  # of CIFAR-10's images
@@ -121,14 +121,18 @@ def compare(
 class _Pair:
     """Both processes, and the rounds in which they take turns."""
 
-    def __init__(self, sides: dict[str, Side], folder: Path, stack: ExitStack, say: Say) -> None:
+    def __init__(
+        self, sides: dict[str, ModelSpec], folder: Path, stack: ExitStack, say: Say
+    ) -> None:
         self.sides = sides
         self.folder = folder
         self.say = say
         self.names = _labels(*sides.values())
         self.processes = {
             key: stack.enter_context(
-                Process(self.names[key], lambda line, key=key: say(f"{self.names[key]}: {line}"))
+                ChildProcess(
+                    self.names[key], lambda line, key=key: say(f"{self.names[key]}: {line}")
+                )
             )
             for key in sides
         }
@@ -144,7 +148,7 @@ class _Pair:
         usual = min(side.input_size for side in self.sides.values())
         sizes = [size, 224] if size != 224 and usual == 224 else [size]
         told = {
-            key: process.ask(
+            key: process.call(
                 "build", side=dataclasses.asdict(self.sides[key]), seed=seed, sizes=sizes
             )
             for key, process in self.processes.items()
@@ -152,7 +156,7 @@ class _Pair:
         self.before = {key: answer["memory_before"] for key, answer in told.items()}
         keys = diff.keys(told["a"]["keys"], told["b"]["keys"])
         for key, process in self.processes.items():
-            process.ask("save", path=self.starts[key])
+            process.call("save", path=self.starts[key])
         if keys["agree"]:
             self.starts = dict.fromkeys(self.starts, self.starts[self.leader])
             self.restart()
@@ -160,7 +164,7 @@ class _Pair:
 
     def restart(self) -> None:
         for key, process in self.processes.items():
-            process.ask("load", path=self.starts[key])
+            process.call("load", path=self.starts[key])
 
     def images(
         self, data: Cifar10Data, batch_size: int, batches: int, size: int, seed: int
@@ -172,7 +176,7 @@ class _Pair:
         np.savez(path, images=data.train_images[chosen], labels=data.train_labels[chosen])
         leader = self.sides[self.leader]
         for process in self.processes.values():
-            process.ask("images", path=str(path), mean=leader.mean, std=leader.std, size=size)
+            process.call("images", path=str(path), mean=leader.mean, std=leader.std, size=size)
 
     def curve(self, steps: int) -> dict[str, Any]:
         self.say(f"{counted(steps, 'training step')} of each on the same batches")
@@ -180,7 +184,7 @@ class _Pair:
         said = time.monotonic()
         for step in range(steps):
             for key, process in self.processes.items():
-                losses[key].append(process.ask("step", batch=step)["loss"])
+                losses[key].append(process.call("step", batch=step)["loss"])
             if time.monotonic() - said > SAY_EVERY:
                 said = time.monotonic()
                 now = " and ".join(f"{losses[key][-1]:.4f}" for key in losses)
@@ -191,7 +195,7 @@ class _Pair:
     def memory(self) -> dict[str, dict[str, float]]:
         # Asked for behind the steps of the curve and before anything else that takes memory.
         return {
-            key: {"peak": process.ask("memory"), "before": self.before[key]}
+            key: {"peak": process.call("memory"), "before": self.before[key]}
             for key, process in self.processes.items()
         }
 
@@ -212,7 +216,7 @@ class _Pair:
             order = ("a", "b") if turn % 2 else ("b", "a")
             for key in order:
                 time.sleep(REST)
-                seconds[key].append(self.processes[key].ask(do, batch=0)["seconds"])
+                seconds[key].append(self.processes[key].call(do, batch=0)["seconds"])
         return [seconds[key][1:] for key in ("a", "b")]  # the first warms up
 
     def agreement(self) -> dict[str, Any]:
@@ -221,7 +225,7 @@ class _Pair:
         losses, outputs = {}, {}
         for key, process in self.processes.items():
             path = str(self.folder / f"outputs-{key}.safetensors")
-            losses[key] = process.ask("outputs", path=path)["loss"]
+            losses[key] = process.call("outputs", path=path)["loss"]
             outputs[key] = load_file(path)
         a, b = outputs["a"], outputs["b"]
         gradients = [
@@ -250,12 +254,12 @@ class _Pair:
         for process in self.processes.values():
             process.send("train", overrides=overrides)
             # It stops in front of the first round already, with the data at hand.
-            process.hear()
+            process.receive()
         working = dict(self.processes)
         while working:
             for key, process in list(working.items()):
                 process.send("go on")
-                answer = process.hear()
+                answer = process.receive()
                 if "done" in answer:
                     told[key] = answer["done"]
                     accuracy = told[key]["test"]["acc_top1"]
@@ -264,7 +268,7 @@ class _Pair:
         return told
 
 
-def _labels(a: Side, b: Side) -> dict[str, str]:
+def _labels(a: ModelSpec, b: ModelSpec) -> dict[str, str]:
     """Return the names to show; a network beside itself is a measurement of the measurement."""
     return {"a": a.name, "b": b.name if b.name != a.name else f"{b.name} (again)"}
 

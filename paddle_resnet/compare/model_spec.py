@@ -10,16 +10,16 @@ import paddle
 from paddle import nn
 
 from ..data import CIFAR10_MEAN, CIFAR10_STD
-from ..errors import ModelError, nearest
+from ..errors import ModelError, did_you_mean
 from ..models import create_model, list_models, load_trained, model_info
-from ..models.trained_model import find_weights
+from ..models.trained_model import find_weights_file
 from ..weights import key_names, load_weights, open_weights, read_weights
 
 VISION = "paddle.vision:"
 
 
 @dataclass(frozen=True)
-class Side:
+class ModelSpec:
     """A network by name, and how it is built; plain values, so that another process can do it."""
 
     #: As the user wrote it.
@@ -46,7 +46,7 @@ def vision_models() -> list[str]:
     return sorted(name for name in models.__all__ if inspect.isfunction(getattr(models, name)))
 
 
-def resolve(name: str, stem: str | None = None, num_classes: int | None = None) -> Side:
+def resolve(name: str, stem: str | None = None, num_classes: int | None = None) -> ModelSpec:
     """Find out what a name stands for.
 
     Args:
@@ -65,31 +65,31 @@ def resolve(name: str, stem: str | None = None, num_classes: int | None = None) 
         if model not in known:
             raise ModelError(
                 f"paddle.vision has no classifier '{model}', expected one of {', '.join(known)}."
-                + nearest(model, known)
+                + did_you_mean(model, known)
             )
-        return Side(name, "vision", model, stem, num_classes or 10, _input_size(stem))
+        return ModelSpec(name, "vision", model, stem, num_classes or 10, _input_size(stem))
     if name in list_models():
         size = _input_size(stem, model_info(name).input_size)
-        return Side(name, "ours", name, stem, num_classes or 10, size)
+        return ModelSpec(name, "ours", name, stem, num_classes or 10, size)
     model, _, path = name.partition(":")
     if path and model in list_models():
         classes = _classes_in(path, model)
         if num_classes not in (None, classes):
             raise ModelError(f"{num_classes} classes were asked for, but '{path}' knows {classes}.")
         size = _input_size(stem, model_info(model).input_size)
-        return Side(name, "file", model, stem, classes, size, weights=path)
+        return ModelSpec(name, "file", model, stem, classes, size, weights=path)
     if not Path(name).exists():
         names = [*list_models(), *(VISION + model for model in vision_models())]
         raise ModelError(
             f"'{name}' is no network of `paddle-resnet models`, no '{VISION}NAME', no run folder "
-            "or weights file, and no NAME:FILE." + nearest(name, names)
+            "or weights file, and no NAME:FILE." + did_you_mean(name, names)
         )
     return _trained(name, stem, num_classes)
 
 
 def resolve_both(
     a: str, b: str | None = None, stem: str | None = None, num_classes: int | None = None
-) -> tuple[Side, Side]:
+) -> tuple[ModelSpec, ModelSpec]:
     """Resolve two names; what a weights file says about itself holds for the other side too.
 
     Args:
@@ -110,7 +110,7 @@ def resolve_both(
     return first, second
 
 
-def _like(side: Side, file: Side) -> Side:
+def _like(side: ModelSpec, file: ModelSpec) -> ModelSpec:
     # The networks of paddle.vision have no stem of their own choice; those of ours may.
     stem = file.stem if side.kind == "vision" else side.stem
     return replace(
@@ -118,7 +118,7 @@ def _like(side: Side, file: Side) -> Side:
     )
 
 
-def _partner(side: Side) -> Side:
+def _partner(side: ModelSpec) -> ModelSpec:
     if side.kind == "vision" or side.model not in vision_models():
         raise ModelError(
             f"what should '{side.name}' be compared with? "
@@ -128,7 +128,7 @@ def _partner(side: Side) -> Side:
     return replace(side, name=VISION + side.model, kind="vision")
 
 
-def build(side: Side, seed: int = 0) -> nn.Layer:
+def build(side: ModelSpec, seed: int = 0) -> nn.Layer:
     """Build the network of a side, in training mode.
 
     Args:
@@ -173,8 +173,8 @@ def _classes_in(path: str, model: str) -> int:
     return 10
 
 
-def _trained(name: str, stem: str | None, num_classes: int | None) -> Side:
-    metadata = read_weights(find_weights(name))[1]
+def _trained(name: str, stem: str | None, num_classes: int | None) -> ModelSpec:
+    metadata = read_weights(find_weights_file(name))[1]
     if "model" not in metadata:
         load_trained(name)  # says in a sentence what the file lacks
     has_stem = (metadata.get("options") or {}).get("stem")
@@ -185,7 +185,7 @@ def _trained(name: str, stem: str | None, num_classes: int | None) -> Side:
     if num_classes not in (None, classes):
         raise ModelError(f"{num_classes} classes were asked for, but '{name}' knows {classes}.")
     mean, std = metadata.get("mean"), metadata.get("std")
-    return Side(
+    return ModelSpec(
         name,
         "file",
         str(metadata["model"]),

@@ -39,10 +39,10 @@ class Worker:
         import paddle
 
         from ..models.counting import count
-        from .model_spec import Side, build
+        from .model_spec import ModelSpec, build
 
         before = peak_memory()
-        self.side = Side(**side)
+        self.side = ModelSpec(**side)
         self.seed = seed
         network = build(self.side, seed)
         self.network = network
@@ -142,13 +142,13 @@ class Worker:
     def train(self, overrides: list[str]) -> dict[str, Any]:
         """Train by the quickstart's recipe with some keys changed, waiting behind every round."""
         from ..config import load_config
-        from ..data.splits import load_parts
-        from ..training.timed_training import train_for
+        from ..data.splits import load_splits
+        from ..training.timed_training import timed_training
 
         config = load_config("quickstart", tuple(overrides))
-        parts = load_parts(config, notify=self.say)
+        parts = load_splits(config, notify=self.say)
         self.wait()
-        return train_for(self._single_output(), config, parts, self.say, self.wait)
+        return timed_training(self._single_output(), config, parts, self.say, self.wait)
 
     def _batch(self, index: int) -> tuple[Any, Any]:
         import paddle

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import yaml
 
-from ..errors import ConfigError, shown
+from ..errors import ConfigError, for_display
 
 #: What another setting must be, in words that follow its name, and as a test of its value.
 _Needs = tuple[str, Callable[[Any], bool]]
@@ -95,4 +95,4 @@ def _at(config: dict[str, Any], key: str) -> Any:
 def _written(value: Any) -> str:
     """Return a value as a recipe has it."""
     text = yaml.safe_dump(value, default_flow_style=True, width=1000)
-    return shown(text.replace("\n...", "").strip())
+    return for_display(text.replace("\n...", "").strip())

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import yaml
 
-from ..errors import ConfigError, shown
+from ..errors import ConfigError, for_display
 
 #: Keys such as ``data.root`` that hold a text, and whether they may hold none.
 TextKeys = Mapping[str, bool]
@@ -211,7 +211,7 @@ def _quote(lines: list[str], place: int, names: set[str]) -> bool:
 
 
 def _refusal(error: Exception, origin: str) -> ConfigError:
-    reason = shown(" ".join(str(getattr(error, "problem", None) or error).split()), 200)
+    reason = for_display(" ".join(str(getattr(error, "problem", None) or error).split()), 200)
     mark = getattr(error, "problem_mark", None)
     where = f" in line {mark.line + 1}" if mark else ""
     return ConfigError(f"{origin} is no valid YAML{where}: {reason}.")

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from ..errors import ConfigError, nearest, shown
+from ..errors import ConfigError, did_you_mean, for_display
 from .effects import refuse_without_effect
 from .recipe_text import TextKeys, dump_recipe, parse_override, parse_recipe
 
@@ -445,8 +445,8 @@ def find_recipe(recipe: str) -> Path:
         return own
     names = list_recipes()
     raise ConfigError(
-        f"there is no recipe '{shown(recipe)}': expected a YAML file or one of {', '.join(names)}."
-        + nearest(path.stem, names)
+        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of {', '.join(names)}."
+        + did_you_mean(path.stem, names)
     )
 
 
@@ -537,27 +537,29 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if key != key.strip():  # `KEY = VALUE`, where the blank is no part of a text either
         key, text = key.strip(), text.lstrip()
     if not equals or not key or not all(key.split(".")):
-        raise ConfigError(f"override '{shown(override)}' is not of the form section.key=value.")
+        raise ConfigError(
+            f"override '{for_display(override)}' is not of the form section.key=value."
+        )
     *sections, last = key.split(".")
     here = values
     for section in sections:
         here = here.setdefault(section, {})
         if not isinstance(here, dict):
             raise ConfigError(
-                f"override '{shown(override)}': '{shown(section)}' is a value, not a section."
+                f"override '{for_display(override)}': '{for_display(section)}' is a value, not a section."
             )
-    origin = f"the value of override '{shown(override)}'"
+    origin = f"the value of override '{for_display(override)}'"
     here[last] = parse_override(key, text, origin, _text_keys())
 
 
 def _sentence(error: dict[str, Any], origin: str) -> str:
     """Turn pydantic's first finding into one sentence."""
     path = [str(part) for part in error["loc"]]
-    key = shown(".".join(path))
+    key = for_display(".".join(path))
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _keys(path[:-1])
-        where = f"section '{shown('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
-        hint = nearest(path[-1], known)
+        where = f"section '{for_display('.'.join(path[:-1]))}'" if path[:-1] else "a recipe"
+        hint = did_you_mean(path[-1], known)
         elsewhere = [full for full in all_keys() if full.endswith("." + path[-1])]
         if elsewhere:
             hint = f" Did you mean '{elsewhere[0]}'?"
@@ -569,8 +571,8 @@ def _sentence(error: dict[str, Any], origin: str) -> str:
     if error["type"] == "literal_error":
         choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         expected = f"expected {' or '.join(choices)}"
-        hint = nearest(str(given), choices)
-    value = shown(repr(given), 57) if len(repr(given)) > 60 else repr(given)
+        hint = did_you_mean(str(given), choices)
+    value = for_display(repr(given), 57) if len(repr(given)) > 60 else repr(given)
     expected = re.sub(r"a dictionary or an instance of \w+", "a section with keys", expected)
     return f"'{key}' is {value} in {origin}: {expected}.{hint}"
 

@@ -17,18 +17,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import DataError
 from .augment import random_erasing, random_resized_crop, rng
 from .augment import trivial_augment as trivial
-from .augment.mixup import Mixed, mix
-from .augment.options import OFF, Augment
+from .augment.mixup import MixedBatch, mix
+from .augment.options import NO_AUGMENT, Augment
 from .augment.trivial_augment import trivial_augment
 from .folder.image_files import Images, random_crops, take
-from .prefetch import ahead
+from .prefetch import prefetch
 
 # Over all pixels of the 50,000 training images. The often copied deviation 0.2023 is the average
 # of the deviations within single images, which is smaller.
 CIFAR10_MEAN = (0.49140, 0.48216, 0.44653)
 CIFAR10_STD = (0.24703, 0.24349, 0.26159)
 
-Batch = Union[tuple[np.ndarray, np.ndarray], Mixed]
+Batch = Union[tuple[np.ndarray, np.ndarray], MixedBatch]
 
 _FACTS = {
     "images": "a number of training images of",
@@ -64,7 +64,7 @@ class BatchLoader:
     Yields:
         numpy arrays that the caller may keep and change: images, float32 [B, C, H, W], which are
         ``(pixel / 255 - mean) / std``, and labels, int64 [B]. Where ``augment`` mixes images,
-        `Mixed`: images, labels, the labels of the images mixed in, the share of the former.
+        `MixedBatch`: images, labels, the labels of the images mixed in, the share of the former.
 
     Raises:
         DataError: An argument of wrong type, shape or size, or a ``batch_size`` above N together
@@ -84,7 +84,7 @@ class BatchLoader:
         flip: bool = False,
         mean: Optional[Sequence[float]] = None,
         std: Optional[Sequence[float]] = None,
-        augment: Augment = OFF,
+        augment: Augment = NO_AUGMENT,
         workers: int = 0,
     ) -> None:
         if getattr(images, "dtype", None) != np.uint8 or images.ndim != 4 or 0 in images.shape:
@@ -226,10 +226,10 @@ class BatchLoader:
         plan = self._plan(epoch)
         indices = [index for index in range(start, len(self)) if self._size(index)]
         if self.workers:
-            return ahead(lambda index: self._batch(plan, index), indices, self.workers)
+            return prefetch(lambda index: self._batch(plan, index), indices, self.workers)
         return (self._batch(plan, index) for index in indices)
 
-    def _plan(self, epoch: int) -> _Plan:
+    def _plan(self, epoch: int) -> _EpochPlan:
         """Draw all that is decided for an epoch as a whole."""
         total, padding = len(self.images), self.crop_padding
         # Raw words, since numpy promises that these never change, and promises it of nothing
@@ -250,7 +250,7 @@ class BatchLoader:
         # Reused from batch to batch, since only its inside is ever written; never yielded.
         # Batches that are made at the same time need one each.
         padded = self._padded() if padding and not self.workers else None
-        return _Plan(epoch, order, rows, columns, flips, padded)
+        return _EpochPlan(epoch, order, rows, columns, flips, padded)
 
     def _padded(self) -> np.ndarray:
         _, channels, height, width = self.images.shape
@@ -258,7 +258,7 @@ class BatchLoader:
         size = min(self.batch_size, len(self.images))
         return np.zeros((size, channels, height + more, width + more), np.uint8)
 
-    def _batch(self, plan: _Plan, index: int) -> Batch:
+    def _batch(self, plan: _EpochPlan, index: int) -> Batch:
         """Make one batch. It depends on the plan and the index alone, so any thread may do it."""
         padding, augment = self.crop_padding, self.augment
         # Images are mixed with others of the batch, whoever these belong to.
@@ -293,7 +293,7 @@ class BatchLoader:
         if self._shift is not None:
             images += self._shift
         if augment.erase:
-            random_erasing.erase(
+            random_erasing.random_erasing(
                 images, words(rng.ERASE, random_erasing.ERASE_WORDS), augment.erase
             )
         if augment.cutout:
@@ -313,7 +313,7 @@ class BatchLoader:
             batch=index,
         )
         own = self._rows(index)
-        return Mixed(*(each[own.start - here.start : own.stop - here.start] for each in mixed))
+        return MixedBatch(*(each[own.start - here.start : own.stop - here.start] for each in mixed))
 
     def _whole(self, index: int) -> slice:
         """Return the places of a batch in the epoch's order."""
@@ -333,7 +333,7 @@ class BatchLoader:
         return rows.stop - rows.start
 
 
-class _Plan(NamedTuple):
+class _EpochPlan(NamedTuple):
     """What is decided for an epoch as a whole."""
 
     epoch: int

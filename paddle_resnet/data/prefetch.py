@@ -12,7 +12,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def ahead(
+def prefetch(
     make: Callable[[Given], Made], items: Iterable[Given], workers: int, spare: int = 1
 ) -> Iterator[Made]:
     """Yield ``make(item)`` of each item, in order, while threads make the following ones.

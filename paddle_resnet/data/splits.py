@@ -13,14 +13,14 @@ from ..errors import DataError
 from . import CIFAR10_MEAN, CIFAR10_STD, Augment, BatchLoader, load_cifar10, train_validation_split
 from .channel_stats import mean_and_std
 from .cifar.cifar100 import load_cifar100
-from .folder.folder_splits import image_files, normalisation, sound_parts
-from .folder.image_files import Images, Memory, take
+from .folder.folder_splits import image_files, normalisation, valid_splits
+from .folder.image_files import ImageCache, Images, take
 
 Labelled = tuple[Images, np.ndarray]
 
 
 @dataclass
-class Parts:
+class DataSplits:
     """Training, validation and test images as loaders, and what to say about them."""
 
     train: BatchLoader
@@ -52,7 +52,7 @@ class Parts:
         }
 
 
-def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
+def load_splits(config: Config, notify: Callable[[str], None] = print) -> DataSplits:
     """Load a recipe's data and split it: the test set is never among what training watches.
 
     Raises:
@@ -63,11 +63,11 @@ def load_parts(config: Config, notify: Callable[[str], None] = print) -> Parts:
     )
 
 
-def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
+def _cifar10(config: Config, notify: Callable[[str], None]) -> DataSplits:
     data = load_cifar10(
         config.data.root, config.data.download, allow_sample=config.data.sample, notify=notify
     )
-    train, validation = _hold_out(
+    train, validation = split_validation(
         (data.train_images, data.train_labels), config, scale=25 if data.is_sample else 1
     )
     return _parts(
@@ -82,9 +82,9 @@ def _cifar10(config: Config, notify: Callable[[str], None]) -> Parts:
     )
 
 
-def _cifar100(config: Config, notify: Callable[[str], None]) -> Parts:
+def _cifar100(config: Config, notify: Callable[[str], None]) -> DataSplits:
     data = load_cifar100(config.data.root, config.data.download, notify=notify)
-    train, validation = _hold_out((data.train_images, data.train_labels), config)
+    train, validation = split_validation((data.train_images, data.train_labels), config)
     return _parts(
         config,
         train,
@@ -97,16 +97,16 @@ def _cifar100(config: Config, notify: Callable[[str], None]) -> Parts:
     )
 
 
-def _folder(config: Config, notify: Callable[[str], None]) -> Parts:
-    listing = sound_parts(config, notify)
-    memory = Memory(config.data.memory * 2**20)
+def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
+    listing = valid_splits(config, notify)
+    memory = ImageCache(config.data.memory * 2**20)
     train, validation, test = (
         (image_files(part, config, memory), part.labels) if part else None
         for part in map(listing.parts.get, ("train", "validation", "test"))
     )
     return _parts(
         config,
-        _limited(train, config),
+        limit_train_images(train, config),
         validation,
         test,
         statistics=normalisation(config),
@@ -127,7 +127,7 @@ def _parts(
     statistics: tuple[Optional[list[float]], Optional[list[float]]],
     workers: int = 0,
     **facts: Any,
-) -> Parts:
+) -> DataSplits:
     """Put loaders around images and labels."""
     mean, std = (
         (config.data.mean or statistics[0], config.data.std or statistics[1])
@@ -145,7 +145,7 @@ def _parts(
         size = config.train.eval_batch_size
         return BatchLoader(images, labels, size, mean=mean, std=std, workers=workers)
 
-    return Parts(
+    return DataSplits(
         train=BatchLoader(
             *train,
             batch,
@@ -167,7 +167,7 @@ def _parts(
     )
 
 
-def shared(parts: Parts) -> Parts:
+def shared(parts: DataSplits) -> DataSplits:
     """Return this process's share of each part's batches, where there are several processes.
 
     Raises:
@@ -198,7 +198,7 @@ def subset(loader: BatchLoader, images: int) -> BatchLoader:
     return loader.subset(chosen)
 
 
-def _hold_out(
+def split_validation(
     images: Labelled, config: Config, scale: int = 1
 ) -> tuple[Labelled, Optional[Labelled]]:
     """Split the training images of CIFAR, or of a sample of 1/scale of them, and limit the rest."""
@@ -209,12 +209,12 @@ def _hold_out(
     elif scale > 1:
         validation = max(validation // scale, 10) if validation else 0
     if not validation:
-        return _limited(images, config), None
+        return limit_train_images(images, config), None
     train, held_out = train_validation_split(images[1], int(validation))
-    return _limited(_chosen(images, train), config), _chosen(images, held_out)
+    return limit_train_images(_chosen(images, train), config), _chosen(images, held_out)
 
 
-def _limited(images: Labelled, config: Config) -> Labelled:
+def limit_train_images(images: Labelled, config: Config) -> Labelled:
     if config.data.limit is None or config.data.limit >= len(images[1]):
         return images
     # The held-out part of a second split: class-balanced too.

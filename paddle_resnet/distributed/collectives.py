@@ -43,12 +43,12 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def is_first() -> bool:
+def is_rank0() -> bool:
     """Return whether this is the process that prints and writes."""
     return rank() == 0
 
 
-def add_up(tensor: Tensor) -> None:
+def all_reduce_sum(tensor: Tensor) -> None:
     """Put the sum over all processes into the tensor, the same bits in each.
 
     Raises:
@@ -69,23 +69,23 @@ def add_up(tensor: Tensor) -> None:
 def total(values: Any) -> np.ndarray:
     """Return numbers, added up over all processes: float64, of the same shape."""
     tensor = paddle.to_tensor(np.asarray(values, np.float64))
-    add_up(tensor)
+    all_reduce_sum(tensor)
     return tensor.numpy()
 
 
-def interleaved(own: np.ndarray, count: int) -> np.ndarray:
+def gather_interleaved(own: np.ndarray, count: int) -> np.ndarray:
     """Return ``count`` rows of all processes, of which this one has each n-th, in their order."""
     rows = np.zeros((count, *own.shape[1:]))
     rows[rank() :: world_size()] = own
     return total(rows).astype(own.dtype)
 
 
-def in_any(flag: bool) -> bool:
+def any_rank(flag: bool) -> bool:
     """Return whether it is so in any process: what one decides, all must do."""
     return bool(total([float(flag)])[0]) if world_size() > 1 else flag
 
 
-def from_first(make: Callable[[], T]) -> T:
+def broadcast_from_rank0(make: Callable[[], T]) -> T:
     """Return what ``make`` returns in process 0 (JSON types), where alone it is called.
 
     No process goes on before all have come here.
@@ -96,7 +96,7 @@ def from_first(make: Callable[[], T]) -> T:
     if world_size() == 1:
         return make()
     message, failure = b"", None
-    if is_first():
+    if is_rank0():
         try:
             message = json.dumps({"value": make()}).encode()
         except UserError as error:
@@ -111,18 +111,18 @@ def from_first(make: Callable[[], T]) -> T:
     return answer["value"]
 
 
-def first_alone(make: Callable[[], T]) -> T:
+def rank0_first(make: Callable[[], T]) -> T:
     """Call ``make`` in process 0 and then in all others, which find its downloads and caches.
 
     Raises:
         UserError: what ``make`` raised.
     """
     made: list[T] = []
-    from_first(lambda: made.append(make()))
+    broadcast_from_rank0(lambda: made.append(make()))
     return made[0] if made else make()
 
 
-def add_up_gradients(parameters: Iterable[Tensor]) -> None:
+def all_reduce_gradients(parameters: Iterable[Tensor]) -> None:
     """Replace every gradient by the sum over all processes, in one exchange.
 
     A gradient that one process lacks counts as 0 there; one that all lack stays absent.
@@ -137,7 +137,7 @@ def add_up_gradients(parameters: Iterable[Tensor]) -> None:
             for p in trained
         ]
         together = paddle.concat([*pieces, present])
-        add_up(together)
+        all_reduce_sum(together)
         *pieces, present = paddle.split(together, [*(p.size for p in trained), len(trained)])
         for parameter, piece, owners in zip(trained, pieces, present.tolist()):
             if owners:
@@ -154,19 +154,19 @@ def average(tensors: Sequence[Tensor]) -> None:
         return
     with paddle.no_grad():
         together = paddle.concat([tensor.astype("float32").flatten() for tensor in tensors])
-        add_up(together)
+        all_reduce_sum(together)
         together = together / world_size()
         pieces = paddle.split(together, [tensor.size for tensor in tensors])
         for tensor, piece in zip(tensors, pieces):
             tensor.set_value(piece.reshape(tensor.shape).astype(tensor.dtype))
 
 
-def copy_from_first(network: nn.Layer) -> None:
+def broadcast_parameters(network: nn.Layer) -> None:
     """Give all processes the weights and running statistics of process 0."""
     if world_size() == 1:
         return
     for tensor in network.state_dict().values():
         given = tensor.numpy()
-        value = paddle.to_tensor(given if is_first() else np.zeros_like(given))
-        add_up(value)
+        value = paddle.to_tensor(given if is_rank0() else np.zeros_like(given))
+        all_reduce_sum(value)
         tensor.set_value(value)

@@ -9,7 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.autograd import PyLayer
 
-from .collectives import add_up, world_size
+from .collectives import all_reduce_sum, world_size
 
 
 class _Total(PyLayer):
@@ -19,14 +19,14 @@ class _Total(PyLayer):
     def forward(ctx, x: Tensor) -> Tensor:
         """Add up the values."""
         y = x.clone()
-        add_up(y)
+        all_reduce_sum(y)
         return y
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         """Add up the gradients."""
         gradient = gradient.clone()
-        add_up(gradient)
+        all_reduce_sum(gradient)
         return gradient
 
 
@@ -63,7 +63,7 @@ class SyncBatchNorm2D(nn.BatchNorm2D):
         return y.astype(x.dtype)
 
 
-def synchronise_bn(network: nn.Layer) -> int:
+def convert_sync_bn(network: nn.Layer) -> int:
     """Let the batch norms of a network see the batch of all processes; return how many there are.
 
     They stay the objects they are, with their parameters and names.
@@ -74,7 +74,7 @@ def synchronise_bn(network: nn.Layer) -> int:
     return len(layers)
 
 
-def unsynchronised_statistics(network: nn.Layer) -> list[Tensor]:
+def local_bn_buffers(network: nn.Layer) -> list[Tensor]:
     """Return the running statistics that training moves in each process by its own share."""
     return [
         tensor

@@ -8,13 +8,13 @@ import numpy as np
 import paddle
 
 from ..data import BatchLoader
-from ..models import Trained
+from ..models import TrainedModel
 from ..models.precision import Precision
 from .evaluate import mean_probabilities
 
 
 def classify(
-    trained: Trained,
+    trained: TrainedModel,
     pixels: np.ndarray,
     top: int = 5,
     kind: str = "none",
@@ -27,7 +27,7 @@ def classify(
         pixels: uint8 ``[C, H, W]`` of ``trained.input_shape``.
         top: how many answers; at most one per class.
         kind: the views whose answers are averaged, see
-            :func:`~paddle_resnet.evaluation.tta.views`. Default: ``none``, the image alone.
+            :func:`~paddle_resnet.evaluation.tta.tta_views`. Default: ``none``, the image alone.
         precision: what to compute in. Default: float32.
 
     Returns:

@@ -11,17 +11,17 @@ from ..config import Config, config_from_dict
 from ..data import CLASSES, BatchLoader, ImageFiles, load_cifar10
 from ..data.cifar.cifar100 import load_cifar100
 from ..data.folder.image_files import Images
-from ..data.folder.open_dataset import open_listing
-from ..data.folder.verify_images import find_damaged, without_damaged
-from ..data.splits import load_parts
+from ..data.folder.open_dataset import open_dataset
+from ..data.folder.verify_images import drop_corrupt, find_corrupt
+from ..data.splits import load_splits
 from ..errors import DataError
-from ..models import Trained
+from ..models import TrainedModel
 
 Notify = Callable[[str], None]
 
 
-def labelled_loader(
-    trained: Trained,
+def eval_loader(
+    trained: TrainedModel,
     split: str,
     batch_size: int,
     *,
@@ -47,7 +47,7 @@ def labelled_loader(
     Raises:
         DataError: the data cannot be had, or is of other classes than the network knows.
     """
-    name = config.data.name if config is not None else _told_by(trained)
+    name = config.data.name if config is not None else _guess_dataset(trained)
     if name == "folder" and root is None and config is None:
         raise DataError(
             f"'{trained.path}' knows classes of its own: name a folder of images of them (--data)."
@@ -71,7 +71,7 @@ def labelled_loader(
     return loader, is_sample
 
 
-def _told_by(trained: Trained) -> str:
+def _guess_dataset(trained: TrainedModel) -> str:
     if list(trained.classes) == list(CLASSES):
         return "cifar10"
     whale = len(trained.classes) == 100 and "whale" in trained.classes
@@ -87,7 +87,7 @@ def _of_run(
         data = dataclasses.replace(data, root=root, sample=True)  # "sample" is asked for, if it is
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
-    parts = load_parts(config, notify)
+    parts = load_splits(config, notify)
     chosen = parts.test if split == "test" else parts.train
     return chosen.images, chosen.labels, parts.classes, parts.is_sample
 
@@ -106,10 +106,10 @@ def _cifar(
 
 
 def _files(
-    trained: Trained, split: str, root: str, notify: Notify
+    trained: TrainedModel, split: str, root: str, notify: Notify
 ) -> tuple[Images, np.ndarray, list[str]]:
-    listing = open_listing(root)
-    listing = without_damaged(listing, find_damaged(listing, notify=notify), skip=True)
+    listing = open_dataset(root)
+    listing = drop_corrupt(listing, find_corrupt(listing, notify=notify), skip=True)
     for note in listing.notes:
         notify(f"Notice: {note}")
     strange = [name for name in listing.classes if name not in trained.classes]

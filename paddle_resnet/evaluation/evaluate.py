@@ -15,7 +15,7 @@ from ..data import BatchLoader
 from ..distributed import collectives
 from ..errors import TrainingError
 from ..models.precision import Precision
-from .tta import views
+from .tta import tta_views
 
 
 def main_output(outputs: Any) -> paddle.Tensor:
@@ -79,7 +79,7 @@ def mean_probabilities(
     Call it in eval mode and without gradients.
     """
     answers, weights = [], []
-    for weight, view in views(images, kind):
+    for weight, view in tta_views(images, kind):
         answers.append(F.softmax(_logits(network, view, precision), axis=-1).numpy())
         weights.append(weight)
     return np.average(answers, axis=0, weights=weights).astype(np.float32)
@@ -101,7 +101,7 @@ def evaluate(
         progress: called with the number of images done so far.
         precision: what to compute in. Default: float32.
         kind: the views of each image whose probabilities are averaged, see
-            :func:`~paddle_resnet.evaluation.tta.views`. Default: ``none``, the image alone.
+            :func:`~paddle_resnet.evaluation.tta.tta_views`. Default: ``none``, the image alone.
     """
     was_training = network.training
     network.eval()

@@ -9,17 +9,17 @@ import numpy as np
 from paddle import nn
 
 from ..config import Config
-from ..data.splits import Parts, subset
-from ..distributed.collectives import copy_from_first, from_first
+from ..data.splits import DataSplits, subset
+from ..distributed.collectives import broadcast_from_rank0, broadcast_parameters
 from ..errors import UserError
 from ..io.atomic_files import atomic_write
 from ..models.precision import Precision
-from ..training.loop.batch_stream import TrainingStream
-from ..training.loop.progress import BudgetPace, Pace
+from ..training.loop.batch_stream import BatchStream
+from ..training.loop.progress import Progress, TimeBudget
 from ..training.wording import duration
 from ..weights.save_load import load_weights
 from .evaluate import Evaluation, evaluate
-from .tta import VIEWS
+from .tta import TTA_VIEWS
 
 #: How many of the most confident mistakes a run keeps the images of.
 MISTAKES = 64
@@ -28,8 +28,8 @@ MISTAKES = 64
 def test(
     network: nn.Layer,
     best: Optional[Path],
-    parts: Parts,
-    pace: Pace,
+    parts: DataSplits,
+    pace: Progress,
     log: Callable[[str], None],
     kind: str,
     precision: Precision,
@@ -42,7 +42,7 @@ def test(
         parts: its ``test`` is cut to what a budget leaves time for.
         pace: knows that time.
         log: takes lines.
-        kind: whose answers are averaged, see :func:`~paddle_resnet.evaluation.tta.views`.
+        kind: whose answers are averaged, see :func:`~paddle_resnet.evaluation.tta.tta_views`.
         precision: what the training computed in.
 
     Returns:
@@ -50,18 +50,18 @@ def test(
     """
     weights = "last"
     if best is not None:
-        weights = from_first(lambda: _load(network, best, log))
-        copy_from_first(network)
+        weights = broadcast_from_rank0(lambda: _load(network, best, log))
+        broadcast_parameters(network)
     whole = len(parts.test.images)
-    if isinstance(pace, BudgetPace):
+    if isinstance(pace, TimeBudget):
         # Cut before the figures are seen, by speed alone.
-        parts.test = subset(parts.test, pace.test_images_that_fit() // VIEWS[kind])
+        parts.test = subset(parts.test, pace.test_images_that_fit() // TTA_VIEWS[kind])
     part = len(parts.test.images)
     which = "the test set" if part == whole else f"{part:,} of the {whole:,} test images, "
     log(
         f"evaluating the {weights} weights on {which}"
         + ("" if part == whole else "as many as the budget leaves time for")
-        + ("" if kind == "none" else f", {VIEWS[kind]} views of each ({kind})")
+        + ("" if kind == "none" else f", {TTA_VIEWS[kind]} views of each ({kind})")
     )
     evaluation = evaluate(network, parts.test, kind=kind, precision=precision)
     log(
@@ -80,7 +80,7 @@ def _load(network: nn.Layer, best: Path, log: Callable[[str], None]) -> str:
     return "best"
 
 
-def keep_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:
+def save_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:
     """Write ``predictions.npz``.
 
     Raises:
@@ -97,7 +97,7 @@ def keep_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> 
         )
 
 
-def training_facts(config: Config, pace: Pace, stream: TrainingStream) -> dict[str, Any]:
+def training_summary(config: Config, pace: Progress, stream: BatchStream) -> dict[str, Any]:
     """Return the entry ``training`` of result.json."""
     seconds = pace.train_seconds
     return {

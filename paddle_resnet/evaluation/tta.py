@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 #: Name -> number of views, and so the factor by which evaluation takes longer.
-VIEWS = {"none": 1, "flip": 2, "shifts_flip": 6, "crops": 5, "crops_flip": 10}
+TTA_VIEWS = {"none": 1, "flip": 2, "shifts_flip": 6, "crops": 5, "crops_flip": 10}
 
 
-def views(images: np.ndarray, kind: str) -> Iterator[tuple[float, np.ndarray]]:
+def tta_views(images: np.ndarray, kind: str) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the views of a batch, each of the batch's own shape, with its weight in the mean.
 
     Args:

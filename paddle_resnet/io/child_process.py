@@ -16,7 +16,7 @@ from ..errors import ModelError, UserError
 _PACKAGE = Path(__file__).parents[2]
 
 
-class Process:
+class ChildProcess:
     """A worker; use it as a context manager, which ends it.
 
     Args:
@@ -44,7 +44,7 @@ class Process:
             },
         )
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> ChildProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,10 +52,10 @@ class Process:
         self._process.communicate()
         self._errors.close()
 
-    def ask(self, do: str, **arguments: object) -> Any:
+    def call(self, do: str, **arguments: object) -> Any:
         """Have the worker do something and return what it says; raises as :meth:`hear` does."""
         self.send(do, **arguments)
-        return self.hear()["done"]
+        return self.receive()["done"]
 
     def send(self, do: str, **arguments: object) -> None:
         """Have the worker begin something, or go on with it."""
@@ -65,7 +65,7 @@ class Process:
         except BrokenPipeError:
             raise self._ended() from None
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Return ``{"done": ...}``, or ``{"turn": True}`` when the worker lets the other side work.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from .safe_pickle import PickleError, StandIn
+from .safe_pickle import PickleError, Stub
 
 #: Type codes of arrays of numbers. No ``O``: objects are what makes array pickles dangerous.
 _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
@@ -41,7 +41,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
     return sizes
 
 
-class _Dtype(StandIn):
+class _Dtype(Stub):
     """``numpy.dtype(code, align, copy)``; the state holds the byte order."""
 
     def __init__(self, code: Any, *_: Any) -> None:
@@ -59,7 +59,7 @@ class _Dtype(StandIn):
         return np.dtype(self.order + self.code)
 
 
-class Array(StandIn):
+class Array(Stub):
     """An array as the file describes it, not yet believed."""
 
     state: Any = None
@@ -89,7 +89,7 @@ class Array(StandIn):
         return np.frombuffer(data, kind).reshape(shape, order="F" if fortran_order else "C")
 
 
-class _Encoded(StandIn):
+class _Encoded(Stub):
     """Bytes that protocol 2 had to write as text."""
 
     def __init__(self, data: bytes) -> None:
@@ -106,8 +106,8 @@ def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> Array:
     return array
 
 
-def _inert(*_: Any) -> StandIn:
-    return StandIn()
+def _inert(*_: Any) -> Stub:
+    return Stub()
 
 
 def _once(function: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -39,7 +39,7 @@ class Name:
         self.build = build
 
 
-class StandIn:
+class Stub:
     """A value that the file builds with a state of its own; the base ignores that state."""
 
     def set_state(self, state: Any) -> None:
@@ -260,7 +260,7 @@ class _Machine:
     def BUILD(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, StandIn):
+        if isinstance(target, Stub):
             target.set_state(state)
         # An OrderedDict may carry attributes, such as the version numbers torch adds: no data.
         elif type(target) is not dict:

@@ -16,7 +16,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from ..errors import UserError, nearest
+from ..errors import UserError, did_you_mean
 
 MODES = ("auto", "off", "require")
 _chosen: str | None = None
@@ -32,7 +32,7 @@ def mode() -> str:
     if wanted not in MODES:
         raise UserError(
             f"PADDLE_RESNET_KERNELS is '{wanted}', expected one of {', '.join(MODES)}."
-            + nearest(wanted, MODES)
+            + did_you_mean(wanted, MODES)
         )
     return wanted
 

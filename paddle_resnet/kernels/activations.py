@@ -28,7 +28,7 @@ def bfloat16_works() -> bool:
     return library is not None and library.paddle_resnet_can_bfloat16()
 
 
-def is_map(x: Tensor) -> bool:
+def is_activation(x: Tensor) -> bool:
     """Return whether it is what the operators take: four dimensions, none empty, on a CPU."""
     return (
         x.dtype in (paddle.float32, paddle.bfloat16)
@@ -39,7 +39,7 @@ def is_map(x: Tensor) -> bool:
     )
 
 
-def convert(x: Tensor, dtype: str) -> Tensor:
+def cast(x: Tensor, dtype: str) -> Tensor:
     """Return a map in other numbers, in the layout that it has in memory.
 
     Paddle's own ``cast`` brings a view of channels-last memory into NCHW first, forward and
@@ -58,7 +58,7 @@ def convert(x: Tensor, dtype: str) -> Tensor:
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
-def fork(x: Tensor) -> tuple[Tensor, Tensor]:
+def branch(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return a map twice, for two readers whose gradients are then added up in one fast loop.
 
     Where a map is not bfloat16 there is nothing to gain: Paddle's own sum is as fast.
@@ -74,7 +74,7 @@ def fork(x: Tensor) -> tuple[Tensor, Tensor]:
     ):
         return x, x
     x, restore = _dense(x)
-    first, second = core.eager._run_custom_op("paddle_resnet_fork", x)
+    first, second = core.eager._run_custom_op("paddle_resnet_branch", x)
     return restore(first), restore(second)
 
 

@@ -25,7 +25,11 @@ def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    fused, half, fallbacks = conv_bn_act.computed, conv_bn_act.in_bfloat16, +conv_bn_act.fallbacks
+    fused, half, fallbacks = (
+        conv_bn_act.fused_calls,
+        conv_bn_act.bfloat16_calls,
+        +conv_bn_act.fallback_counts,
+    )
     network.eval()
     try:
         with paddle.no_grad():
@@ -33,8 +37,8 @@ def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
     finally:
         for layer, training in modes:
             layer.training = training
-    fused, half = conv_bn_act.computed - fused, conv_bn_act.in_bfloat16 - half
-    fallbacks = conv_bn_act.fallbacks - fallbacks
+    fused, half = conv_bn_act.fused_calls - fused, conv_bn_act.bfloat16_calls - half
+    fallbacks = conv_bn_act.fallback_counts - fallbacks
     if not fused:
         return "conv + BN units: plain Paddle, float32"
     reasons = "".join(f"; {n} by plain Paddle ({why})" for why, n in fallbacks.items())

@@ -11,17 +11,17 @@ from paddle.base import core
 from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
-from .activations import TO_NCHW, channels_last, convert
+from .activations import TO_NCHW, cast, channels_last
 
 #: Why units fell back to plain Paddle, and how often each reason was met.
-fallbacks: Counter[str] = Counter()
+fallback_counts: Counter[str] = Counter()
 #: How often the operator computed a unit, and how often it did so in bfloat16.
-computed = 0
-in_bfloat16 = 0
+fused_calls = 0
+bfloat16_calls = 0
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
-def conv_bn(
+def conv_bn_act(
     conv: nn.Layer,
     bn: Optional[nn.Layer],
     act: Any,
@@ -47,8 +47,8 @@ def conv_bn(
         return None
     y = None if mode() == "off" else _fused(conv, bn, act, x, residual, pool)
     if y is None and _only_by_us(x, conv):
-        residual = None if residual is None else convert(residual, "float32")
-        return convert(plain(convert(x, "float32"), residual), "bfloat16")
+        residual = None if residual is None else cast(residual, "float32")
+        return cast(plain(cast(x, "float32"), residual), "bfloat16")
     return y
 
 
@@ -71,20 +71,22 @@ def _fused(
     pool: Optional[nn.Layer],
 ) -> Optional[Tensor]:
     """Return what the operator computes, or None where it cannot."""
-    reason = why_never(conv, bn, act, pool) or _why_not(conv, bn, x, residual, pool is not None)
+    reason = unsupported_layers(conv, bn, act, pool) or unsupported_inputs(
+        conv, bn, x, residual, pool is not None
+    )
     if reason:
-        fallbacks[reason] += 1
+        fallback_counts[reason] += 1
         return None
     library = build.library()
     if library is None:
         return None
     half = x.dtype == paddle.bfloat16
     if half and not library.paddle_resnet_can_bfloat16():
-        fallbacks["bfloat16 without AVX-512"] += 1
+        fallback_counts["bfloat16 without AVX-512"] += 1
         return None
-    global computed, in_bfloat16
-    computed += 1
-    in_bfloat16 += half
+    global fused_calls, bfloat16_calls
+    fused_calls += 1
+    bfloat16_calls += half
     nchw = conv._data_format == "NCHW"
     maps = [x] if residual is None else [x, residual]
     if nchw:
@@ -110,7 +112,7 @@ def _fused(
     return y.transpose(TO_NCHW) if nchw else y
 
 
-def why_never(
+def unsupported_layers(
     conv: nn.Layer, bn: Optional[nn.Layer], act: Any, pool: Optional[nn.Layer] = None
 ) -> str:
     """Return why the operator does not know these layers, or an empty string."""
@@ -139,7 +141,7 @@ def _halves(pool: nn.Layer) -> bool:
     )
 
 
-def _why_not(
+def unsupported_inputs(
     conv: nn.Layer, bn: nn.Layer, x: Tensor, residual: Optional[Tensor], pooled: bool
 ) -> str:
     """Return why the operator cannot take these tensors, or an empty string."""

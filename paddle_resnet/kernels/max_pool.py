@@ -9,7 +9,7 @@ from paddle import Tensor, nn
 from paddle.base import core
 
 from . import build, mode
-from .activations import TO_NCHW, channels_last, convert, is_map
+from .activations import TO_NCHW, cast, channels_last, is_activation
 
 #: The number of a window's tap is kept in a byte.
 LARGEST_WINDOW = 15
@@ -29,7 +29,7 @@ def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) 
         return None
     if mode() == "off" or not (knows(layer) and _takes(layer, x)) or build.library() is None:
         half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
-        return convert(plain(convert(x, "float32")), "bfloat16") if half else None
+        return cast(plain(cast(x, "float32")), "bfloat16") if half else None
     nchw = layer.data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_max_pool",
@@ -56,7 +56,7 @@ def knows(layer: nn.MaxPool2D) -> bool:
 def _takes(layer: nn.MaxPool2D, x: Tensor) -> bool:
     """Return whether the operator takes this map: on a CPU, with a pixel in each window."""
     stride = layer.ksize if layer.stride is None else layer.stride
-    if not is_map(x):
+    if not is_activation(x):
         return False
     sides = x.shape[2:] if layer.data_format == "NCHW" else x.shape[1:3]
     outside = layer.ceil_mode and stride > layer.ksize - layer.padding

@@ -9,7 +9,7 @@ from paddle import Tensor
 from paddle.base import core
 
 from . import build, mode
-from .activations import TO_NCHW, channels_last, convert, is_map
+from .activations import TO_NCHW, cast, channels_last, is_activation
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
@@ -37,9 +37,9 @@ def zero_pad(
     """
     if not paddle.in_dynamic_mode():
         return None
-    if mode() == "off" or not is_map(x) or build.library() is None:
+    if mode() == "off" or not is_activation(x) or build.library() is None:
         half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
-        return convert(plain(convert(x, "float32")), "bfloat16") if half else None
+        return cast(plain(cast(x, "float32")), "bfloat16") if half else None
     nchw = data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_zero_pad", channels_last(x) if nchw else x, stride, before, after

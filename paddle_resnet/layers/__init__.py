@@ -1,6 +1,6 @@
 """Building blocks: nn.Layers and nothing else."""
 
-from .activation_dtype import maps_in
+from .activation_dtype import activation_dtype
 from .activation_functions import ACTIVATIONS, AddAct
 from .blocks import (
     BLOCKS,
@@ -35,5 +35,5 @@ __all__ = [
     "StochasticDepth",
     "Style",
     "adapt_first_conv",
-    "maps_in",
+    "activation_dtype",
 ]

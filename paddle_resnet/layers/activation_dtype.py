@@ -26,10 +26,10 @@ _by_block = False
 
 
 @contextlib.contextmanager
-def maps_in(dtype: str) -> Iterator[None]:
+def activation_dtype(dtype: str) -> Iterator[None]:
     """Let the networks that run in the block have maps of these numbers wherever they can.
 
-    >>> with maps_in("bfloat16"):
+    >>> with activation_dtype("bfloat16"):
     ...     loss = cross_entropy(network(images), labels)
 
     It is for float32 networks on a CPU, as mixed precision on a GPU is: weights, their gradients,
@@ -47,18 +47,18 @@ def maps_in(dtype: str) -> Iterator[None]:
         yield
 
 
-def as_now() -> Callable[[], contextlib.AbstractContextManager]:
+def capture_mode() -> Callable[[], contextlib.AbstractContextManager]:
     """Return what makes a context with what holds now, for work that is done later."""
     return functools.partial(_state, _wanted, _by_block)
 
 
 @paddle.jit.not_to_static  # an exported graph is in float32
-def idle() -> bool:
+def is_float32() -> bool:
     """Return whether there is nothing to do: all maps are what their makers make of them."""
     return _wanted == "float32" or not paddle.in_dynamic_mode()
 
 
-def run_part(part: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+def run_stage(part: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
     """Run a part of a network on its input in the numbers that the part takes."""
     by_block = _chooses(part)
     with _state(_wanted, by_block):
@@ -68,25 +68,25 @@ def run_part(part: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tens
 @paddle.jit.not_to_static
 def for_block(block: nn.Layer, x: Tensor) -> Tensor:
     """Return the input of a block, which may be one of a part's, in the numbers that it takes."""
-    return _given(_taken(block), x) if _by_block and not idle() else x
+    return _given(_taken(block), x) if _by_block and not is_float32() else x
 
 
 @paddle.jit.not_to_static
 def for_shortcut(shortcut: nn.Layer, x: Tensor) -> Tensor:
     """Return a block's input as it is, unless the shortcut takes float32 alone."""
-    return _given("float32", x) if not idle() and _taken(shortcut) == "float32" else x
+    return _given("float32", x) if not is_float32() and _taken(shortcut) == "float32" else x
 
 
 @paddle.jit.not_to_static
 def like(y: Tensor, x: Tensor) -> Tensor:
     """Return a map in the numbers of another one, which it is to be added to."""
-    return x if idle() else _given("bfloat16" if y.dtype == paddle.bfloat16 else "float32", x)
+    return x if is_float32() else _given("bfloat16" if y.dtype == paddle.bfloat16 else "float32", x)
 
 
 @paddle.jit.not_to_static
-def for_others(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """Return a map in float32, for whatever is outside of the parts."""
-    return x if idle() else _given("float32", x)
+    return x if is_float32() else _given("float32", x)
 
 
 @contextlib.contextmanager
@@ -113,9 +113,9 @@ def _taken(layer: nn.Layer) -> Optional[str]:
 
 
 def _takes_bfloat16(layer: nn.Layer) -> bool:
-    return getattr(layer, "takes_bfloat16", type(layer) is nn.Identity)
+    return getattr(layer, "supports_bfloat16", type(layer) is nn.Identity)
 
 
 def _given(dtype: Optional[str], x: Tensor) -> Tensor:
     known = x.dtype in (paddle.float32, paddle.bfloat16) and x.place.is_cpu_place()
-    return activations.convert(x, dtype) if dtype and known else x
+    return activations.cast(x, dtype) if dtype and known else x

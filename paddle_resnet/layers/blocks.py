@@ -8,7 +8,7 @@ from typing import Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
-from ..kernels.activations import fork
+from ..kernels.activations import branch
 from .activation_dtype import for_block, for_shortcut, like
 from .activation_functions import AddAct
 from .shortcuts import Shortcut, resolve_shortcut
@@ -140,7 +140,7 @@ class ResidualBlock(nn.Layer):
             y = self.act1(self.bn1(x))
             beside = x if self.downsample is None else y
         elif self.residual:
-            y, beside = fork(x)
+            y, beside = branch(x)
         residual = None
         if self.residual:
             residual = beside
@@ -157,11 +157,11 @@ class ResidualBlock(nn.Layer):
         return self.sum(y, residual)
 
     @property
-    def takes_bfloat16(self) -> bool:
+    def supports_bfloat16(self) -> bool:
         """Whether the main path is units alone that the CPU operator knows: for bfloat16 maps."""
         units = (getattr(self, name) for name in self._units)
         alone = self.sum is None and not self.pre_activation
-        return alone and all(unit.takes_bfloat16 for unit in units)
+        return alone and all(unit.supports_bfloat16 for unit in units)
 
     def zero_init(self) -> None:
         """Make F start at zero, so that the block starts as its shortcut alone.

@@ -10,7 +10,7 @@ from typing import Callable, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError
-from ..kernels.conv_bn_act import conv_bn, why_never
+from ..kernels.conv_bn_act import conv_bn_act, unsupported_layers
 from .activation_functions import Activation, add_act, make_activation
 from .pooling import MaxPool2D
 
@@ -112,15 +112,15 @@ class ConvBNLayer(nn.Layer):
 
     def forward(self, x: Tensor, residual: Optional[Tensor] = None) -> Tensor:
         """Return ``act(bn(conv(x)) + residual)``, with the pooling that was asked for."""
-        fused = conv_bn(self.conv, self.bn, self.act, x, residual, self._plain, self.pool)
-        return self._plain(x, residual) if fused is None else fused
+        fused = conv_bn_act(self.conv, self.bn, self.act, x, residual, self._reference, self.pool)
+        return self._reference(x, residual) if fused is None else fused
 
     @property
-    def takes_bfloat16(self) -> bool:
+    def supports_bfloat16(self) -> bool:
         """Whether the CPU operator knows this unit, so that it can have bfloat16 maps."""
-        return not why_never(self.conv, self.bn, self.act, self.pool)
+        return not unsupported_layers(self.conv, self.bn, self.act, self.pool)
 
-    def _plain(self, x: Tensor, residual: Optional[Tensor]) -> Tensor:
+    def _reference(self, x: Tensor, residual: Optional[Tensor]) -> Tensor:
         y = self.conv(x) if self.pool is None else self.pool(self.conv(x))
         return add_act(y if self.bn is None else self.bn(y), residual, self.act)
 

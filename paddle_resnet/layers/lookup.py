@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError, did_you_mean
 
 
 def lookup(what: str, choice: Any, table: dict[str, Any]) -> Any:
@@ -18,6 +18,6 @@ def lookup(what: str, choice: Any, table: dict[str, Any]) -> Any:
     if not isinstance(choice, str) or choice not in table:
         raise ModelError(
             f"unknown {what} {choice!r}, expected one of {', '.join(table)}."
-            + nearest(str(choice), table)
+            + did_you_mean(str(choice), table)
         )
     return table[choice]

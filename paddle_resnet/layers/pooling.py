@@ -17,15 +17,15 @@ class MaxPool2D(nn.MaxPool2D):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the largest value of each window."""
-        pooled = max_pool(self, x, self._plain)
-        return self._plain(x) if pooled is None else pooled
+        pooled = max_pool(self, x, self._reference)
+        return self._reference(x) if pooled is None else pooled
 
     @property
-    def takes_bfloat16(self) -> bool:
+    def supports_bfloat16(self) -> bool:
         """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
         return knows(self)
 
-    def _plain(self, x: Tensor) -> Tensor:
+    def _reference(self, x: Tensor) -> Tensor:
         return nn.MaxPool2D.forward(self, x)  # no super(): Paddle 2.6 cannot export it
 
 

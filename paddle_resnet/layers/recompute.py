@@ -9,7 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.distributed.fleet.utils import recompute as run_again_in_backward
 
-from .activation_dtype import as_now
+from .activation_dtype import capture_mode
 
 
 def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
@@ -26,7 +26,7 @@ def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
     if not (checkpoint and paddle.in_dynamic_mode() and not x.stop_gradient):
         return _call(layers, x)
     passes = 0
-    now = as_now()
+    now = capture_mode()
 
     def call(x: Tensor) -> Tensor:
         nonlocal passes

@@ -35,15 +35,15 @@ class ZeroPad(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[N, C + extra_channels, ceil(H / stride), ceil(W / stride)]``."""
         sizes = self.stride, self.before, self.after
-        padded = zero_pad(x, *sizes, self.data_format, self._plain)
-        return self._plain(x) if padded is None else padded
+        padded = zero_pad(x, *sizes, self.data_format, self._reference)
+        return self._reference(x) if padded is None else padded
 
     @property
-    def takes_bfloat16(self) -> bool:
+    def supports_bfloat16(self) -> bool:
         """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
         return True
 
-    def _plain(self, x: Tensor) -> Tensor:
+    def _reference(self, x: Tensor) -> Tensor:
         if self.stride > 1:
             # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
             x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)

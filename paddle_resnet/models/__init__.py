@@ -6,7 +6,7 @@ from .network import FeatureInfo, Network
 from .nin import NetworkInNetwork
 from .registry import ModelInfo, create_model, list_models, model_info, option_names
 from .resnet import ResNet
-from .trained_model import Trained, load_trained
+from .trained_model import TrainedModel, load_trained
 from .zoo import *  # noqa: F403  # one function for each row of the table
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Network",
     "NetworkInNetwork",
     "ResNet",
-    "Trained",
+    "TrainedModel",
     "count",
     "create_model",
     "list_models",

@@ -94,11 +94,11 @@ class GoogLeNet(Network):
         def conv(place: int, ins: int, outs: int, size: int, shown: int = 0) -> None:
             names = (f"conv{place}.conv", f"conv{place}.bn")
             unit = style.conv(ins, outs, size, stride=2 if place == 1 else 1, act=act, names=names)
-            self.add_part(f"conv{place}", unit, outs, shown)
+            self.add_stage(f"conv{place}", unit, outs, shown)
 
         def pool(place: int, size: int = 3) -> None:
             layer = MaxPool2D(size, 2, ceil_mode=True, data_format=data_format)
-            self.add_part(f"maxpool{place}", layer)
+            self.add_stage(f"maxpool{place}", layer)
 
         self._auxiliary = {"inception4a": "aux1", "inception4d": "aux2"} if aux_heads else {}
         self.auxiliary_logits: list[Tensor] = []
@@ -111,14 +111,14 @@ class GoogLeNet(Network):
                 pool(int(place[0]) - 1, 2 if place == "5a" else 3)
             module = Inception(*channels, large_kernel=large_kernel, style=style)
             stride = {"3b": 8, "4e": 16, "5b": 32}.get(place, 0)
-            self.add_part(f"inception{place}", module, module.out_channels, stride)
+            self.add_stage(f"inception{place}", module, module.out_channels, stride)
         for name, channels in zip(self._auxiliary.values(), (512, 528)):
             self.add_sublayer(name, AuxiliaryHead(channels, max(num_classes, 1), style))
         self.add_head(1024, dropout)
 
-    def run_part(self, name: str, x: Tensor) -> Tensor:
+    def run_stage(self, name: str, x: Tensor) -> Tensor:
         """Run one part, and in training the auxiliary head behind it."""
-        x = Network.run_part(self, name, x)  # Paddle 2.6 cannot export a bare super()
+        x = Network.run_stage(self, name, x)  # Paddle 2.6 cannot export a bare super()
         if self.training and name in self._auxiliary:
             self.auxiliary_logits.append(getattr(self, self._auxiliary[name])(x))
         return x

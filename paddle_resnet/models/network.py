@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from paddle import Tensor, nn
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError, did_you_mean
 from ..layers import activation_dtype
 from ..layers.recompute import run
 
@@ -27,7 +27,7 @@ class FeatureInfo(NamedTuple):
 class Network(nn.Layer):
     """A backbone of parts in a row, global average pooling, and one linear layer ``fc``.
 
-    A subclass calls :meth:`add_part` for each part and :meth:`add_head` last.
+    A subclass calls :meth:`add_stage` for each part and :meth:`add_head` last.
 
     Args:
         num_classes (int): outputs of the linear layer; 0 leaves it out and gives the pooled
@@ -52,13 +52,13 @@ class Network(nn.Layer):
         self.data_format = data_format
         self.recompute = recompute
         self.feature_info: list[FeatureInfo] = []
-        self._parts: list[str] = []
+        self._stages: list[str] = []
         self._weighted: set[str] = set()
 
-    def add_part(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
+    def add_stage(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
         """Append a part to the backbone; with a stride its output is one of the feature maps."""
         self.add_sublayer(name, layer)
-        self._parts.append(name)
+        self._stages.append(name)
         if layer.parameters():
             self._weighted.add(name)
         if stride:
@@ -81,13 +81,15 @@ class Network(nn.Layer):
 
     # Running
 
-    def run_part(self, name: str, x: Tensor) -> Tensor:
+    def run_stage(self, name: str, x: Tensor) -> Tensor:
         """Run one part; a stage block by block, so that recompute can cut between them."""
-        if activation_dtype.idle():
-            return self._run_part(name, x)
-        return activation_dtype.run_part(getattr(self, name), x, lambda x: self._run_part(name, x))
+        if activation_dtype.is_float32():
+            return self._run_stage(name, x)
+        return activation_dtype.run_stage(
+            getattr(self, name), x, lambda x: self._run_stage(name, x)
+        )
 
-    def _run_part(self, name: str, x: Tensor) -> Tensor:
+    def _run_stage(self, name: str, x: Tensor) -> Tensor:
         part = getattr(self, name)
         if not self.recompute or name not in self._weighted:
             return part(x)
@@ -98,9 +100,9 @@ class Network(nn.Layer):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the last map, ``[N, num_features, H', W']``."""
-        for name in self._parts:
-            x = self.run_part(name, x)
-        return activation_dtype.for_others(x)
+        for name in self._stages:
+            x = self.run_stage(name, x)
+        return activation_dtype.to_float32(x)
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
@@ -135,16 +137,16 @@ class Network(nn.Layer):
             if stage not in names:
                 raise ModelError(
                     f"no stage {stage!r}, expected one of {', '.join(names)} or 1 to {len(names)}."
-                    + nearest(str(stage), names)
+                    + did_you_mean(str(stage), names)
                 )
             wanted.append(stage)
         maps: dict[str, Tensor] = {}
-        for name in self._parts:
+        for name in self._stages:
             if all(stage in maps for stage in wanted):
                 break
-            x = self.run_part(name, x)
+            x = self.run_stage(name, x)
             maps[name] = x
-        return [activation_dtype.for_others(maps[stage]) for stage in wanted]
+        return [activation_dtype.to_float32(maps[stage]) for stage in wanted]
 
     # Training
 
@@ -177,9 +179,9 @@ class Network(nn.Layer):
         return []
 
     @property
-    def parts(self) -> list[str]:
+    def stages(self) -> list[str]:
         """Names of the backbone's parts in their order, such as ``conv1``, ``layer1``."""
-        return list(self._parts)
+        return list(self._stages)
 
     def set_trainable(self, name: str, trainable: bool) -> None:
         """Freeze one part of the backbone as :meth:`freeze_backbone` does, or unfreeze it.
@@ -187,10 +189,10 @@ class Network(nn.Layer):
         Raises:
             ModelError: the backbone has no such part, or a SyncBatchNorm is in it.
         """
-        if name not in self._parts:
+        if name not in self._stages:
             raise ModelError(
-                f"no part '{name}', expected one of {', '.join(self._parts)}."
-                + nearest(name, self._parts)
+                f"no stage '{name}', expected one of {', '.join(self._stages)}."
+                + did_you_mean(name, self._stages)
             )
         layers = getattr(self, name).sublayers(include_self=True)
         if not trainable and any(isinstance(layer, nn.SyncBatchNorm) for layer in layers):
@@ -204,7 +206,7 @@ class Network(nn.Layer):
                     parameter.trainable = trainable
 
     def _set_backbone(self, trainable: bool) -> None:
-        for name in self._parts:
+        for name in self._stages:
             self.set_trainable(name, trainable)
 
     def param_groups(
@@ -231,7 +233,7 @@ class Network(nn.Layer):
             A list of dicts: ``params``, ``learning_rate`` (a factor of the optimizer's rate), and
             ``weight_decay`` where it is not the optimizer's own. The head comes first.
         """
-        inside = [block for name in self._parts for block in _blocks(getattr(self, name))]
+        inside = [block for name in self._stages for block in _blocks(getattr(self, name))]
         depths = [block.parameters() for block in inside]
         known = {id(p) for parameters in depths for p in parameters}
         head = [p for p in self.parameters() if id(p) not in known]

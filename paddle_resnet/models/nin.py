@@ -51,10 +51,10 @@ class NetworkInNetwork(Network):
         for index, (size, *widths) in enumerate(STAGES):
             if index:
                 pool = MaxPool2D(3, 2, 1, data_format=data_format)
-                self.add_part(f"pool{index}", nn.Sequential(pool, nn.Dropout(dropout)))
+                self.add_stage(f"pool{index}", nn.Sequential(pool, nn.Dropout(dropout)))
             units = []
             for place, width in enumerate(widths):
                 units.append(style.conv(channels, width, size if place == 0 else 1, act=act))
                 channels = width
-            self.add_part(f"layer{index + 1}", nn.Sequential(*units), channels, 2**index)
+            self.add_stage(f"layer{index + 1}", nn.Sequential(*units), channels, 2**index)
         self.add_head(channels)

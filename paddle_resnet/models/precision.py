@@ -11,10 +11,10 @@ from paddle import nn
 
 from .. import cpu_runtime
 from ..config import Config
-from ..distributed.collectives import from_first
-from ..errors import TrainingError, nearest
+from ..distributed.collectives import broadcast_from_rank0
+from ..errors import TrainingError, did_you_mean
 from ..kernels.activations import bfloat16_works
-from ..layers.activation_dtype import maps_in
+from ..layers.activation_dtype import activation_dtype
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 LEVELS = ("O0", "O1", "O2")
@@ -61,7 +61,7 @@ class Precision:
             if given not in known:
                 raise TrainingError(
                     f"unknown {name} {given!r} of mixed precision, expected one of "
-                    f"{', '.join(known)}.{nearest(str(given), known)}"
+                    f"{', '.join(known)}.{did_you_mean(str(given), known)}"
                 )
         self._on_cpu = paddle.device.get_device().startswith("cpu")
         self.dtype = "float32" if level == "O0" else dtype
@@ -107,7 +107,7 @@ class Precision:
             if key not in known:
                 raise TrainingError(
                     f"unknown key '{key}' of amp_configs, expected {', '.join(known)}."
-                    + nearest(str(key), known)
+                    + did_you_mean(str(key), known)
                 )
         return cls(
             given.get("dtype", "float16"),
@@ -124,7 +124,7 @@ class Precision:
     def autocast(self) -> AbstractContextManager:
         """Return the context in which forward passes belong, and losses too."""
         if self._on_cpu and self.dtype == "bfloat16":
-            return maps_in("bfloat16")
+            return activation_dtype("bfloat16")
         if not self.is_mixed:
             return nullcontext()
         return paddle.amp.auto_cast(level=self.level, dtype=self.dtype, **self.lists)
@@ -139,7 +139,7 @@ class Precision:
         return paddle.amp.GradScaler(**self.scaler) if self.dtype == "float16" else None
 
 
-def settle(config: Config) -> Config:
+def resolve_precision(config: Config) -> Config:
     """Return the recipe with what ``auto`` is on this machine, so that a run stays with it.
 
     Of several processes, the first one decides.
@@ -149,11 +149,11 @@ def settle(config: Config) -> Config:
     """
     if config.train.precision != "auto":
         return config
-    dtype = from_first(lambda: Precision("auto").dtype)
+    dtype = broadcast_from_rank0(lambda: Precision("auto").dtype)
     return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=dtype))
 
 
-def of_run(config: Optional[Config], notify: Callable[[str], None]) -> Precision:
+def run_precision(config: Optional[Config], notify: Callable[[str], None]) -> Precision:
     """Return what a run computes in, for work with its weights: float32 without a run.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 
 import paddle
 
-from ..errors import ModelError, nearest
+from ..errors import ModelError, did_you_mean
 from ..weights import load_pretrained
 from .counting import count
 from .network import Network
@@ -146,7 +146,7 @@ def _check(name: str, network: type, options: dict[str, Any]) -> None:
         if option not in kinds:
             raise ModelError(
                 f"{name} has no option '{option}', expected one of {', '.join(kinds)}."
-                + nearest(option, kinds)
+                + did_you_mean(option, kinds)
             )
         what, types = _KINDS.get(kinds[option], ("", object))
         if not isinstance(value, types) or (what.endswith("number") and isinstance(value, bool)):
@@ -157,6 +157,6 @@ def _entry(name: str) -> Entry:
     if name not in _TABLE:
         raise ModelError(
             f"unknown network '{name}': list_models(), or `paddle-resnet models`, names all."
-            + nearest(str(name), _TABLE)
+            + did_you_mean(str(name), _TABLE)
         )
     return _TABLE[name]

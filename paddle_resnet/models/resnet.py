@@ -119,8 +119,8 @@ class ResNet(Network):
         if pre:  # the first block begins with BN and activation: the stem does not end with them
             *_, last = (p for p in conv1.sublayers(include_self=True) if isinstance(p, ConvBNLayer))
             last.bn = last.act = None
-        self.add_part("conv1", conv1)
-        self.add_part("maxpool", maxpool)
+        self.add_stage("conv1", conv1)
+        self.add_stage("maxpool", maxpool)
         dilated = _resolve_dilation(replace_stride_with_dilation, output_stride, stride, depths)
         channels, dilation, built = widths[0], 1, 0
         for stage, (count, width) in enumerate(zip(depths, widths)):
@@ -151,10 +151,10 @@ class ResNet(Network):
                 )
                 channels = width * block.expansion
             stride *= first_stride
-            self.add_part(f"layer{stage + 1}", nn.Sequential(*blocks), channels, stride)
+            self.add_stage(f"layer{stage + 1}", nn.Sequential(*blocks), channels, stride)
         if pre:
-            self.add_part("bn", style.norm(channels))
-            self.add_part("act", AddAct(act))
+            self.add_stage("bn", style.norm(channels))
+            self.add_stage("act", AddAct(act))
         self.add_head(channels, dropout)
         if zero_init_residual:
             if not residual:

@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from ..kernels.activations import fork
+from ..kernels.activations import branch
 from ..layers.activation_functions import Activation
 from ..layers.conv_bn import ConvBNLayer, NormLayer
 from ..layers.pooling import GlobalMaxPool
@@ -44,13 +44,13 @@ class PooledBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of half the size."""
-        x, beside = fork(self.conv1(x))
+        x, beside = branch(self.conv1(x))
         return self.conv2(x, beside)
 
     @property
-    def takes_bfloat16(self) -> bool:
+    def supports_bfloat16(self) -> bool:
         """Whether the CPU operator knows all of the block, so that it can have bfloat16 maps."""
-        return all(part.takes_bfloat16 for part in (self.conv1, self.conv2))
+        return all(part.supports_bfloat16 for part in (self.conv1, self.conv2))
 
 
 class SpeedrunResNet(Network):
@@ -89,15 +89,15 @@ class SpeedrunResNet(Network):
         conv1 = style.conv(in_channels, stem_width, 3, act=act)
         # Nothing in front of the first block learns: no gradient goes there, which is a twelfth of
         # the work.
-        self.add_part("conv1", conv1, stem_width, 1)
+        self.add_stage("conv1", conv1, stem_width, 1)
         for parameter in self.never_trained():
             parameter.trainable = False
         channels = stem_width
         for index, width in enumerate(widths):
             block = PooledBlock(channels, width, style)
-            self.add_part(f"layer{index + 1}", block, width, 2 ** (index + 1))
+            self.add_stage(f"layer{index + 1}", block, width, 2 ** (index + 1))
             channels = width
-        self.add_part("maxpool", GlobalMaxPool(data_format))
+        self.add_stage("maxpool", GlobalMaxPool(data_format))
         self.add_head(channels)
 
     def reset_classifier(self, num_classes: int) -> None:

@@ -10,10 +10,10 @@ from typing import Any, Callable, Union
 import paddle
 from paddle import nn
 
-from ..errors import UserError, WeightsError, nearest
-from ..runs.seeds_folder import holds_runs
+from ..errors import UserError, WeightsError, did_you_mean
+from ..runs.seeds_folder import seeds_folder_error
 from ..weights.save_load import assign_weights, check_weights, read_weights
-from ..weights.shipped import shipped
+from ..weights.shipped import bundled_weights
 from ..weights.state_dict_file import printable
 from .registry import create_model
 
@@ -49,7 +49,7 @@ REQUIRED: dict[str, Callable[[Any], bool]] = {
 
 
 @dataclass
-class Trained:
+class TrainedModel:
     """A network in eval mode, and what is needed to feed it and to read its answers."""
 
     network: nn.Layer
@@ -66,7 +66,7 @@ class Trained:
     centre: float = 1.0
 
 
-def describe(
+def model_metadata(
     model: str,
     options: dict[str, Any],
     classes: list[str],
@@ -87,7 +87,7 @@ def describe(
     }
 
 
-def find_weights(source: Union[str, Path], which: str = "best") -> Path:
+def find_weights_file(source: Union[str, Path], which: str = "best") -> Path:
     """Return the weights file of a run folder, or ``source`` itself where it is a file.
 
     The name of a network whose weights are in the package stands for them, unless there is a file
@@ -102,21 +102,21 @@ def find_weights(source: Union[str, Path], which: str = "best") -> Path:
             if (source / f"{kind}.safetensors").is_file():
                 return source / f"{kind}.safetensors"
         raise WeightsError(
-            holds_runs(source)
+            seeds_folder_error(source)
             or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
             "its training ended before the first epoch did."
         )
     if source.is_file():
         return source
-    if name in shipped():
-        return shipped()[name]
+    if name in bundled_weights():
+        return bundled_weights()[name]
     raise WeightsError(
         f"there is no run folder or weights file '{source}', and the package holds weights of "
-        f"{', '.join(shipped())} only." + nearest(name, shipped())
+        f"{', '.join(bundled_weights())} only." + did_you_mean(name, bundled_weights())
     )
 
 
-def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
+def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
     """Rebuild a trained network from its run folder or its weights file.
 
     Args:
@@ -129,7 +129,7 @@ def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
             it belongs to.
         ModelError: it names a network or options that do not exist.
     """
-    path = find_weights(source, which)
+    path = find_weights_file(source, which)
     arrays, metadata = read_weights(path)
     facts, options = _description(path, metadata, len(arrays))
     try:
@@ -149,10 +149,10 @@ def load_trained(source: Union[str, Path], which: str = "best") -> Trained:
         )
     assign_weights(network, arrays, str(path))
     network.eval()
-    return Trained(network=network, path=path, **facts)
+    return TrainedModel(network=network, path=path, **facts)
 
 
-def describe_file(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
+def read_model_metadata(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
     """Return what a weights file says about itself, and apart from it its network's options.
 
     Returns:

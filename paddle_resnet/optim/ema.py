@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from ..errors import WeightsError
 
 
-class WeightAverage:
+class ExponentialMovingAverage:
     """Follows a network's weights slowly; evaluated in their place, it is often the better network.
 
     After update ``n`` (from 1), ``average = d * average + (1 - d) * weights`` with ``d = decay``,

@@ -6,18 +6,18 @@ from typing import Optional
 
 from paddle.callbacks import Callback, LRScheduler
 
-from ..training.loop.progress import Pace
+from ..training.loop.progress import Progress
 from .schedules import Schedule
 
 
-class ScheduleLearningRate(Callback):
+class LearningRate(Callback):
     """Sets ``base * schedule(pace.progress)`` before each step.
 
     The rate depends on the progress alone, so there is no state to save and no step to miscount.
     Batches of one update have one rate.
     """
 
-    def __init__(self, base: float, schedule: Schedule, pace: Pace) -> None:
+    def __init__(self, base: float, schedule: Schedule, pace: Progress) -> None:
         super().__init__()
         self.base = base
         self.schedule = schedule
@@ -32,7 +32,7 @@ class ScheduleLearningRate(Callback):
         self.model._optimizer.set_lr(self.base * self.factor * self.schedule(self.pace.progress))
 
 
-class StepScheduler(LRScheduler):
+class UpdateScheduler(LRScheduler):
     """Steps a Paddle scheduler once per update; the base class does it once per batch."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paddle import Tensor, nn
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, did_you_mean
 
 
 def trainable(network: nn.Layer) -> list[Tensor]:
@@ -15,7 +15,7 @@ def trainable(network: nn.Layer) -> list[Tensor]:
     return [parameter for parameter in network.parameters() if not parameter.stop_gradient]
 
 
-class Rates:
+class LrMultipliers:
     """Factors of the learning rate, parameter by parameter.
 
     Args:
@@ -48,7 +48,7 @@ class Rates:
                 known = list(dict.fromkeys(name.partition(".")[0] for name in names))
                 raise ConfigError(
                     f"optimizer.rates names '{part}', but names of weights begin with "
-                    f"{', '.join(known)}.{nearest(part, known)}"
+                    f"{', '.join(known)}.{did_you_mean(part, known)}"
                 )
         for name, parameter in names.items():
             fitting = [part for part in parts if _fits(name, part)]

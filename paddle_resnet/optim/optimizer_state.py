@@ -16,7 +16,7 @@ import paddle
 from paddle import nn
 from paddle.base.layer_helper import LayerHelper
 
-from ..errors import WeightsError, shown
+from ..errors import WeightsError, for_display
 
 _MASTER = "master"
 
@@ -131,7 +131,7 @@ class OptimizerState:
                 tensors[f"{name}|{moment.rpartition('_')[0]}"] = state[key]
         if left:
             raise WeightsError(
-                f"the optimizer's state has '{shown(sorted(left)[0])}', and no parameter of this "
+                f"the optimizer's state has '{for_display(sorted(left)[0])}', and no parameter of this "
                 "network was called so when it was saved: keep the .pdparams file of the same "
                 "training beside the .pdopt file."
             )
@@ -175,7 +175,7 @@ class OptimizerState:
             if tensor is None or list(tensor.shape) != list(array.shape):
                 raise WeightsError(
                     "the checkpoint was made with another optimizer: its "
-                    f"'{shown(moment)}' of '{shown(name)}' has shape {list(array.shape)}, and this "
+                    f"'{for_display(moment)}' of '{for_display(name)}' has shape {list(array.shape)}, and this "
                     "one has " + ("none." if tensor is None else f"{list(tensor.shape)}.")
                 )
             pairs.append((tensor, array.astype(tensor.numpy().dtype, copy=False)))

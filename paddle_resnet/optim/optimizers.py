@@ -10,7 +10,7 @@ from paddle.optimizer import Optimizer
 from paddle.regularizer import L2Decay
 
 from ..config import OptimizerConfig
-from .lr_multipliers import Rates, trainable
+from .lr_multipliers import LrMultipliers, trainable
 from .muon import Muon
 
 
@@ -29,7 +29,7 @@ def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> Optimizer:
         ConfigError: ``rates`` or ``layer_decay`` do not fit the network.
     """
     parameters = trainable(network)
-    rates = Rates(network, config.layer_decay, config.rates)
+    rates = LrMultipliers(network, config.layer_decay, config.rates)
     decayed = {p.name for p in parameters if p.ndim > 1 or config.decay_norm_and_bias}
     for parameter in parameters:
         parameter.optimize_attr["learning_rate"] = rates.of(parameter)

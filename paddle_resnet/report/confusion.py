@@ -43,7 +43,7 @@ def class_scores(matrix: np.ndarray) -> list[ClassScore]:
 
 
 @dataclass(frozen=True)
-class Mixup:
+class ConfusedPair:
     """``count`` of the ``images`` of class ``true`` were taken for class ``predicted``."""
 
     true: int
@@ -52,7 +52,7 @@ class Mixup:
     images: int
 
 
-def most_confused(matrix: np.ndarray, limit: int) -> list[Mixup]:
+def most_confused(matrix: np.ndarray, limit: int) -> list[ConfusedPair]:
     """Return the ``limit`` most frequent mistakes, most frequent first; none that never occurs."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
@@ -60,5 +60,7 @@ def most_confused(matrix: np.ndarray, limit: int) -> list[Mixup]:
     pairs = zip(*np.unravel_index(order, wrong.shape))
     images = matrix.sum(axis=1)
     return [
-        Mixup(int(t), int(p), int(wrong[t, p]), int(images[t])) for t, p in pairs if wrong[t, p]
+        ConfusedPair(int(t), int(p), int(wrong[t, p]), int(images[t]))
+        for t, p in pairs
+        if wrong[t, p]
     ]

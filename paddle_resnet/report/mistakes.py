@@ -33,7 +33,7 @@ def png_data_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def confident_mistakes(predictions: Predictions, names: list[str]) -> list[Mistake]:
+def top_losses(predictions: Predictions, names: list[str]) -> list[Mistake]:
     """Return the most confident mistakes that a run kept pictures of, worst first."""
     found = []
     for index, image in zip(predictions.mistakes[:MOST_MISTAKES], predictions.mistake_images):

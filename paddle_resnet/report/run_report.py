@@ -83,7 +83,7 @@ def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
     return {
         "matrix": _matrix(said.labels, predicted, names) if small else None,
         "calibration": _calibration(said.probabilities.max(axis=1).astype(np.float64), right),
-        "mistakes": mistakes.confident_mistakes(said, names),
+        "mistakes": mistakes.top_losses(said, names),
     }
 
 

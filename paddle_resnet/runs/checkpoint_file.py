@@ -29,7 +29,7 @@ _DTYPES = {
 }
 
 
-class DamagedCheckpoint(WeightsError):
+class CorruptCheckpoint(WeightsError):
     """A checkpoint that is not what was once written."""
 
 
@@ -60,7 +60,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the state that was written.
 
     Raises:
-        DamagedCheckpoint: the file is no checkpoint, or not as it was written.
+        CorruptCheckpoint: the file is no checkpoint, or not as it was written.
         WeightsError: there is no such file, or it cannot be read.
     """
     try:
@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     # What a parser of damaged text may raise. RecursionError: lists within lists within lists.
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         reason = str(error)[:100].split("\n")[0]
-        raise DamagedCheckpoint(
+        raise CorruptCheckpoint(
             f"the checkpoint '{path}' is damaged or is no checkpoint ({reason})."
         ) from None
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from .checkpoint_file import DamagedCheckpoint, read_checkpoint, write_checkpoint
+from .checkpoint_file import CorruptCheckpoint, read_checkpoint, write_checkpoint
 
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
-class Checkpoints:
+class CheckpointFolder:
     """A folder of checkpoints, named by the number of steps done: ``step-00000128.safetensors``.
 
     Args:
@@ -53,13 +53,13 @@ class Checkpoints:
         Damaged ones are set aside (renamed to end in ``.damaged``), with a warning.
 
         Raises:
-            DamagedCheckpoint: there are some, and none of them is sound.
+            CorruptCheckpoint: there are some, and none of them is sound.
         """
         files, damaged = self.files(), []
         for path in files:
             try:
                 state = read_checkpoint(path)
-            except DamagedCheckpoint as error:
+            except CorruptCheckpoint as error:
                 damaged.append((path, error))
                 continue
             for broken, error in damaged:
@@ -68,5 +68,5 @@ class Checkpoints:
                     broken.rename(broken.with_suffix(".damaged"))
             return path, state
         if damaged:
-            raise DamagedCheckpoint(f"no checkpoint is left to go on from: {damaged[0][1]}")
+            raise CorruptCheckpoint(f"no checkpoint is left to go on from: {damaged[0][1]}")
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 #: What may change the last bits of a training's sums, and how to call it.
-DECISIVE = {
+REPRODUCIBILITY_KEYS = {
     "paddle": "Paddle {}",
     "commit": "commit {}",
     "threads": "threads: {}",
@@ -17,10 +17,10 @@ DECISIVE = {
     "device": "{}",
     "convolutions": "{}",
 }
-_KEPT = (*DECISIVE, "paddle_resnet", "python")
+_KEPT = (*REPRODUCIBILITY_KEYS, "paddle_resnet", "python")
 
 
-def with_start(
+def append_launch(
     path: Path, facts: dict[str, Any], step: int, checkpoint: Optional[str]
 ) -> tuple[dict[str, Any], Optional[str]]:
     """Return the content of environment.json with one more start, and what is to be said about it.
@@ -48,7 +48,7 @@ def with_start(
     }
     changes = [
         f"{form.format(start[key])} instead of {form.format(before[key])}"
-        for key, form in DECISIVE.items()
+        for key, form in REPRODUCIBILITY_KEYS.items()
         if key in before and key in start and before[key] != start[key]
     ]
     warning = (

@@ -24,7 +24,7 @@ from ..errors import ConfigError, TrainingError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, utf8, with_home
 from ..io.file_lock import FolderLock
 from ..version import __version__
-from .checkpoint_folder import Checkpoints
+from .checkpoint_folder import CheckpointFolder
 
 
 class RunFolder:
@@ -81,7 +81,7 @@ class RunFolder:
             folder.acquire()
             atomic_write_json(folder.environment, environment())
             # Last: with its recipe, a folder is a run.
-            atomic_write_text(folder.config, config_to_yaml(anywhere(config)))
+            atomic_write_text(folder.config, config_to_yaml(absolute_paths(config)))
         except OSError as error:
             folder.release()
             raise TrainingError(
@@ -116,7 +116,7 @@ class RunFolder:
         folder = cls(with_home(config.run.dir) / config.run.name)
         if not folder.config.is_file():
             return None
-        different = _differences(folder.read_config(), anywhere(config))
+        different = _differences(folder.read_config(), absolute_paths(config))
         if different:
             key, before, now = different[0]
             raise ConfigError(
@@ -143,7 +143,7 @@ class RunFolder:
 
     def has_checkpoints(self) -> bool:
         """Return whether there is any, sound or not."""
-        return bool(Checkpoints(self.checkpoints).files())
+        return bool(CheckpointFolder(self.checkpoints).files())
 
     def acquire(self) -> None:
         """Make sure that no other process works here, until :meth:`release` or this one's end.
@@ -166,18 +166,18 @@ class RunFolder:
         """Let others work here."""
         self._lock.release()
 
-    def is_gone(self) -> bool:
+    def is_deleted(self) -> bool:
         """Return whether the folder was removed, or what makes it a run."""
         return not self.config.exists()
 
-    def sweep(self) -> None:
+    def remove_stale_files(self) -> None:
         """Remove what a killed process left: halves of files, and a result that is none yet."""
         for place in (self.path, self.checkpoints, self.visualdl):
             for path in place.glob(".*.tmp"):
                 _remove(path)
         _remove(self.result)
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Remove what a run left that was killed before its first checkpoint.
 
         Raises:
@@ -219,7 +219,7 @@ def is_unused(path: Path) -> bool:
     )
 
 
-def anywhere(config: Config) -> Config:
+def absolute_paths(config: Config) -> Config:
     """Return a recipe that means the same in every working directory."""
     data = dataclasses.replace(config.data, root=_absolute(config.data.root))
     model = dataclasses.replace(config.model, pretrained=_absolute(config.model.pretrained))

@@ -16,7 +16,7 @@ import yaml
 
 from .. import formatting
 from ..errors import UserError
-from .seeds_folder import holds_runs
+from .seeds_folder import seeds_folder_error
 
 # A folder with none of these was not written by `paddle-resnet train`.
 SIGNS = ("config.yaml", "environment.json", "history.jsonl", "steps.jsonl", "result.json")
@@ -74,7 +74,7 @@ def read_run(folder: str | Path) -> Run:
         raise UserError(f"There is no '{folder}': {wanted}")
     if not folder.is_dir():
         raise UserError(f"'{folder}' is a file: {wanted}")
-    if several := holds_runs(folder):
+    if several := seeds_folder_error(folder):
         raise UserError(several)
     if not any((folder / name).is_file() for name in SIGNS):
         raise UserError(f"'{folder}' is not a run: {wanted}")

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from ..distributed.collectives import is_first
+from ..distributed.collectives import is_rank0
 from ..errors import TrainingError
-from ..training.loop.batch_stream import TrainingStream
-from ..training.loop.progress import Pace
+from ..training.loop.batch_stream import BatchStream
+from ..training.loop.progress import Progress
 from .run_folder import RunFolder
 
 
 @dataclass
-class Session:
+class RunWriter:
     """One run, as its callbacks see it."""
 
     folder: RunFolder
-    pace: Pace
-    stream: TrainingStream
+    pace: Progress
+    stream: BatchStream
     #: Takes a sentence for people.
     say: Callable[[str], None] = print
     #: Whether a file that cannot be written ends the training.
@@ -45,7 +45,7 @@ class Session:
         Raises:
             TrainingError: it was not, and the recipe wants the training to stop then.
         """
-        if not is_first():
+        if not is_rank0():
             return True
         try:
             write(path)
@@ -56,9 +56,9 @@ class Session:
         return True
 
     def _report(self, path: Path, reason: str, consequence: str) -> None:
-        if self.folder.is_gone():
+        if self.folder.is_deleted():
             reason = "the run folder was removed"
-        known = reason in self.failed.values() if self.folder.is_gone() else path in self.failed
+        known = reason in self.failed.values() if self.folder.is_deleted() else path in self.failed
         self.failed[path] = reason
         sentence = f"cannot write '{path}': {reason}"
         if self.stop_on_write_error:

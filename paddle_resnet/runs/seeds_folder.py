@@ -9,7 +9,7 @@ from typing import Optional
 _MOST = 5
 
 
-def holds_runs(folder: Path) -> Optional[str]:
+def seeds_folder_error(folder: Path) -> Optional[str]:
     """Return the sentence that a folder holds runs and is none itself; None where that is not so.
 
     Args:

@@ -14,25 +14,25 @@ from paddle import nn
 from paddle.callbacks import Callback
 
 from ..config import steps_of
-from ..distributed.collectives import in_any
+from ..distributed.collectives import any_rank
 from ..errors import TrainingError, UserError
-from ..runs.checkpoint_folder import Checkpoints
-from ..runs.run_writer import Session
+from ..runs.checkpoint_folder import CheckpointFolder
+from ..runs.run_writer import RunWriter
 from ..weights import read_weights, save_weights
 from .loop.stateful import Stateful, gather, restore
-from .signals import Interrupted, StopWish
+from .signals import SignalHandler, TrainingInterrupted
 
 #: Where the metadata of a weights file says what these weights reached.
 FIGURES = "reached"
 
 
-class Saver(Callback):
+class Checkpointer(Callback):
     """Keeps the last and the best weights, and checkpoints to go on from.
 
     It stands last among the callbacks: what it saves must include what they did.
 
     Args:
-        session (Session): where to write.
+        session (RunWriter): where to write.
         metadata (dict): what the weights files say about themselves.
         every (float | str): seconds between checkpoints within an epoch, or ``"100 steps"``.
         keep (int): how many checkpoints to keep.
@@ -40,7 +40,7 @@ class Saver(Callback):
 
     def __init__(
         self,
-        session: Session,
+        session: RunWriter,
         metadata: dict[str, Any],
         *,
         every: Union[float, str] = 300.0,
@@ -50,8 +50,8 @@ class Saver(Callback):
         self.session = session
         self.metadata = metadata
         self.every = every
-        self.checkpoints = Checkpoints(session.folder.checkpoints, keep)
-        self.stop = StopWish(session.say)
+        self.checkpoints = CheckpointFolder(session.folder.checkpoints, keep)
+        self.stop = SignalHandler(session.say)
         #: What a checkpoint holds, by name; set before training begins.
         self.parts: Mapping[str, Stateful] = {}
         self.best: Optional[dict[str, float]] = None
@@ -76,9 +76,9 @@ class Saver(Callback):
             return
         if not self.model.is_between_updates:  # gradients that wait for others are not saved
             return
-        if in_any(self.stop.asked):
+        if any_rank(self.stop.asked):
             self.save_checkpoint()
-            raise Interrupted
+            raise TrainingInterrupted
         if self._is_due():
             self.save_checkpoint()
 
@@ -122,8 +122,8 @@ class Saver(Callback):
                 best = self.session.folder.best
                 if not self._save_weights(network, best, self.best):
                     self.best = before
-        if in_any(self.stop.asked):
-            raise Interrupted
+        if any_rank(self.stop.asked):
+            raise TrainingInterrupted
 
     def _refuse_nonsense(self, where: str, val_loss: float = 0.0) -> None:
         """Stop before weights that are no numbers take the place of good ones."""

@@ -26,20 +26,20 @@ from paddle.io import DataLoader, Dataset, IterableDataset
 from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..distributed import collectives
-from ..distributed.sync_bn import unsynchronised_statistics
-from ..errors import DataError, TrainingError, UserError, WeightsError, shown
+from ..distributed.sync_bn import local_bn_buffers
+from ..errors import DataError, TrainingError, UserError, WeightsError, for_display
 from ..models import create_model
 from ..models.precision import Precision
-from ..optim.ema import WeightAverage
-from ..optim.learning_rate import StepScheduler
+from ..optim.ema import ExponentialMovingAverage
+from ..optim.learning_rate import UpdateScheduler
 from ..weights import LoadReport, open_weights, save_weights
 from ..weights.matching import assign, match
-from .callbacks.plateau import repaired
-from .callbacks.progress_bar import Console
-from .loop.accumulation import Accumulation
-from .loop.epoch_means import EpochProgress, Mean, added_up
-from .loop.nan_guard import RunningStatistics
-from .loop.progress import EpochPace, Pace
+from .callbacks.plateau import repair_callback
+from .callbacks.progress_bar import ProgressBar
+from .loop.accumulation import GradientAccumulator
+from .loop.epoch_means import EpochMeans, Mean, all_reduce_metrics
+from .loop.nan_guard import BatchNormSnapshot
+from .loop.progress import Progress, StepPlan
 from .paddle_compat.batch_errors import explain, to_tensor
 from .paddle_compat.dataset_loader import length, make_loader, refuse_arrays
 from .paddle_compat.history import History
@@ -114,14 +114,14 @@ class ImageClassifier(paddle.Model):
         self._is_prepared = False
         self._precision = Precision()
         self._scaler = None
-        self._statistics = RunningStatistics(self.network)
+        self._statistics = BatchNormSnapshot(self.network)
         #: The names in the last batch, where it was a dict.
         self._entries: list = []
         #: What the last method for a batch returned, its mean loss, and of how many samples.
         self._figures: tuple = (None, 0.0, 0)
-        self._group = Accumulation()
-        self._average: Optional[WeightAverage] = None
-        self._progress = EpochProgress()
+        self._group = GradientAccumulator()
+        self._average: Optional[ExponentialMovingAverage] = None
+        self._progress = EpochMeans()
 
     def prepare(
         self,
@@ -174,8 +174,8 @@ class ImageClassifier(paddle.Model):
         num_iters: Optional[int] = None,
         *,
         first_epoch: int = 0,
-        pace: Optional[Pace] = None,
-        average: Optional[WeightAverage] = None,
+        pace: Optional[Progress] = None,
+        average: Optional[ExponentialMovingAverage] = None,
     ) -> History:
         """Train the network.
 
@@ -238,7 +238,7 @@ class ImageClassifier(paddle.Model):
             shown_steps = min(num_iters, steps)
         if pace is None and steps:
             total = (epochs - first_epoch) * steps
-            pace = EpochPace(min(total, num_iters) if num_iters else total)
+            pace = StepPlan(min(total, num_iters) if num_iters else total)
         cbks = self._callbacks(
             callbacks,
             pace,
@@ -253,14 +253,14 @@ class ImageClassifier(paddle.Model):
             _warn_of_watchers(cbks)
         history = History()
         if not self._progress.resumed:
-            self._progress, self.stop_training = EpochProgress(), False
+            self._progress, self.stop_training = EpochMeans(), False
         self._progress.resumed = False
         self._iterations_left = math.inf if num_iters is None else num_iters
-        self._group = Accumulation(accumulate_grad_batches)
-        self._statistics = RunningStatistics(self.network)
+        self._group = GradientAccumulator(accumulate_grad_batches)
+        self._statistics = BatchNormSnapshot(self.network)
         self._average = average
         self._forget_gradients()  # of a group that a NaN or a Ctrl-C has cut short
-        collectives.copy_from_first(self.network)
+        collectives.broadcast_parameters(self.network)
         cbks.on_begin("train")
         logs: dict[str, Any] = {}
         for epoch in range(first_epoch, epochs):
@@ -323,7 +323,7 @@ class ImageClassifier(paddle.Model):
             cbks.on_batch_end("train", step, dict(logs))
             if self._iterations_left <= 0:
                 break
-        self._progress = EpochProgress()
+        self._progress = EpochMeans()
         if step < 0:
             raise DataError("the training data yielded no batch: is it larger than one batch?")
         if not self.is_between_updates:  # a loader of unknown length ended within a group
@@ -386,7 +386,7 @@ class ImageClassifier(paddle.Model):
             factor = self._group.add(size) * (own / size)
             loss = loss if factor == 1.0 else loss * factor
             (loss if self._scaler is None else self._scaler.scale(loss)).backward()
-        with added_up(self._metrics):
+        with all_reduce_metrics(self._metrics):
             metrics = self._update_metrics(batch.outputs, labels)
         return losses, metrics, value, size
 
@@ -397,8 +397,8 @@ class ImageClassifier(paddle.Model):
 
     def _update(self) -> None:
         """Turn the gradients of the group into a step of the optimizer."""
-        collectives.add_up_gradients(self.network.parameters())
-        collectives.average(unsynchronised_statistics(self.network))
+        collectives.all_reduce_gradients(self.network.parameters())
+        collectives.average(local_bn_buffers(self.network))
         self._group.finish(self.network.parameters())
         if self._scaler is None:
             self._optimizer.step()
@@ -457,7 +457,7 @@ class ImageClassifier(paddle.Model):
         mean = Mean()
         logs: dict[str, Any] = {}
         step = size = 0
-        with added_up(self._metrics):
+        with all_reduce_metrics(self._metrics):
             for step, data in enumerate(loader):
                 inputs, labels = self._split(data)
                 size = int(inputs[0].shape[0])
@@ -471,7 +471,7 @@ class ImageClassifier(paddle.Model):
                 cbks.on_batch_end("eval", step, dict(logs))
                 if num_iters is not None and step + 1 >= num_iters:
                     break
-        if not collectives.in_any(bool(logs)):
+        if not collectives.any_rank(bool(logs)):
             raise DataError("the evaluation data yielded no batch.")
         if collectives.world_size() > 1:
             mean.total, mean.count = collectives.total([mean.total, mean.count]).tolist()
@@ -526,8 +526,8 @@ class ImageClassifier(paddle.Model):
         """
         own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         own = [callback for callback in own if callback is not None]
-        if verbose and collectives.is_first():
-            own.insert(0, Console(verbose=verbose + 1))
+        if verbose and collectives.is_rank0():
+            own.insert(0, ProgressBar(verbose=verbose + 1))
         shared = collectives.world_size() > 1 and isinstance(test_data, Dataset)
         self._need_dynamic_mode("predict")
         if not shared or isinstance(test_data, IterableDataset):
@@ -538,7 +538,7 @@ class ImageClassifier(paddle.Model):
             return self._predict(loader, batch_size, num_workers, stack_outputs, own)
         loader = make_loader(test_data, batch_size, None, False, num_workers)
         outputs = [
-            collectives.interleaved(np.concatenate(batches), count)
+            collectives.gather_interleaved(np.concatenate(batches), count)
             for batches in self._predict(loader, batch_size, num_workers, False, own)
         ]
         if stack_outputs:
@@ -588,9 +588,11 @@ class ImageClassifier(paddle.Model):
         self._need_dynamic_mode("save")
         path = os.fspath(path)
         if not os.path.basename(path):
-            raise WeightsError(f"save needs the beginning of a file name, not '{shown(path)}'.")
+            raise WeightsError(
+                f"save needs the beginning of a file name, not '{for_display(path)}'."
+            )
         if path.endswith(".safetensors"):
-            if collectives.is_first():
+            if collectives.is_rank0():
                 save_weights(self.network, path)
             return
         if not training and self._input_info is None:
@@ -674,7 +676,7 @@ class ImageClassifier(paddle.Model):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Let the next ``fit`` go on from :meth:`state`; ``prepare`` must have been called."""
-        self._progress = EpochProgress()
+        self._progress = EpochMeans()
         self._progress.load_state(state, self._metrics)
         self.stop_training = bool(state["stop_training"])
         if self._scaler is not None and state["scaler"]:
@@ -685,7 +687,7 @@ class ImageClassifier(paddle.Model):
     def _callbacks(
         self,
         callbacks: Union[Callback, Sequence[Callback], None],
-        pace: Optional[Pace],
+        pace: Optional[Progress],
         verbose: int,
         log_freq: int,
         save_dir: Optional[str],
@@ -694,9 +696,9 @@ class ImageClassifier(paddle.Model):
     ) -> CallbackList:
         own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         own = [
-            StepScheduler()
+            UpdateScheduler()
             if type(callback) is LRScheduler and callback.by_step
-            else repaired(callback)
+            else repair_callback(callback)
             for callback in own
             if callback is not None
         ]
@@ -709,9 +711,9 @@ class ImageClassifier(paddle.Model):
                 callback.save_dir = save_dir
         if save_dir and not any(isinstance(callback, ModelCheckpoint) for callback in own):
             own.append(ModelCheckpoint(save_freq, save_dir))
-        verbose = verbose if collectives.is_first() else 0
-        if verbose and not any(isinstance(each, (ProgBarLogger, Console)) for each in own):
-            own.insert(0, Console(pace, verbose=verbose, log_freq=log_freq))
+        verbose = verbose if collectives.is_rank0() else 0
+        if verbose and not any(isinstance(each, (ProgBarLogger, ProgressBar)) for each in own):
+            own.insert(0, ProgressBar(pace, verbose=verbose, log_freq=log_freq))
         if pace is not None and pace not in own:
             own.insert(0, pace)  # the others read it
         cbks = CallbackList(own)
@@ -767,7 +769,7 @@ class ImageClassifier(paddle.Model):
             if self._entries:
                 reason += (
                     f"; the entries of a batch are taken in the order of their names, "
-                    f"{shown(', '.join(map(str, self._entries)))}, the images first"
+                    f"{for_display(', '.join(map(str, self._entries)))}, the images first"
                 )
             raise DataError(f"{reason}.") from error
 

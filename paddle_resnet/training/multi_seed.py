@@ -13,8 +13,8 @@ from ..config import Config, config_to_yaml
 from ..distributed import collectives
 from ..errors import TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
-from ..models.precision import settle
-from ..runs.run_folder import RunFolder, anywhere, is_unused
+from ..models.precision import resolve_precision
+from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
 from .wording import duration
 
@@ -24,7 +24,7 @@ FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
 ALIKE = ("images", "weights", "is_sample")
 
 
-def run_with_seeds(
+def train_seeds(
     config: Config,
     recipe: str = "run",
     resume: Optional[Path] = None,
@@ -63,7 +63,7 @@ def run_with_seeds(
             "each train.seed."
         )
     if resume is None:
-        config = settle(config)  # once, for all seeds
+        config = resolve_precision(config)  # once, for all seeds
     outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
     # Each run locks its own folder; without this lock, a second process would take the next seed.
     outer.acquire()
@@ -210,7 +210,7 @@ def _make_folder(config: Config, recipe: str) -> RunFolder:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         outer.acquire()
-        atomic_write_text(folder / "config.yaml", config_to_yaml(anywhere(config)))
+        atomic_write_text(folder / "config.yaml", config_to_yaml(absolute_paths(config)))
     except OSError as error:
         outer.release()
         raise TrainingError(

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any, Callable
 
 
-class Interrupted(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C was pressed, and what was reached so far is saved."""
 
 
-class StopWish:
+class SignalHandler:
     """Knows whether the training was asked to stop.
 
     Args:
@@ -26,7 +26,7 @@ class StopWish:
         self.doing = "step"
 
     @contextmanager
-    def listening(self) -> Iterator[StopWish]:
+    def listening(self) -> Iterator[SignalHandler]:
         """Within this block, the first Ctrl-C (or SIGTERM) is a wish; the second means now."""
 
         def ask(number: int, frame: Any) -> None:

@@ -9,26 +9,26 @@ from paddle import nn
 from paddle.callbacks import Callback
 
 from ..config import Config
-from ..data.splits import Parts
+from ..data.splits import DataSplits
 from ..evaluation.evaluate import evaluate
-from ..optim.learning_rate import ScheduleLearningRate
+from ..optim.learning_rate import LearningRate
 from ..optim.optimizers import make_optimizer
 from ..optim.schedules import make_schedule
 from .image_classifier import ImageClassifier
-from .loop.batch_stream import TrainingStream
-from .loop.losses import MixedAccuracy, MixedCrossEntropy
-from .loop.progress import BudgetPace
-from .loop.progressive_resizing import growth
+from .loop.batch_stream import BatchStream
+from .loop.losses import MixupAccuracy, MixupCrossEntropy
+from .loop.progress import TimeBudget
+from .loop.progressive_resizing import make_progressive_resizing
 from .setup.build_state import make_features
 
 #: The least time of a round, of which there is a row in the history.
 ROUND_SECONDS = 15
 
 
-def train_for(
+def timed_training(
     network: nn.Layer,
     config: Config,
-    parts: Parts,
+    parts: DataSplits,
     write: Callable[[str], None] = print,
     wait: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -54,19 +54,19 @@ def train_for(
         TrainingError: the loss became NaN or infinite.
     """
     clock = _Stopwatch()
-    pace = BudgetPace(config.train.budget, clock=clock)
+    pace = TimeBudget(config.train.budget, clock=clock)
     # A round has at least one step: where steps are slow, many rounds would overrun the budget.
     pace.rounds = max(1, min(int(config.train.budget / ROUND_SECONDS), pace.MOST_ROUNDS))
-    stream = TrainingStream(parts.train, pace, growth(config, pace))
+    stream = BatchStream(parts.train, pace, make_progressive_resizing(config, pace))
     optimizer = make_optimizer(config.optimizer, network)
     shape = make_schedule(config.schedule, pace.rounds)
-    rate = ScheduleLearningRate(config.optimizer.lr, shape, pace)
+    rate = LearningRate(config.optimizer.lr, shape, pace)
     features = make_features(config, network, pace, rate, write, validated=False)
     model = ImageClassifier(network)
     model.prepare(
         optimizer,
-        MixedCrossEntropy(config.train.label_smoothing),
-        MixedAccuracy(),
+        MixupCrossEntropy(config.train.label_smoothing),
+        MixupAccuracy(),
         features.precision,
     )
     record = _Record(pace, stream, write, lambda: clock.stand_still(wait))
@@ -113,8 +113,8 @@ class _Record(Callback):
 
     def __init__(
         self,
-        pace: BudgetPace,
-        stream: TrainingStream,
+        pace: TimeBudget,
+        stream: BatchStream,
         write: Callable[[str], None],
         wait: Callable[[], None],
     ) -> None:

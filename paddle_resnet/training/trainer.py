@@ -11,46 +11,53 @@ from typing import Any, Callable, Optional
 from paddle import nn
 
 from ..config import Config
-from ..data.splits import Parts, load_parts, shared
-from ..distributed.collectives import PeerLost, begin, first_alone, from_first, is_first, world_size
-from ..distributed.sync_bn import synchronise_bn
+from ..data.splits import DataSplits, load_splits, shared
+from ..distributed.collectives import (
+    PeerLost,
+    begin,
+    broadcast_from_rank0,
+    is_rank0,
+    rank0_first,
+    world_size,
+)
+from ..distributed.sync_bn import convert_sync_bn
 from ..errors import TrainingError, UserError
 from ..evaluation.evaluate import Evaluation
-from ..evaluation.final_test import keep_predictions, test, training_facts
+from ..evaluation.final_test import save_predictions, test, training_summary
 from ..io.atomic_files import atomic_write_json
 from ..kernels.backend_report import describe as describe_kernels
-from ..models.precision import settle
-from ..models.trained_model import describe
-from ..optim.learning_rate import ScheduleLearningRate
+from ..models.precision import resolve_precision
+from ..models.trained_model import model_metadata
+from ..optim.learning_rate import LearningRate
 from ..optim.optimizer_state import OptimizerState
 from ..optim.optimizers import make_optimizer
 from ..optim.schedules import constant, make_schedule
-from ..runs.provenance import with_start
+from ..runs.provenance import append_launch
 from ..runs.run_folder import Log, RunFolder, environment
-from ..runs.run_writer import Session
+from ..runs.run_writer import RunWriter
 from .callbacks.look import Look
-from .callbacks.metric_logger import Record
-from .callbacks.progress_bar import Console
+from .callbacks.metric_logger import MetricLogger
+from .callbacks.progress_bar import ProgressBar
 from .callbacks.seeding import SeedSteps
-from .callbacks.visualdl_logger import Visualise
-from .checkpointer import Saver
+from .callbacks.visualdl_logger import VisualDLLogger
+from .checkpointer import Checkpointer
 from .image_classifier import ImageClassifier
-from .loop.batch_stream import TrainingStream
-from .loop.losses import MixedAccuracy, MixedCrossEntropy
-from .loop.progress import BudgetPace
-from .loop.progressive_resizing import growth
+from .loop.batch_stream import BatchStream
+from .loop.losses import MixupAccuracy, MixupCrossEntropy
+from .loop.progress import TimeBudget
+from .loop.progressive_resizing import make_progressive_resizing
 from .loop.seeding import be_deterministic, seed_everything
 from .loop.stateful import NetworkState, Together, named
-from .setup.build_model import build_network, trainable_parameters, whiten
+from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import make_features, try_features
-from .setup.dataset_check import SameImages
-from .setup.init_weights import load_start, resolve
-from .setup.time_plan import fit_into_budget, make_pace, measure_evaluation
-from .signals import Interrupted
+from .setup.dataset_check import DatasetCheck
+from .setup.init_weights import load_init_weights, resolve
+from .setup.time_plan import make_progress, measure_eval_speed, plan_rounds
+from .signals import TrainingInterrupted
 
 
 @dataclass
-class Outcome:
+class RunResult:
     """What :func:`run` leaves behind."""
 
     folder: RunFolder
@@ -62,7 +69,7 @@ def run(
     recipe: str = "run",
     resume: Optional[RunFolder] = None,
     afterwards: Callable[[RunFolder], None] = lambda folder: None,
-) -> Outcome:
+) -> RunResult:
     """Train, evaluate on the test set once, and write the run's folder.
 
     Args:
@@ -87,7 +94,7 @@ def run(
         )
     with contextlib.ExitStack() as stack:
         if resume is not None:
-            from_first(resume.acquire)
+            broadcast_from_rank0(resume.acquire)
             stack.callback(resume.release)
             if is_finished(resume):
                 raise TrainingError(
@@ -100,34 +107,34 @@ def run(
         lines: list[str] = []
 
         def notify(line: str) -> None:
-            if is_first():
+            if is_rank0():
                 print(line, flush=True)
             lines.append(line)
 
         if resume is None:
             config = resolve(config, notify)
-        parts = shared(first_alone(lambda: load_parts(config, notify)))
-        network, options = build_network(config, parts)
+        parts = shared(rank0_first(lambda: load_splits(config, notify)))
+        network, options = build_model(config, parts)
         if resume is None:
-            config = settle(config)  # here, since it may have to build the operator
+            config = resolve_precision(config)  # here, since it may have to build the operator
         if resume is None or not resume.has_checkpoints():
             whiten(network, parts)
-            first_alone(lambda: load_start(network, config, parts, notify))
-        try_features(config, network, make_pace(config, parts), parts.validation is not None)
+            rank0_first(lambda: load_init_weights(network, config, parts, notify))
+        try_features(config, network, make_progress(config, parts), parts.validation is not None)
         if config.train.sync_bn and world_size() > 1:
-            synchronise_bn(network)
+            convert_sync_bn(network)
         elif config.train.sync_bn:
             notify("Notice: train.sync_bn has no effect in one process: it sees whole batches.")
         folder = resume or _create(config, recipe)
         stack.callback(folder.release)
-        log = Log(folder.log, silent=not is_first())
+        log = Log(folder.log, silent=not is_rank0())
         for line in lines:
             log.keep(line)
-        job = _Job(config, options, network, parts, folder, log)
+        job = Trainer(config, options, network, parts, folder, log)
         try:
             return job.run(resuming=resume is not None)
         finally:
-            if is_first() and folder.result.is_file():
+            if is_rank0() and folder.result.is_file():
                 afterwards(folder)
 
 
@@ -139,7 +146,7 @@ def _create(config: Config, recipe: str) -> RunFolder:
         made.append(RunFolder.create(config, recipe))
         return str(made[0].path)
 
-    path = from_first(create)
+    path = broadcast_from_rank0(create)
     return made[0] if made else RunFolder(Path(path))
 
 
@@ -151,7 +158,7 @@ def is_finished(folder: RunFolder) -> bool:
         return False
 
 
-class _Job:
+class Trainer:
     """The parts of one training, wired together."""
 
     def __init__(
@@ -159,7 +166,7 @@ class _Job:
         config: Config,
         options: dict[str, Any],
         network: nn.Layer,
-        parts: Parts,
+        parts: DataSplits,
         folder: RunFolder,
         log: Log,
     ) -> None:
@@ -171,40 +178,42 @@ class _Job:
         self.options = options
         self.parameters = trainable_parameters(network)  # now: parts may be frozen later on
         self.validation = parts.validation
-        self.pace = make_pace(config, parts)
-        self.session = Session(
+        self.pace = make_progress(config, parts)
+        self.session = RunWriter(
             folder,
             self.pace,
-            TrainingStream(parts.train, self.pace, growth(config, self.pace)),
+            BatchStream(parts.train, self.pace, make_progressive_resizing(config, self.pace)),
             say=log,
             stop_on_write_error=config.run.write_errors == "stop",
         )
         optimizer = make_optimizer(config.optimizer, network)
         # Its schedule follows when it is known how many rounds a budget has.
-        self.rate = ScheduleLearningRate(config.optimizer.lr, constant, self.pace)
+        self.rate = LearningRate(config.optimizer.lr, constant, self.pace)
         self.features = make_features(
             config, network, self.pace, self.rate, log, parts.validation is not None
         )
         self.model = ImageClassifier(network)
         self.model.prepare(
             optimizer,
-            MixedCrossEntropy(config.train.label_smoothing),
-            MixedAccuracy(topk=(1, min(5, len(parts.classes)))),
+            MixupCrossEntropy(config.train.label_smoothing),
+            MixupAccuracy(topk=(1, min(5, len(parts.classes)))),
             self.features.precision,
         )
-        self.console = Console(self.pace, log_seconds=config.run.log_every)
+        self.console = ProgressBar(self.pace, log_seconds=config.run.log_every)
         self.console.write = self._writer(self.console)
-        self.record = Record(
+        self.record = MetricLogger(
             self.session,
             every=config.run.log_every,
-            visualdl=config.run.visualdl and is_first(),
+            visualdl=config.run.visualdl and is_rank0(),
         )
         self.visualise = (
-            Visualise(self.session, self.record.log, config, parts) if self.record.log else None
+            VisualDLLogger(self.session, self.record.log, config, parts)
+            if self.record.log
+            else None
         )
-        self.saver = Saver(
+        self.saver = Checkpointer(
             self.session,
-            describe(
+            model_metadata(
                 config.model.name,
                 options,
                 parts.classes,
@@ -216,7 +225,7 @@ class _Job:
             every=config.train.save_every,
             keep=config.train.keep_checkpoints,
         )
-        shown = [self.console, self.record] if is_first() else []
+        shown = [self.console, self.record] if is_rank0() else []
         shown += [self.visualise] if self.visualise is not None else []
         looks = (
             [
@@ -227,7 +236,7 @@ class _Job:
                     self.features.precision,
                 )
             ]
-            if isinstance(self.pace, BudgetPace)
+            if isinstance(self.pace, TimeBudget)
             else []
         )
         self.callbacks = [
@@ -248,33 +257,33 @@ class _Job:
             "stream": self.session.stream,
             "pace": self.pace,
             # Older checkpoints do not know of the images.
-            "callbacks": Together({**named(others), "images": SameImages(parts, log)}),
+            "callbacks": Together({**named(others), "images": DatasetCheck(parts, log)}),
             **({"average": average} if (average := self.features.average) is not None else {}),
         }
 
-    def run(self, resuming: bool) -> Outcome:
+    def run(self, resuming: bool) -> RunResult:
         checkpoint: Optional[str] = None
         if resuming:
             checkpoint = self.saver.load_checkpoint()
             resuming = checkpoint is not None
-            from_first(lambda: self._tidy(resuming))  # when all have read what is there
+            broadcast_from_rank0(lambda: self._tidy(resuming))  # when all have read what is there
         self._introduce(checkpoint)
         failure: Optional[UserError] = None
         try:
             with self.saver.stop.listening():
                 self.pace.begin()
                 with self.features.precision.autocast():
-                    measure_evaluation(self.config, self.network, self.parts, self.pace)
-                if isinstance(self.pace, BudgetPace):
-                    self.validation = fit_into_budget(self.pace, self.parts, resuming, self.log)
+                    measure_eval_speed(self.config, self.network, self.parts, self.pace)
+                if isinstance(self.pace, TimeBudget):
+                    self.validation = plan_rounds(self.pace, self.parts, resuming, self.log)
                 self._train()
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
             predictions, images = self.folder.predictions, self.parts.test.images
-            self._write(predictions, lambda path: keep_predictions(path, evaluation, images))
+            self._write(predictions, lambda path: save_predictions(path, evaluation, images))
             if self.visualise is not None:
                 self.visualise.conclude(evaluation.summary())
-        except Interrupted:
+        except TrainingInterrupted:
             self._write_result(self._result("interrupted"))
             self.log(
                 f"stopped after step {self.pace.steps}. To go on: "
@@ -299,7 +308,7 @@ class _Job:
         self._write_result(result)
         if failure is not None:
             raise failure
-        if self.folder.is_gone():
+        if self.folder.is_deleted():
             raise TrainingError(
                 f"the training is over, but its run folder '{self.folder.path}' was removed: "
                 "nothing of it is left."
@@ -310,20 +319,20 @@ class _Job:
                 f"'{self.folder.path}' ({next(iter(self.session.failed.values()))}): weights that "
                 "stand there are sound, but may be older than its end."
             )
-        return Outcome(self.folder, result)
+        return RunResult(self.folder, result)
 
     def _tidy(self, resuming: bool) -> None:
-        self.folder.sweep()
+        self.folder.remove_stale_files()
         if not resuming:
             self.log("no checkpoint had been written yet: beginning anew")
-            self.folder.begin_anew()
+            self.folder.reset()
 
     def _write_result(self, result: dict[str, Any]) -> None:
         self._write(self.folder.result, lambda path: atomic_write_json(path, result))
 
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one of the files that end a run; a full disk must not hide the run's outcome."""
-        if not is_first():
+        if not is_rank0():
             return
         try:
             write(path)
@@ -350,7 +359,7 @@ class _Job:
         if checkpoint is not None:
             self.log(f"going on after step {self.pace.steps}")
         here = {**environment(), "processes": world_size(), "convolutions": convolutions}
-        content, warning = with_start(self.folder.environment, here, self.pace.steps, checkpoint)
+        content, warning = append_launch(self.folder.environment, here, self.pace.steps, checkpoint)
         if warning is not None:
             self.log(warning)
         self.session.write(self.folder.environment, lambda path: atomic_write_json(path, content))
@@ -360,7 +369,7 @@ class _Job:
     def _train(self) -> None:
         if self.pace.time_is_up:  # a budgeted run that was interrupted at its end
             return
-        rounds = self.pace.rounds if isinstance(self.pace, BudgetPace) else self.config.train.epochs
+        rounds = self.pace.rounds if isinstance(self.pace, TimeBudget) else self.config.train.epochs
         self.rate.schedule = make_schedule(self.config.schedule, rounds)
         try:
             self.model.fit(
@@ -377,7 +386,7 @@ class _Job:
             self.console.close()
             self.record.close()
 
-    def _writer(self, console: Console) -> Callable[[str], None]:
+    def _writer(self, console: ProgressBar) -> Callable[[str], None]:
         def write(line: str) -> None:
             console._print(line)
             self.log.keep(line)
@@ -390,7 +399,7 @@ class _Job:
         if self.features.average is not None:
             self.features.average.apply()
         wants_best = self.config.train.select == "best"
-        wanted = from_first(lambda: wants_best and self.saver.best is not None)
+        wanted = broadcast_from_rank0(lambda: wants_best and self.saver.best is not None)
         best = self.folder.best if wanted else None
         kind = self.config.augment.test_time
         return test(
@@ -409,7 +418,7 @@ class _Job:
                 "parameters": self.parameters,
             },
             "data": self.parts.describe(self.config.data.name),
-            "training": training_facts(self.config, self.pace, self.session.stream),
+            "training": training_summary(self.config, self.pace, self.session.stream),
             "best": self.saver.best,
             "test": test,
         }

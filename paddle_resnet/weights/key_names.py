@@ -117,7 +117,7 @@ def is_head(name: str) -> bool:
     return first in HEADS or first.startswith("aux")
 
 
-def harmless(name: str) -> Optional[str]:
+def is_ignorable(name: str) -> Optional[str]:
     """Return why a network can do without an entry that it has no place for, else None."""
     if name.startswith(("aux.", "aux1.", "aux2.")):
         return "an auxiliary head, which the network was built without"

@@ -14,14 +14,14 @@ from ..errors import WeightsError
 from ..layers.stems import adapt_first_conv
 from . import key_names
 from .load_report import LoadReport
-from .state_dict_file import Contents, widen_bfloat16
+from .state_dict_file import StateDictFile, widen_bfloat16
 
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 
 
 def match(
     network: nn.Layer,
-    contents: Contents,
+    contents: StateDictFile,
     source: str,
     *,
     strict: bool = True,
@@ -56,7 +56,7 @@ def match(
     for theirs, array in contents.arrays.items():
         name = key_names.to_own_name(theirs, own, blocks)
         if name not in own:
-            harmless = key_names.harmless(name)
+            harmless = key_names.is_ignorable(name)
             if harmless:
                 report.skipped[theirs] = harmless
             else:
@@ -120,7 +120,7 @@ def made_for_another(source: str, problems: Sequence[str], hint: str = "") -> We
 
 
 def assign(network: nn.Layer, values: dict[str, np.ndarray]) -> None:
-    """Copy arrays that `match` returned into a network's parameters and statistics."""
+    """Copy arrays that `match` retransposed into a network's parameters and statistics."""
     own = network.state_dict()
     for name, array in values.items():
         tensor = own[name]
@@ -151,8 +151,8 @@ def _fit(
     elif array.ndim == 2 and len(shape) == 4 and shape[2:] == [1, 1]:
         fitted = _fit(array, [shape[1], shape[0]], True, origin)  # as if ours were linear
         return None if fitted is None else fitted.T[:, :, None, None]
-    straight, turned = list(array.shape) == shape, list(array.T.shape) == shape
-    if not (linear and array.ndim == 2 and turned):
+    straight, transposed = list(array.shape) == shape, list(array.T.shape) == shape
+    if not (linear and array.ndim == 2 and transposed):
         return array if straight else None
     if not straight:
         return array.T

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from paddle import nn
 
-from ..errors import WeightsError, nearest
+from ..errors import WeightsError, did_you_mean
 from ..io.atomic_files import atomic_write, cache_folder
 from ..io.downloads import TIMEOUT, fetch
 from .load_report import LoadReport
 from .save_load import load_weights
-from .shipped import shipped
+from .shipped import bundled_weights
 
 #: The largest of them has 460 MB.
 _SIZE_LIMIT = 2**30
@@ -54,14 +54,14 @@ def fetch_pretrained(name: str, timeout: float = TIMEOUT) -> Path:
     Raises:
         WeightsError: there are none of that name, or they could not be downloaded whole.
     """
-    own_weights, table = shipped(), published()
+    own_weights, table = bundled_weights(), published()
     if name in own_weights:
         return own_weights[name]
     if name not in table:
         raise WeightsError(
             f"Paddle publishes no weights of '{name}' as it is here, only of {', '.join(table)}; "
             f"the package holds those of {', '.join(own_weights)}."
-            + nearest(name, [*table, *own_weights])
+            + did_you_mean(name, [*table, *own_weights])
         )
     url, md5 = table[name]
     own = cache_folder() / "weights" / url.rpartition("/")[2]

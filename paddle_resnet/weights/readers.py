@@ -16,7 +16,7 @@ from ..errors import WeightsError
 from ..io.checksum import checksum
 from ..io.pickled_arrays import Array, array_names, checked_shape
 from ..io.safe_pickle import PickleError, read
-from .state_dict_file import Contents, contents_of, printable, widen_bfloat16, widened
+from .state_dict_file import StateDictFile, contents_of, printable, widen_bfloat16, widened
 from .torch_reader import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
@@ -40,7 +40,7 @@ _DTYPES = {
 }
 
 
-def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> Contents:
+def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDictFile:
     """Read a weights file; the format is told by its content, the extension is not looked at.
 
     Knows safetensors (anybody's), Paddle's ``.pdparams`` (2.x and 3.x), and torch's ``.pt``,
@@ -106,7 +106,7 @@ def _bytes_of(path: Union[str, Path]) -> bytes:
         raise WeightsError(f"'{path}' cannot be read: {error}.") from None
 
 
-def _contents(data: bytes, entry: Optional[str]) -> Contents:
+def _contents(data: bytes, entry: Optional[str]) -> StateDictFile:
     if not data:
         raise PickleError("it is empty")
     if data.startswith(b"PK"):
@@ -126,14 +126,14 @@ def _contents(data: bytes, entry: Optional[str]) -> Contents:
     )
 
 
-def _read_pickle(data: bytes, entry: Optional[str]) -> Contents:
+def _read_pickle(data: bytes, entry: Optional[str]) -> StateDictFile:
     thing = read(io.BytesIO(data), array_names())
     if type(thing) is int and thing == LEGACY_MAGIC:
         return read_torch_legacy(data, entry)
     return contents_of(thing, "paddle", entry)
 
 
-def _is_as_written(contents: Contents) -> bool:
+def _is_as_written(contents: StateDictFile) -> bool:
     written = contents.metadata.pop(CHECKSUM_KEY, None)
     try:
         return not written or written == checksum(contents.arrays, json.dumps(contents.metadata))
@@ -141,7 +141,7 @@ def _is_as_written(contents: Contents) -> bool:
         return False
 
 
-def _read_safetensors(data: bytes) -> Contents:
+def _read_safetensors(data: bytes) -> StateDictFile:
     try:
         tensors = deserialize(data)
         (length,) = struct.unpack_from("<Q", data)
@@ -150,7 +150,7 @@ def _read_safetensors(data: bytes) -> Contents:
     except (SafetensorError, ValueError, RecursionError, MemoryError) as error:
         reason = str(error)[:200].splitlines() or [""]
         raise PickleError(f"it is no sound safetensors file ({reason[0]})") from None
-    contents = Contents("safetensors", {}, metadata if isinstance(metadata, dict) else {})
+    contents = StateDictFile("safetensors", {}, metadata if isinstance(metadata, dict) else {})
     if METADATA_KEY in texts:
         contents.origin = "paddle"
     elif texts.get("format") in ("pt", "pd"):

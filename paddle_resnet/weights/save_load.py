@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 from safetensors.numpy import save as safetensors_bytes
 
-from ..errors import WeightsError, nearest
+from ..errors import WeightsError, did_you_mean
 from ..io.atomic_files import atomic_write_bytes
 from ..io.checksum import checksum
 from .load_report import LoadReport
@@ -63,7 +63,7 @@ def save_weights(
     if format not in _WRITERS:
         raise WeightsError(
             f"unknown format {format!r}, expected one of {', '.join(_WRITERS)}."
-            + nearest(str(format), _WRITERS)
+            + did_you_mean(str(format), _WRITERS)
         )
     atomic_write_bytes(path, _WRITERS[format](network, metadata or {}))
     return path

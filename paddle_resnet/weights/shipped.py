@@ -8,6 +8,6 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "cifar10"
 
 
-def shipped() -> dict[str, Path]:
+def bundled_weights() -> dict[str, Path]:
     """Return the names of the networks whose weights are in the package, and the files."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}

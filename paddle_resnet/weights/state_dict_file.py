@@ -10,7 +10,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ..io.pickled_arrays import Array
-from ..io.safe_pickle import PickleError, StandIn
+from ..io.safe_pickle import PickleError, Stub
 
 #: Where training scripts put the state dict inside a checkpoint, the plain one before an average.
 WRAPPERS = (
@@ -37,7 +37,7 @@ _MOST_NAMES = 5
 
 
 @dataclass
-class Contents:
+class StateDictFile:
     """The named arrays of a weights file, under the file's own names.
 
     The arrays may be read-only views of the file's bytes.
@@ -55,7 +55,7 @@ class Contents:
     notes: list[str] = field(default_factory=list)
 
 
-class Tensor(StandIn):
+class TensorStub(Stub):
     """Base of the stand-ins that :mod:`.torch_files` makes of tensors."""
 
     is_bfloat16 = False
@@ -75,7 +75,7 @@ def widen_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def contents_of(thing: Any, file_format: str, entry: Optional[str] = None) -> Contents:
+def contents_of(thing: Any, file_format: str, entry: Optional[str] = None) -> StateDictFile:
     """Find the state dict in what a pickle held, and make its entries arrays.
 
     Args:
@@ -86,7 +86,7 @@ def contents_of(thing: Any, file_format: str, entry: Optional[str] = None) -> Co
     Raises:
         PickleError: there is no state dict, or an array in it is not what it says.
     """
-    contents = Contents(file_format, {})
+    contents = StateDictFile(file_format, {})
     state = _state_dict(thing, entry, contents.notes)
     if file_format == "torch" or PADDLE_TABLE in state:
         contents.origin = file_format
@@ -114,7 +114,7 @@ def widened(count: int) -> str:
 
 
 def _tensor(value: Any) -> Any:
-    if isinstance(value, (Tensor, Array)):
+    if isinstance(value, (TensorStub, Array)):
         return value
     # `paddle.save` writes the tensors of nested objects as (name, array).
     if type(value) is tuple and len(value) == 2 and isinstance(value[1], Array):

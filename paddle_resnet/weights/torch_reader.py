@@ -17,8 +17,8 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from ..io.pickled_arrays import array_names, checked_shape, checked_sizes
-from ..io.safe_pickle import Name, PickleError, StandIn, read
-from .state_dict_file import Contents, Tensor, contents_of, widen_bfloat16
+from ..io.safe_pickle import Name, PickleError, Stub, read
+from .state_dict_file import StateDictFile, TensorStub, contents_of, widen_bfloat16
 
 #: What the first pickle of the legacy format holds.
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -46,7 +46,7 @@ _MENTIONED = (
 _MAX_MEMBERS = 200_000
 
 
-class _Storage(StandIn):
+class _Storage(Stub):
     """A row of numbers of one type; the bytes may come after the tensors that use them."""
 
     def __init__(self, kind: str, count: int) -> None:
@@ -68,7 +68,7 @@ class _Storage(StandIn):
         self.flat = widen_bfloat16(bits) if self.kind == "bfloat16" else bits
 
 
-class _Tensor(Tensor):
+class _Tensor(TensorStub):
     """A view of a storage, not yet believed."""
 
     def __init__(self, storage: Any, offset: Any, size: Any, stride: Any) -> None:
@@ -128,7 +128,7 @@ def _torch_names() -> dict[str, Optional[Callable[..., Any]]]:
     names["torch._utils._rebuild_parameter_with_state"] = _rebuild_parameter
     names["torch._tensor._rebuild_from_type_v2"] = _rebuild_from_type
     names["torch.Size"] = names["builtins.tuple"]
-    names["torch.device"] = lambda *_: StandIn()
+    names["torch.device"] = lambda *_: Stub()
     return names
 
 
@@ -160,7 +160,7 @@ def _text(key: Any) -> str:
     return key
 
 
-def read_torch_zip(data: bytes, entry: Optional[str] = None) -> Contents:
+def read_torch_zip(data: bytes, entry: Optional[str] = None) -> StateDictFile:
     """Read the zip format, torch 1.6 and later.
 
     Raises:
@@ -186,7 +186,7 @@ def read_torch_zip(data: bytes, entry: Optional[str] = None) -> Contents:
     return contents_of(thing, "torch", entry)
 
 
-def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> Contents:
+def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> StateDictFile:
     """Read the format before torch 1.6: five pickles, then the storages one after the other.
 
     Raises:

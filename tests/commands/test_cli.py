@@ -12,7 +12,7 @@ from PIL import Image
 from paddle_resnet.cli import COMMANDS, main
 from paddle_resnet.data import load_cifar10
 from paddle_resnet.models import create_model
-from paddle_resnet.models.trained_model import describe
+from paddle_resnet.models.trained_model import model_metadata
 from paddle_resnet.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def weights(tmp_path_factory):
     options = {"num_classes": 10, "widths": [8, 8, 16, 16]}
     data = load_cifar10("sample")
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    metadata = describe("resnet18", options, list(data.classes), None, None, [3, 32, 32])
+    metadata = model_metadata("resnet18", options, list(data.classes), None, None, [3, 32, 32])
     save_weights(create_model("resnet18", **options), path, metadata)
     return path
 
@@ -136,7 +136,7 @@ def test_weights_that_do_not_say_what_they_are(tmp_path, pictures, capsys):
 
 def test_weights_of_another_shape(tmp_path, pictures, weights, capsys):
     path = tmp_path / "w.safetensors"
-    metadata = describe("resnet18", {"num_classes": 3}, ["a"] * 3, None, None, [3, 32, 32])
+    metadata = model_metadata("resnet18", {"num_classes": 3}, ["a"] * 3, None, None, [3, 32, 32])
     save_weights(create_model("resnet18", num_classes=4), path, metadata)
     assert "fc." in refused(capsys, "predict", str(path), str(pictures / "0.png"))
 

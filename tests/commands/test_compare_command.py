@@ -7,7 +7,7 @@ import pytest
 from paddle_resnet import create_model
 from paddle_resnet.cli import main
 from paddle_resnet.data import CIFAR10_MEAN, CIFAR10_STD, CLASSES
-from paddle_resnet.models.trained_model import describe
+from paddle_resnet.models.trained_model import model_metadata
 from paddle_resnet.weights import save_weights
 
 
@@ -20,7 +20,7 @@ def trained(tmp_path_factory):
     for name in ("plain20", "resnet20"):
         paths.append(str(folder / f"{name}.safetensors"))
         network = create_model(name, **options)
-        save_weights(network, paths[-1], describe(name, options, *facts))
+        save_weights(network, paths[-1], model_metadata(name, options, *facts))
     return paths
 
 

@@ -15,11 +15,11 @@ def line(request, tmp_path, monkeypatch):
     """The words of a command line, in a folder that holds ``w.safetensors`` and ``cat.png``."""
     from PIL import Image
 
-    from paddle_resnet.models.trained_model import describe
+    from paddle_resnet.models.trained_model import model_metadata
 
     monkeypatch.chdir(tmp_path)
     data = load_cifar10("sample")
-    metadata = describe("resnet18", OPTIONS, list(data.classes), None, None, [3, 32, 32])
+    metadata = model_metadata("resnet18", OPTIONS, list(data.classes), None, None, [3, 32, 32])
     save_weights(create_model("resnet18", **OPTIONS), tmp_path / "w.safetensors", metadata)
     Image.new("RGB", (40, 36), "red").save("cat.png")
     return request.param.split()

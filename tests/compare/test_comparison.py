@@ -12,8 +12,8 @@ from paddle_resnet.compare.model_spec import build, resolve, resolve_both, visio
 from paddle_resnet.compare.worker import Worker, peak_memory
 from paddle_resnet.data import load_cifar10
 from paddle_resnet.errors import ModelError, UserError, WeightsError
-from paddle_resnet.io.child_process import Process
-from paddle_resnet.models.trained_model import describe
+from paddle_resnet.io.child_process import ChildProcess
+from paddle_resnet.models.trained_model import model_metadata
 from paddle_resnet.weights import save_weights
 
 
@@ -23,7 +23,7 @@ def trained(tmp_path_factory):
     options = {"num_classes": 10, "widths": [8, 8, 16, 16], "stem": "cifar"}
     classes = [f"class {i}" for i in range(10)]
     path = tmp_path_factory.mktemp("trained") / "best.safetensors"
-    metadata = describe("resnet18", options, classes, [0.5] * 3, [0.25] * 3, [3, 32, 32])
+    metadata = model_metadata("resnet18", options, classes, [0.5] * 3, [0.25] * 3, [3, 32, 32])
     save_weights(create_model("resnet18", **options), path, metadata)
     return str(path)
 
@@ -188,13 +188,13 @@ def test_peak_memory_counts_what_was_held():
 
 
 def test_a_worker_that_fails_or_is_ended():
-    with Process("it", print) as process:
+    with ChildProcess("it", print) as process:
         with pytest.raises(RuntimeError, match="AttributeError"):
-            process.ask("nonsense")
+            process.call("nonsense")
         process._process.kill()
         process._process.wait()
         with pytest.raises(UserError, match="the process of it was killed, most often for lack"):
-            process.ask("memory")
+            process.call("memory")
 
 
 # One whole run

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from paddle_resnet.data import Augment, BatchLoader, train_validation_split
 from paddle_resnet.data.augment import rng
 from paddle_resnet.data.augment.mixup import mix
-from paddle_resnet.data.augment.random_erasing import cutout, erase
-from paddle_resnet.data.augment.random_resized_crop import RATIOS, centre_box, random_box
-from paddle_resnet.training.loop.progressive_resizing import side_at
+from paddle_resnet.data.augment.random_erasing import cutout, random_erasing
+from paddle_resnet.data.augment.random_resized_crop import RATIOS, center_crop_box, random_crop_box
+from paddle_resnet.training.loop.progressive_resizing import image_size_at
 
 seeds = st.integers(0, 2**31 - 1)
 epochs = st.integers(0, 2**31 - 1)
@@ -79,7 +79,7 @@ def test_a_split_takes_from_each_class_its_share_to_the_nearest_whole(counts, sh
     least=st.floats(0.01, 1),
 )
 def test_a_random_box_lies_inside_and_is_no_line(width, height, chances, least):
-    left, top, right, bottom = random_box(width, height, np.array(chances), least)
+    left, top, right, bottom = random_crop_box(width, height, np.array(chances), least)
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
     ratio = (right - left) / (bottom - top)
@@ -89,7 +89,7 @@ def test_a_random_box_lies_inside_and_is_no_line(width, height, chances, least):
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0.01, 1))
 def test_a_centre_box_is_a_square_in_the_middle(width, height, share):
-    left, top, right, bottom = centre_box(width, height, share)
+    left, top, right, bottom = center_crop_box(width, height, share)
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
     assert np.isclose(right - left, bottom - top)
@@ -107,7 +107,7 @@ def test_a_centre_box_is_a_square_in_the_middle(width, height, share):
 )
 def test_erasing_takes_whole_rectangles_and_nothing_else(height, width, seed, probability, side):
     for change in (
-        lambda images: erase(images, rng.words(seed, 0, rng.ERASE, 0, 6, 5), probability),
+        lambda images: random_erasing(images, rng.words(seed, 0, rng.ERASE, 0, 6, 5), probability),
         lambda images: cutout(images, rng.words(seed, 0, rng.CUTOUT, 0, 6, 2), side),
     ):
         images = np.ones((6, 2, height, width), np.float32)
@@ -166,6 +166,6 @@ def test_everything_on_in_any_number_of_threads_is_a_function_of_seed_epoch_and_
 )
 def test_sizes_never_shrink_and_end_at_the_full_one(progress, more, full, size_from, until):
     early, late = sorted((progress, more))
-    one, other = (side_at(p, full, size_from, until) for p in (early, late))
+    one, other = (image_size_at(p, full, size_from, until) for p in (early, late))
     assert 1 <= one <= other <= full
-    assert side_at(until, full, size_from, until) == full
+    assert image_size_at(until, full, size_from, until) == full

@@ -16,7 +16,7 @@ from PIL import Image
 from paddle_resnet.data.cifar import cifar100, formats, png_batches
 from paddle_resnet.data.cifar import pickled_batches as reader
 from paddle_resnet.data.folder.image_io import open_image
-from paddle_resnet.data.folder.open_dataset import open_listing
+from paddle_resnet.data.folder.open_dataset import open_dataset
 from paddle_resnet.errors import DataError
 
 #: Nobody waits longer for a file of some kB, nor gives it more memory. An image may claim up to
@@ -141,8 +141,8 @@ def readers(tmp_path):
             meta,
             lambda content: cifar100.decode({"meta": content, "train": old, "test": old}, "here"),
         ),
-        "list, CSV": (listed.encode(), through_a_file(tmp_path / "f.csv", open_listing)),
-        "list, text": (lines.encode(), through_a_file(tmp_path / "f.txt", open_listing)),
+        "list, CSV": (listed.encode(), through_a_file(tmp_path / "f.csv", open_dataset)),
+        "list, text": (lines.encode(), through_a_file(tmp_path / "f.txt", open_dataset)),
         "PNG": (png.getvalue(), through_a_file(tmp_path / "f.png", picture)),
         "PNG, resealed": (
             png.getvalue(),
@@ -219,7 +219,7 @@ def check_trees(tmp_path, count, seed):
         grow(root, random.Random(f"{seed}-{number}"))
         said = ""
         try:
-            listing = open_listing(root)
+            listing = open_dataset(root)
         except DataError as error:
             said = str(error)
         outcomes["told" if said else "read"] += 1

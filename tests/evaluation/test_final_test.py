@@ -4,12 +4,12 @@ import paddle
 import pytest
 
 from paddle_resnet.data import BatchLoader
-from paddle_resnet.data.splits import Parts
+from paddle_resnet.data.splits import DataSplits
 from paddle_resnet.evaluation import final_test
 from paddle_resnet.layers import BasicBlock
 from paddle_resnet.models import ResNet
 from paddle_resnet.models.precision import Precision
-from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.loop.progress import StepPlan
 from paddle_resnet.weights import save_weights
 
 
@@ -18,12 +18,12 @@ def told(sample, best=None, classes=10):
     chosen = (sample.test_labels < classes).nonzero()[0][:40]
     loader = BatchLoader(sample.test_images[chosen], sample.test_labels[chosen], 20)
     names = list(sample.classes[:classes])
-    parts = Parts(loader, None, loader, names, None, None, "the sample", True)
+    parts = DataSplits(loader, None, loader, names, None, None, "the sample", True)
     paddle.seed(0)
     network = ResNet((1, 1), BasicBlock, classes, widths=(4, 8), stem="cifar")
     lines = []
     _, weights = final_test.test(
-        network, best, parts, EpochPace(1), lines.append, "none", Precision()
+        network, best, parts, StepPlan(1), lines.append, "none", Precision()
     )
     return weights, lines
 

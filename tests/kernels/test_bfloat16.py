@@ -28,7 +28,7 @@ from test_registry import distinct
 
 from paddle_resnet import ConvBNLayer, kernels
 from paddle_resnet.kernels import conv_bn_act as fused
-from paddle_resnet.kernels.activations import convert, fork
+from paddle_resnet.kernels.activations import branch, cast
 from paddle_resnet.layers.pooling import MaxPool2D
 
 U = 2.0**-8
@@ -89,14 +89,14 @@ def run(unit, given, residual, gradient, mode="require"):
     """Return what the unit computes of bfloat16 maps, as float32."""
     unit = copy.deepcopy(unit)
     x, extra = tensors(given, residual)
-    before = fused.in_bfloat16
+    before = fused.bfloat16_calls
     with kernels.use(mode):
-        half = None if extra is None else convert(extra, "bfloat16")
-        y = unit(convert(x, "bfloat16"), half)
+        half = None if extra is None else cast(extra, "bfloat16")
+        y = unit(cast(x, "bfloat16"), half)
         assert y.dtype == paddle.bfloat16
-        y = convert(y, "float32")
+        y = cast(y, "float32")
         (y * paddle.to_tensor(gradient)).sum().backward()
-    assert fused.in_bfloat16 == before + (mode == "require"), fused.fallbacks
+    assert fused.bfloat16_calls == before + (mode == "require"), fused.fallback_counts
     return collect(unit, y, x, extra)
 
 
@@ -156,7 +156,7 @@ def check_kind(key, residual):
         options["norm_layer"] = None
     unit = ConvBNLayer(ins, outs, size, stride, groups, act, **options)
     shape = (2, ins, outs, 9, 7)
-    if unit.takes_bfloat16:
+    if unit.supports_bfloat16:
         check(unit, shape, residual)
         return
     # Left to plain Paddle, in float32: nothing is rounded but the output and the gradient.
@@ -165,8 +165,8 @@ def check_kind(key, residual):
     for dtype in ("float32", "bfloat16"):
         given = tensors(x, extra)
         with kernels.use("require"):
-            maps = [convert(tensor, dtype) for tensor in given if tensor is not None]
-            y = convert(copy.deepcopy(unit)(*maps), "float32")
+            maps = [cast(tensor, dtype) for tensor in given if tensor is not None]
+            y = cast(copy.deepcopy(unit)(*maps), "float32")
             (y * paddle.to_tensor(gradient)).sum().backward()
         found.append((y.numpy(), given[0].grad.numpy()))
     for plain, half in zip(*found):
@@ -222,7 +222,7 @@ def test_without_gradients_the_output_agrees(training, residual):
     x, extra, _ = draw(unit, SHAPES[1], residual)
     found = []
     for mode, dtype in (("off", "float32"), ("require", "bfloat16")):
-        maps = [convert(t, dtype) for t in tensors(x, extra) if t is not None]
+        maps = [cast(t, dtype) for t in tensors(x, extra) if t is not None]
         with kernels.use(mode), paddle.no_grad():
             found.append(copy.deepcopy(unit)(*maps).astype("float32").numpy())
     assert np.linalg.norm(found[1] - found[0]) < BOUNDS["y"] * U * np.linalg.norm(found[0])
@@ -238,8 +238,8 @@ def test_nan_and_infinity_pass_through(value, training):
     with paddle.no_grad(), kernels.use("off"):
         plain = copy.deepcopy(unit)(paddle.to_tensor(x)).numpy()
     with paddle.no_grad(), kernels.use("require"):
-        ours = copy.deepcopy(unit)(convert(paddle.to_tensor(x), "bfloat16"))
-        ours = convert(ours, "float32").numpy()
+        ours = copy.deepcopy(unit)(cast(paddle.to_tensor(x), "bfloat16"))
+        ours = cast(ours, "float32").numpy()
     np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(plain))
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
 
@@ -250,8 +250,8 @@ def test_frozen_weights_and_inputs_get_no_gradient():
     full = run(unit, x, None, gradient)
     unit.conv.weight.stop_gradient = True
     with kernels.use("require"):
-        y = unit(convert(paddle.to_tensor(x), "bfloat16"))
-        (convert(y, "float32") * paddle.to_tensor(gradient)).sum().backward()
+        y = unit(cast(paddle.to_tensor(x), "bfloat16"))
+        (cast(y, "float32") * paddle.to_tensor(gradient)).sum().backward()
     assert unit.conv.weight.grad is None
     np.testing.assert_array_equal(unit.bn.bias.grad.numpy(), full["beta"])
     np.testing.assert_array_equal(unit.bn.weight.grad.numpy(), full["gamma"])
@@ -276,16 +276,16 @@ def test_what_the_operator_does_not_compute_is_computed_in_float32(mode, options
     gradient = rounded(gradient)
     extra = rounded(rng.standard_normal([2, 8, 6, 6]))
     found = []
-    fused.fallbacks.clear()
+    fused.fallback_counts.clear()
     for dtype in ("float32", "bfloat16"):
         given, residual = tensors(x, extra)
         with kernels.use(mode):
-            y = unit(convert(given, dtype), convert(residual, dtype))
+            y = unit(cast(given, dtype), cast(residual, dtype))
             assert y.dtype == getattr(paddle, dtype)
-            y = convert(y, "float32")
+            y = cast(y, "float32")
             (y * paddle.to_tensor(gradient)).sum().backward()
         found.append({"y": y.numpy(), "x": given.grad.numpy(), "r": residual.grad.numpy()})
-    assert sum(fused.fallbacks.values()) == (2 if mode == "require" else 0)
+    assert sum(fused.fallback_counts.values()) == (2 if mode == "require" else 0)
     for name, plain in found[0].items():
         # Paddle's own conversion, where the operator is off, may cut digits off: twice as far.
         limit = U if mode == "require" else 2 * U
@@ -301,12 +301,12 @@ def test_conversion_rounds_to_the_nearest_and_comes_back_as_it_was():
         ]
     ).astype("float32")
     with kernels.use("require"):
-        back = convert(convert(paddle.to_tensor(numbers), "bfloat16"), "float32").numpy()
+        back = cast(cast(paddle.to_tensor(numbers), "bfloat16"), "float32").numpy()
         np.testing.assert_array_equal(back, rounded(numbers))
         # NaNs of all kinds, also those whose only bits are the lower ones.
         nans = np.array([0x7FC00000, 0x7F800001, 0xFFFFFFFF] * 11, np.uint32).view(np.float32)
-        halves = convert(paddle.to_tensor(nans), "bfloat16")
-        assert np.isnan(convert(halves, "float32").numpy()).all()
+        halves = cast(paddle.to_tensor(nans), "bfloat16")
+        assert np.isnan(cast(halves, "float32").numpy()).all()
 
 
 @pytest.mark.parametrize("size", [1, 7, 129])
@@ -315,11 +315,11 @@ def test_conversion_keeps_the_layout_in_memory(size):
     x = paddle.to_tensor(rounded(rng.standard_normal([2, size, 5, 3])), stop_gradient=False)
     with kernels.use("require"):
         view = (x * 1.0).transpose([0, 3, 1, 2])
-        y = convert(view, "bfloat16")
+        y = cast(view, "bfloat16")
         assert y.shape == view.shape
         assert y.is_contiguous() == view.is_contiguous()
-        (convert(y, "float32") * 3.0).sum().backward()
-    np.testing.assert_array_equal(convert(y, "float32").numpy(), view.numpy())
+        (cast(y, "float32") * 3.0).sum().backward()
+    np.testing.assert_array_equal(cast(y, "float32").numpy(), view.numpy())
     np.testing.assert_array_equal(x.grad.numpy(), 3.0)
 
 
@@ -330,7 +330,7 @@ def test_a_fork_adds_up_what_its_readers_give_back(readers):
     factors = [rounded(rng.standard_normal(numbers.shape)) for _ in range(readers)]
     (x,) = tensors(numbers)
     with kernels.use("require"):
-        branches = [convert(branch, "float32") for branch in fork(convert(x, "bfloat16"))]
+        branches = [cast(each, "float32") for each in branch(cast(x, "bfloat16"))]
         loss = sum((b * paddle.to_tensor(f)).sum() for b, f in zip(branches, factors))
         loss.backward()
     for branch in branches:
@@ -357,9 +357,9 @@ def test_max_pooling_picks_the_same_and_rounds_only_sums_of_gradients(arguments,
     for mode, dtype in (("off", "float32"), ("require", "bfloat16")):
         (given,) = tensors(x)
         with kernels.use(mode):
-            y = layer(convert(given, dtype))
+            y = layer(cast(given, dtype))
             assert y.dtype == getattr(paddle, dtype)
-            y = convert(y, "float32")
+            y = cast(y, "float32")
             (y * paddle.to_tensor(weights)).sum().backward()
         found.append((y.numpy(), given.grad.numpy()))
     np.testing.assert_array_equal(found[1][0], found[0][0])
@@ -374,8 +374,8 @@ def test_nothing_leaks_over_ten_thousand_steps():
 
     def steps(count):
         for _ in range(count):
-            first, second = fork(convert(x, "bfloat16"))
-            convert(pool(unit(unit(first), second)), "float32").sum().backward()
+            first, second = branch(cast(x, "bfloat16"))
+            cast(pool(unit(unit(first), second)), "float32").sum().backward()
             unit.clear_gradients()
             x.clear_gradient()
 

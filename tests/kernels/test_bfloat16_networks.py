@@ -1,16 +1,16 @@
-"""Networks under ``maps_in("bfloat16")``: what is bfloat16, how far from float32, training."""
+"""Networks under ``activation_dtype("bfloat16")``: what is bfloat16, how far from float32, training."""
 
 import numpy as np
 import paddle
 import pytest
 from paddle.nn import functional as F
 
-from paddle_resnet import create_model, kernels, list_models, maps_in
+from paddle_resnet import activation_dtype, create_model, kernels, list_models
 from paddle_resnet.errors import ModelError
 from paddle_resnet.kernels import conv_bn_act as fused
 from paddle_resnet.kernels.backend_report import describe
 from paddle_resnet.layers import ConvBNLayer
-from paddle_resnet.optim.ema import WeightAverage
+from paddle_resnet.optim.ema import ExponentialMovingAverage
 
 U = 2.0**-8
 NARROW = {"widths": (8, 16, 16, 24), "layers": (1, 2, 1, 1)}
@@ -60,10 +60,10 @@ def agree(name, options, expected):
     x = images(network)
     with kernels.use("require"), paddle.no_grad():
         plain = network(x)
-        before = fused.computed, fused.in_bfloat16
-        with maps_in("bfloat16"):
+        before = fused.fused_calls, fused.bfloat16_calls
+        with activation_dtype("bfloat16"):
             half = network(x)
-        computed, in_bfloat16 = fused.computed - before[0], fused.in_bfloat16 - before[1]
+        computed, in_bfloat16 = fused.fused_calls - before[0], fused.bfloat16_calls - before[1]
     assert half.dtype == paddle.float32
     given = "none" if not in_bfloat16 else "all" if in_bfloat16 == computed else "some"
     assert given == expected, f"{name}: {in_bfloat16} of {computed}"
@@ -88,7 +88,7 @@ def test_every_network_of_the_registry_agrees_with_float32(name):
     x = images(network, size=64)
     with kernels.use("require"), paddle.no_grad():
         plain = network(x).numpy()
-        with maps_in("bfloat16"):
+        with activation_dtype("bfloat16"):
             half = network(x).numpy()
     units = sum(isinstance(layer, ConvBNLayer) for layer in network.sublayers())
     assert np.linalg.norm(half - plain) <= 3 * U * units**0.5 * np.linalg.norm(plain)
@@ -118,7 +118,7 @@ def gradients(dtype, network, passes=1):
     x, labels = batch()
     with kernels.use("require"):
         for _ in range(passes):
-            with maps_in(dtype):
+            with activation_dtype(dtype):
                 loss = F.cross_entropy(network(x), labels)
             loss.backward()
     return {n: p.grad.numpy() for n, p in network.named_parameters() if p.grad is not None}
@@ -162,12 +162,12 @@ def train(dtype, steps=12, frozen=()):
             parameter.stop_gradient = True
     trained = [p for p in network.parameters() if not p.stop_gradient]
     optimizer = paddle.optimizer.Momentum(0.02, parameters=trained)
-    average = WeightAverage(network, 0.5, warmup=False)
+    average = ExponentialMovingAverage(network, 0.5, warmup=False)
     x, labels = batch()
     losses = []
     with kernels.use("require"):
         for _ in range(steps):
-            with maps_in(dtype):
+            with activation_dtype(dtype):
                 loss = F.cross_entropy(network(x), labels)
             loss.backward()
             optimizer.step()
@@ -175,7 +175,7 @@ def train(dtype, steps=12, frozen=()):
             average.update()
             losses.append(float(loss))
         network.eval()
-        with average.applied(), paddle.no_grad(), maps_in(dtype):
+        with average.applied(), paddle.no_grad(), activation_dtype(dtype):
             averaged = float(F.cross_entropy(network(x), labels))
     return losses, averaged, network
 
@@ -213,7 +213,7 @@ def test_maps_given_out_are_float32_and_take_gradients():
         network = small()
         x, _ = batch()
         x.stop_gradient = False
-        with kernels.use("require"), maps_in(dtype):
+        with kernels.use("require"), activation_dtype(dtype):
             maps = network.features(x)
             whole = network.forward_features(x)
         (sum(m.square().mean() for m in maps) + whole.mean()).backward()
@@ -227,7 +227,7 @@ def test_hooks_on_stages_and_blocks_are_called():
     network, seen = small(), []
     for part in (network.layer1, network.layer1[0], network.layer2):
         part.register_forward_post_hook(lambda layer, i, o: seen.append(o.dtype))
-    with kernels.use("require"), maps_in("bfloat16"):
+    with kernels.use("require"), activation_dtype("bfloat16"):
         network(batch()[0])
     assert seen == [paddle.bfloat16] * 3
 
@@ -237,7 +237,7 @@ def test_exported_networks_hold_plain_float32(tmp_path):
     network.eval()
     spec = [paddle.static.InputSpec([None, 3, 12, 12], "float32")]
     x, _ = batch()
-    with kernels.use("require"), maps_in("bfloat16"):
+    with kernels.use("require"), activation_dtype("bfloat16"):
         half = network(x)
         paddle.jit.save(network, str(tmp_path / "net"), spec)
     for file in tmp_path.iterdir():
@@ -255,24 +255,24 @@ def test_the_context_ends_and_nests():
     x, _ = batch()
 
     def computed():
-        before = fused.in_bfloat16
+        before = fused.bfloat16_calls
         with paddle.no_grad():
             network(x)
-        return fused.in_bfloat16 - before
+        return fused.bfloat16_calls - before
 
     with kernels.use("require"):
-        with maps_in("bfloat16"):
+        with activation_dtype("bfloat16"):
             units = computed()
-            with maps_in("float32"):
+            with activation_dtype("float32"):
                 assert computed() == 0
             assert computed() == units > 0
         assert computed() == 0
-    with pytest.raises(ModelError, match="float32 or bfloat16"), maps_in("float16"):
+    with pytest.raises(ModelError, match="float32 or bfloat16"), activation_dtype("float16"):
         pass
 
 
 def test_what_computed_is_said():
-    with kernels.use("require"), maps_in("bfloat16"):
+    with kernels.use("require"), activation_dtype("bfloat16"):
         assert describe(small(), [3, 12, 12]) == "12 conv + BN units: CPU operator, bfloat16"
         mixed = create_model("resnet50_d", num_classes=10, **NARROW)
         assert "CPU operator, 19 in bfloat16, 3 in float32" in describe(mixed, [3, 32, 32])
@@ -284,6 +284,6 @@ def test_networks_compute_in_float32_where_there_is_no_operator():
     x, _ = batch()
     with kernels.use("off"), paddle.no_grad():
         plain = network(x).numpy()
-        with maps_in("bfloat16"):
+        with activation_dtype("bfloat16"):
             half = network(x).numpy()
     assert 0 < np.linalg.norm(half - plain) < 0.05 * np.linalg.norm(plain)

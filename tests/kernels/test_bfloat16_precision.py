@@ -30,11 +30,11 @@ def test_a_run_computes_in_bfloat16_and_says_so(tmp_path):
     line = ["train"]
     for override in [*SMALL, f"run.dir={tmp_path}", "run.name=a", "train.precision=bfloat16"]:
         line += ["-o", override]
-    before = fused.computed, fused.in_bfloat16
+    before = fused.fused_calls, fused.bfloat16_calls
     with kernels.use("require"):
         assert main(line) == 0
     # The network was made and tried in float32, once.
-    computed, in_bfloat16 = fused.computed - before[0], fused.in_bfloat16 - before[1]
+    computed, in_bfloat16 = fused.fused_calls - before[0], fused.bfloat16_calls - before[1]
     assert computed - in_bfloat16 == 20
     assert in_bfloat16 > 20 * 5
     folder = RunFolder(tmp_path / "a")
@@ -73,9 +73,9 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
     convolutions = f"20 conv + BN units: CPU operator, {kept}"
 
     def in_bfloat16(*command):
-        before = fused.in_bfloat16
+        before = fused.bfloat16_calls
         assert main(list(command)) == 0
-        return fused.in_bfloat16 > before
+        return fused.bfloat16_calls > before
 
     with kernels.use("require"):
         monkeypatch.setattr(cpu_runtime, "cpu_flags", lambda: frozenset([begun]))
@@ -134,8 +134,8 @@ def test_image_classifier_trains_evaluates_and_predicts_in_bfloat16(level):
             lambda: model.evaluate(batches, verbose=0),
             lambda: model.predict([(images,)], verbose=0),
         ):
-            before = fused.computed, fused.in_bfloat16
+            before = fused.fused_calls, fused.bfloat16_calls
             work()
-            counts.append((fused.computed - before[0], fused.in_bfloat16 - before[1]))
+            counts.append((fused.fused_calls - before[0], fused.bfloat16_calls - before[1]))
     assert counts == [(20, 20)] * 3
     assert {p.dtype for p in network.parameters()} == {paddle.float32}

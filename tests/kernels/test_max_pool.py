@@ -89,7 +89,7 @@ def test_between_units_nothing_is_laid_anew():
 def test_what_it_does_not_know_is_left_to_paddle(arguments, dtype):
     layer, x = MaxPool2D(**arguments), paddle.randn([1, 4, 16, 18]).astype(dtype)
     with kernels.use("require"):
-        assert max_pool(layer, x, layer._plain) is None
+        assert max_pool(layer, x, layer._reference) is None
         ours = layer(x)
     plain = nn.MaxPool2D(**arguments)(x)
     for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (ours, plain))):
@@ -99,7 +99,7 @@ def test_what_it_does_not_know_is_left_to_paddle(arguments, dtype):
 def test_windows_larger_than_the_image_are_left_to_paddle():
     layer = MaxPool2D(5)
     with kernels.use("require"):
-        assert max_pool(layer, paddle.randn([1, 4, 3, 3]), layer._plain) is None
+        assert max_pool(layer, paddle.randn([1, 4, 3, 3]), layer._reference) is None
 
 
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])

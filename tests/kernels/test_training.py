@@ -12,7 +12,7 @@ from kinks import clear_seed
 from paddle.nn import functional as F
 
 from paddle_resnet import ConvBNLayer, create_model, kernels
-from paddle_resnet.optim.ema import WeightAverage
+from paddle_resnet.optim.ema import ExponentialMovingAverage
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ def train(mode, seed, frozen=(), parts=1):
     before = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
     trained = [p for p in net.parameters() if not p.stop_gradient]
     optimizer = paddle.optimizer.Momentum(0.02, parameters=trained)
-    average = WeightAverage(net, 0.5, warmup=False)
+    average = ExponentialMovingAverage(net, 0.5, warmup=False)
     rng = np.random.default_rng(seed)
     with kernels.use(mode):
         for _ in range(3):

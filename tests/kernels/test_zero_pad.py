@@ -6,7 +6,7 @@ import pytest
 from kinks import clear_seed
 
 from paddle_resnet import ConvBNLayer, kernels
-from paddle_resnet.kernels.activations import convert
+from paddle_resnet.kernels.activations import cast
 from paddle_resnet.layers import BasicBlock
 from paddle_resnet.layers.shortcuts import ZeroPad
 
@@ -14,9 +14,9 @@ from paddle_resnet.layers.shortcuts import ZeroPad
 def run(mode, layer, x, weights, dtype="float32"):
     x = paddle.to_tensor(x, stop_gradient=False)
     with kernels.use(mode):
-        y = layer(convert(x, dtype))
+        y = layer(cast(x, dtype))
         assert y.dtype == getattr(paddle, dtype)
-        y = convert(y, "float32")
+        y = cast(y, "float32")
         (y * paddle.to_tensor(weights)).sum().backward()
     return y.numpy(), x.grad.numpy()
 

@@ -6,11 +6,11 @@ import pytest
 
 from paddle_resnet import count, create_model, model_info
 from paddle_resnet.config import load_config
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.errors import ConfigError
 from paddle_resnet.models.speedrun_resnet import PooledBlock
 from paddle_resnet.optim.optimizers import make_optimizer
-from paddle_resnet.training.setup.build_model import build_network, whiten
+from paddle_resnet.training.setup.build_model import build_model, whiten
 
 
 def test_counts():
@@ -64,8 +64,8 @@ def test_whitening_gives_uncorrelated_components():
 
 def test_a_recipe_whitens_by_its_own_images_and_trains_the_rest():
     config = load_config("speedrun_cifar10", ["data.root=sample", "train.batch_size=32"])
-    parts = load_parts(config, lambda line: None)
-    network, _ = build_network(config, parts)
+    parts = load_splits(config, lambda line: None)
+    network, _ = build_model(config, parts)
     whiten(network, parts)
     filters = network.conv1.conv.weight.numpy().reshape(32, 27)
     np.testing.assert_allclose(filters[:16] @ filters[:16].T, np.eye(16), atol=1e-5)
@@ -96,7 +96,7 @@ def test_images_that_the_network_cannot_take_are_a_sentence():
     overrides = ["data.root=sample", "train.batch_size=32", "model.options={in_channels: 1}"]
     config = load_config("speedrun_cifar10", overrides)
     with pytest.raises(ConfigError, match="cannot take images of"):
-        build_network(config, load_parts(config, lambda line: None))
+        build_model(config, load_splits(config, lambda line: None))
 
 
 def test_more_filters_than_components_stay_random():

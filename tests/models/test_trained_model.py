@@ -5,7 +5,7 @@ import pytest
 
 from paddle_resnet import create_model, load_trained, save_weights
 from paddle_resnet.errors import ModelError, UserError, WeightsError
-from paddle_resnet.models.trained_model import describe
+from paddle_resnet.models.trained_model import model_metadata
 
 OPTIONS = {"num_classes": 2, "widths": [4, 4, 8]}
 
@@ -16,7 +16,7 @@ def network():
 
 
 def saved(network, path, **changes):
-    facts = describe("resnet20", OPTIONS, ["cat", "dog"], [0.5] * 3, [0.25] * 3, [3, 32, 32])
+    facts = model_metadata("resnet20", OPTIONS, ["cat", "dog"], [0.5] * 3, [0.25] * 3, [3, 32, 32])
     return save_weights(network, path / "w.safetensors", {**facts, **changes})
 
 

@@ -8,7 +8,7 @@ import pytest
 from paddle import nn
 
 from paddle_resnet.errors import WeightsError
-from paddle_resnet.optim.ema import WeightAverage
+from paddle_resnet.optim.ema import ExponentialMovingAverage
 from paddle_resnet.training import ImageClassifier
 
 
@@ -30,7 +30,7 @@ def state(network):
 
 @pytest.mark.parametrize("warmup", [False, True])
 def test_closed_form(tiny, warmup):
-    average = WeightAverage(tiny, 0.9, warmup)
+    average = ExponentialMovingAverage(tiny, 0.9, warmup)
     positions = walk(tiny, average)
     expected = {name: value.astype(np.float64) for name, value in positions[0].items()}
     for n, weights in enumerate(positions[1:], start=1):
@@ -45,7 +45,7 @@ def test_closed_form(tiny, warmup):
 
 
 def test_running_statistics_are_averaged_too(tiny):
-    average = WeightAverage(tiny, 0.5, warmup=False)
+    average = ExponentialMovingAverage(tiny, 0.5, warmup=False)
     running = tiny.state_dict()["bn1._mean"]
     running.set_value(paddle.full([8], 4.0))
     average.update()
@@ -55,7 +55,7 @@ def test_running_statistics_are_averaged_too(tiny):
 
 
 def test_weights_come_back_after_an_error(tiny):
-    average = WeightAverage(tiny, 0.5)
+    average = ExponentialMovingAverage(tiny, 0.5)
     walk(tiny, average, 3)
     before = state(tiny)
     with pytest.raises(KeyboardInterrupt), average.applied():
@@ -66,13 +66,13 @@ def test_weights_come_back_after_an_error(tiny):
 
 
 def test_goes_on_to_the_bit_in_another_process(tiny):
-    whole, half = WeightAverage(tiny, 0.9), WeightAverage(tiny, 0.9)
+    whole, half = ExponentialMovingAverage(tiny, 0.9), ExponentialMovingAverage(tiny, 0.9)
     walk(tiny, whole)
     start = state(tiny)
     walk(tiny, half)
     kept = half.state()
     assert json.loads(json.dumps(kept["updates"])) == 30
-    resumed = WeightAverage(tiny, 0.9)
+    resumed = ExponentialMovingAverage(tiny, 0.9)
     resumed.load_state(kept)
     for name, tensor in tiny.state_dict().items():
         tensor.set_value(start[name])
@@ -86,7 +86,9 @@ def test_goes_on_to_the_bit_in_another_process(tiny):
 
 def test_another_network_is_refused(tiny):
     with pytest.raises(WeightsError, match="another network"):
-        WeightAverage(nn.Linear(2, 2), 0.9).load_state(WeightAverage(tiny, 0.9).state())
+        ExponentialMovingAverage(nn.Linear(2, 2), 0.9).load_state(
+            ExponentialMovingAverage(tiny, 0.9).state()
+        )
 
 
 def test_fit_follows_and_evaluates_the_average(tiny, batches):
@@ -94,7 +96,7 @@ def test_fit_follows_and_evaluates_the_average(tiny, batches):
     model.prepare(
         paddle.optimizer.Momentum(0.1, parameters=tiny.parameters()), nn.CrossEntropyLoss()
     )
-    average = WeightAverage(tiny, 0.9)
+    average = ExponentialMovingAverage(tiny, 0.9)
     history = model.fit(
         batches, batches, epochs=2, verbose=0, average=average, accumulate_grad_batches=2
     )

@@ -13,12 +13,12 @@ from hypothesis.extra import numpy as hnp
 
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.runs.checkpoint_file import (
-    DamagedCheckpoint,
+    CorruptCheckpoint,
     checkpoint_bytes,
     read_checkpoint,
     write_checkpoint,
 )
-from paddle_resnet.runs.checkpoint_folder import Checkpoints
+from paddle_resnet.runs.checkpoint_folder import CheckpointFolder
 
 DTYPES = ["<f8", ">f4", "<f2", "<i8", "<i4", ">i2", "|i1", "|u1", "<u2", "<u4", "<u8", "|b1"]
 ARRAYS = st.sampled_from(DTYPES).flatmap(
@@ -83,10 +83,10 @@ def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path):
         damaged = bytearray(content)
         damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
-        with pytest.raises(DamagedCheckpoint):
+        with pytest.raises(CorruptCheckpoint):
             read_checkpoint(path)
         path.write_bytes(content[:place])
-        with pytest.raises(DamagedCheckpoint):
+        with pytest.raises(CorruptCheckpoint):
             read_checkpoint(path)
 
 
@@ -98,7 +98,7 @@ def test_no_file_and_no_right_to_read_it(tmp_path):
 
 
 def test_the_last_few_are_kept_and_the_newest_is_found(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "c", keep=3)
+    checkpoints = CheckpointFolder(tmp_path / "c", keep=3)
     assert checkpoints.newest(print) is None
     for step in (5, 10, 15, 1_000_000_000):
         checkpoints.write(step, {"step": step})
@@ -111,7 +111,7 @@ def test_the_last_few_are_kept_and_the_newest_is_found(tmp_path):
 
 
 def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+    checkpoints = CheckpointFolder(tmp_path / "c", keep=2)
     for step in (5, 10):
         checkpoints.write(step, {"step": step})
     newest = checkpoints.files()[0]
@@ -127,11 +127,11 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(tmp_path):
 
 
 def test_where_all_are_damaged_that_is_said_and_they_stay(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints = CheckpointFolder(tmp_path, keep=2)
     for step in (5, 10):
         checkpoints.write(step, {})
         checkpoints.files()[0].write_bytes(b"")
-    with pytest.raises(DamagedCheckpoint, match=r"no checkpoint is left .* damaged"):
+    with pytest.raises(CorruptCheckpoint, match=r"no checkpoint is left .* damaged"):
         checkpoints.newest(print)
     assert len(checkpoints.files()) == 2
 
@@ -139,10 +139,10 @@ def test_where_all_are_damaged_that_is_said_and_they_stay(tmp_path):
 def test_a_header_that_lies_costs_no_memory(tmp_path):
     header = json.dumps({"a": {"dtype": "F64", "shape": [2**40], "data_offsets": [0, 2**43]}})
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header.encode())
-    with pytest.raises(DamagedCheckpoint):
+    with pytest.raises(CorruptCheckpoint):
         read_checkpoint(tmp_path / "x")
     (tmp_path / "x").write_bytes(struct.pack("<Q", 2**63) + b"{" * 100)
-    with pytest.raises(DamagedCheckpoint):
+    with pytest.raises(CorruptCheckpoint):
         read_checkpoint(tmp_path / "x")
 
 

@@ -9,13 +9,13 @@ from run_helpers import refused, stopping_after
 
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.errors import DataError
 from paddle_resnet.pages.recipe_table import environment_facts
-from paddle_resnet.runs.provenance import with_start
+from paddle_resnet.runs.provenance import append_launch
 from paddle_resnet.runs.run_folder import RunFolder
-from paddle_resnet.training.checkpointer import Saver
-from paddle_resnet.training.setup.dataset_check import SameImages, marks
+from paddle_resnet.training.checkpointer import Checkpointer
+from paddle_resnet.training.setup.dataset_check import DatasetCheck, marks
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
 
@@ -42,7 +42,7 @@ def recipe(photos):
 
 
 def same_images(photos, lines):
-    return SameImages(load_parts(recipe(photos), notify=lambda line: None), lines.append)
+    return DatasetCheck(load_splits(recipe(photos), notify=lambda line: None), lines.append)
 
 
 def starts(folder):
@@ -88,9 +88,9 @@ def test_the_best_weights_are_of_a_row_of_the_history(photos, monkeypatch, name)
         if path.name == name and figures["epoch"] == 2:
             raise Died
 
-    plain = Saver._save_weights
+    plain = Checkpointer._save_weights
     with monkeypatch.context() as patch:
-        patch.setattr(Saver, "_save_weights", save)
+        patch.setattr(Checkpointer, "_save_weights", save)
         with pytest.raises(Died):
             run(recipe(photos))
     files = same_images(photos, []).loaders["validation"].images.paths
@@ -156,11 +156,11 @@ def test_other_classes_and_counts_are_refused(photos):
 def test_the_report_tells_of_interruptions_alone(tmp_path):
     facts = {"paddle": "3.3.1", "threads": 2, "commit": "a"}
     path = tmp_path / "environment.json"
-    content, warning = with_start(path, facts, 0, None)
+    content, warning = append_launch(path, facts, 0, None)
     assert (warning, len(content["starts"])) == (None, 1)
     assert "starts" not in {key for key, _, _ in environment_facts(content)}
     path.write_text(json.dumps(content))
-    content, warning = with_start(path, {**facts, "paddle": "2.6.2"}, 128, "step-00000128")
+    content, warning = append_launch(path, {**facts, "paddle": "2.6.2"}, 128, "step-00000128")
     assert "goes on with Paddle 2.6.2 instead of Paddle 3.3.1: it may differ" in warning
     assert content["paddle"] == "3.3.1"
     (text,) = [text for key, _, text in environment_facts(content) if key == "starts"]
@@ -172,6 +172,6 @@ def test_a_damaged_environment_does_no_harm(tmp_path, text):
     path = tmp_path / "environment.json"
     if text is not None:
         path.write_text(text)
-    content, warning = with_start(path, {"paddle": "3.3.1"}, 5, "step-00000005")
+    content, warning = append_launch(path, {"paddle": "3.3.1"}, 5, "step-00000005")
     assert warning is None
     assert [start["step"] for start in content["starts"]] == [5]

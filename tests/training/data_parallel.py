@@ -23,7 +23,7 @@ def make():
 
 def gradients(network, images, labels):
     """Return the gradients of all trained parameters."""
-    with paddle_resnet.maps_in("bfloat16"):
+    with paddle_resnet.activation_dtype("bfloat16"):
         loss = F.cross_entropy(network(images), labels)
     loss.backward()
     return [p.grad.numpy() for p in network.parameters() if not p.stop_gradient]
@@ -35,10 +35,10 @@ images = paddle.to_tensor(rng.standard_normal([8, 3, 16, 16], dtype="float32"))
 labels = paddle.to_tensor(rng.integers(0, 10, [8, 1]))
 halves = [slice(0, 4), slice(4, 8)]
 alone = [gradients(make(), images[half], labels[half]) for half in halves]
-before = conv_bn_act.in_bfloat16
+before = conv_bn_act.bfloat16_calls
 own = halves[dist.get_rank()]
 together = gradients(paddle.DataParallel(make()), images[own], labels[own])
-assert conv_bn_act.in_bfloat16 - before == 20
+assert conv_bn_act.bfloat16_calls - before == 20
 assert len(together) == 62
 for mean, first, second in zip(together, *alone):
     np.testing.assert_allclose(mean, (first + second) / 2, rtol=1e-5, atol=1e-7)

@@ -10,7 +10,7 @@ from PIL import Image
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data import load_cifar10
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.models import load_trained
 from paddle_resnet.runs.run_folder import RunFolder
 from paddle_resnet.weights import read_weights, save_weights
@@ -135,7 +135,7 @@ def test_prediction_sees_an_image_as_evaluation_does(tuned, photos):
 
     trained = load_trained(tuned.path)
     assert trained.centre == 0.875
-    parts = load_parts(tuned.read_config(), notify=lambda line: None)
+    parts = load_splits(tuned.read_config(), notify=lambda line: None)
     images, _ = next(iter(parts.test))
     pixels = read_image(parts.test.images.paths[0], trained.input_shape, trained.centre)
     mean, std = (np.reshape(each, (3, 1, 1)) for each in (trained.mean, trained.std))
@@ -145,7 +145,7 @@ def test_prediction_sees_an_image_as_evaluation_does(tuned, photos):
 def test_parts_are_the_same_each_time_and_do_not_overlap(photos):
     config = load_config("finetune", (f"data.root={photos}", "train.batch_size=8"))
     notices = []
-    one, other = (load_parts(config, notices.append) for _ in range(2))
+    one, other = (load_splits(config, notices.append) for _ in range(2))
     paths = [
         [set(part.images.paths) for part in (parts.train, parts.validation, parts.test)]
         for parts in (one, other)
@@ -165,7 +165,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
     (root / "val").symlink_to(photos)
     notices = []
     config = load_config("finetune", (f"data.root={root}", "train.batch_size=8"))
-    parts = load_parts(config, notices.append)
+    parts = load_splits(config, notices.append)
     assert len(parts.test.images) == 60
     assert (len(parts.train.images), len(parts.validation.images)) == (54, 6)
     assert any("the validation part is the test" in line for line in notices)
@@ -270,21 +270,21 @@ EVERYTHING = [
 
 
 def test_a_run_with_everything_on_goes_on_bit_for_bit(tmp_path, photos, earlier, monkeypatch):
-    from paddle_resnet.training.checkpointer import Saver
+    from paddle_resnet.training.checkpointer import Checkpointer
 
     overrides = [*EVERYTHING, f"model.pretrained={earlier}", "train.epochs=3"]
     assert main(finetune(tmp_path, photos, *overrides, name="whole")) == 0
     result = json.loads((tmp_path / "whole" / "result.json").read_text())
     assert result["test"]["images"] == 6
 
-    step = Saver.on_train_batch_end
+    step = Checkpointer.on_train_batch_end
 
     def stop_after_six(self, *arguments, **more):
         self.stop.asked = self.session.pace.steps == 6  # in the middle of the second epoch
         step(self, *arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Saver, "on_train_batch_end", stop_after_six)
+        patch.setattr(Checkpointer, "on_train_batch_end", stop_after_six)
         assert main(finetune(tmp_path, photos, *overrides, name="cut")) != 0
     # What it began with may be gone by now: the run is complete without.
     (tmp_path / "cut" / "config.yaml").write_text(

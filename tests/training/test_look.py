@@ -6,13 +6,13 @@ from paddle.optimizer import SGD
 
 from paddle_resnet import ImageClassifier
 from paddle_resnet.config import load_config
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.evaluation import final_test
 from paddle_resnet.models.precision import Precision
 from paddle_resnet.training.callbacks.look import Look
-from paddle_resnet.training.loop.batch_stream import TrainingStream
-from paddle_resnet.training.loop.progress import BudgetPace
-from paddle_resnet.training.setup.time_plan import fit_into_budget, measure_evaluation
+from paddle_resnet.training.loop.batch_stream import BatchStream
+from paddle_resnet.training.loop.progress import TimeBudget
+from paddle_resnet.training.setup.time_plan import measure_eval_speed, plan_rounds
 
 BUDGET = 300
 OVERRIDES = (
@@ -24,7 +24,7 @@ OVERRIDES = (
 def train(network, load, with_looks):
     """Train for the budget; return the test's evaluation, the pace and the looks."""
     now = [0.0]
-    pace = BudgetPace(BUDGET, test_images=500, clock=lambda: now[0])
+    pace = TimeBudget(BUDGET, test_images=500, clock=lambda: now[0])
 
     def passes(layer, inputs, outputs):
         # A step takes 3.2 s at first, the test set 50 s.
@@ -35,14 +35,14 @@ def train(network, load, with_looks):
     sizes = []
     network.register_forward_post_hook(passes)
     config = load_config("quickstart", OVERRIDES)
-    parts = load_parts(config, notify=lambda line: None)
+    parts = load_splits(config, notify=lambda line: None)
     model = ImageClassifier(network)
     model.prepare(SGD(0.01, parameters=network.parameters()), nn.CrossEntropyLoss())
     pace.begin()
-    measure_evaluation(config, network, parts, pace)
-    validation = fit_into_budget(pace, parts, False, lambda line: None)
+    measure_eval_speed(config, network, parts, pace)
+    validation = plan_rounds(pace, parts, False, lambda line: None)
     looks = [Look(pace, parts.input_shape, 100, Precision())] if with_looks else []
-    stream = TrainingStream(parts.train, pace)
+    stream = BatchStream(parts.train, pace)
     model.fit(
         stream, validation, epochs=pace.rounds, pace=pace, callbacks=[pace, *looks], verbose=0
     )
@@ -73,7 +73,7 @@ def test_a_look_leaves_the_network_as_it_is(tiny):
     before = {name: tensor.numpy() for name, tensor in tiny.state_dict().items()}
     tiny.train()
     now = 0.0
-    pace = BudgetPace(10, test_images=500, clock=lambda: now)
+    pace = TimeBudget(10, test_images=500, clock=lambda: now)
     look = Look(pace, [3, 32, 32], 100, Precision())
     look.set_model(ImageClassifier(tiny))
     pace.begin()

@@ -20,7 +20,7 @@ from paddle import nn
 
 from paddle_resnet.errors import TrainingError
 from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.loop.losses import MixedAccuracy, MixedCrossEntropy
+from paddle_resnet.training.loop.losses import MixupAccuracy, MixupCrossEntropy
 
 PAGE = Path(__file__).parents[2] / "docs" / "paddle_model.md"
 BOTH = pytest.mark.parametrize("base", [paddle.Model, ImageClassifier])
@@ -427,7 +427,7 @@ def test_accuracy_of_mixed_images(base):
     share = np.float32([0.9, 0.5, 0.5, 0.1])  # of its own label in each image
     model = base(network)
     if base is ImageClassifier:
-        model.prepare(loss=MixedCrossEntropy(), metrics=MixedAccuracy())
+        model.prepare(loss=MixupCrossEntropy(), metrics=MixupAccuracy())
         batch = (images, own, others, share)
     else:
         model.prepare(loss=nn.CrossEntropyLoss(soft_label=True), metrics=paddle.metric.Accuracy())

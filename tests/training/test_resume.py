@@ -27,7 +27,7 @@ from paddle_resnet.models import load_trained
 from paddle_resnet.models.speedrun_resnet import SpeedrunResNet
 from paddle_resnet.runs.run_folder import RunFolder
 from paddle_resnet.training.callbacks.seeding import SeedSteps
-from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.loop.progress import StepPlan
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
 
@@ -165,7 +165,7 @@ def test_visualdl_holds_each_point_once(tmp_path):
 
 
 def test_random_draws_depend_on_the_seed_and_the_step_alone():
-    pace = EpochPace(10)
+    pace = StepPlan(10)
 
     def draws(seed, step, before=0):
         paddle.rand([before + 1])
@@ -246,17 +246,17 @@ def test_weights_that_no_checkpoint_knows_are_told(whole, tmp_path, capsys):
 
 
 def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypatch):
-    from paddle_resnet.runs.run_folder import anywhere
+    from paddle_resnet.runs.run_folder import absolute_paths
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     there = config(tmp_path, "data.root=data", name="x")
-    assert anywhere(there).data.root == str(tmp_path / "data")
+    assert absolute_paths(there).data.root == str(tmp_path / "data")
     folder = RunFolder.create(there, "x")
     folder.release()
     assert yaml.safe_load(folder.config.read_text())["data"]["root"] == str(tmp_path / "data")
     assert RunFolder.find(there) is not None
-    assert anywhere(config(tmp_path, "data.root=sample")).data.root == "sample"
+    assert absolute_paths(config(tmp_path, "data.root=sample")).data.root == "sample"
 
 
 # -- two at once ---------------------------------------------------------------------------------

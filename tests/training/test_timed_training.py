@@ -5,9 +5,9 @@ import time
 import pytest
 
 from paddle_resnet.config import load_config
-from paddle_resnet.data.splits import load_parts
-from paddle_resnet.training import timed_training
-from paddle_resnet.training.timed_training import train_for
+from paddle_resnet.data.splits import load_splits
+from paddle_resnet.training import timed_training as module
+from paddle_resnet.training.timed_training import timed_training
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,9 @@ def config():
 
 def test_learns_for_its_time_and_is_tested_once(tiny, config):
     lines = []
-    told = train_for(tiny, config, load_parts(config, notify=lines.append), write=lines.append)
+    told = timed_training(
+        tiny, config, load_splits(config, notify=lines.append), write=lines.append
+    )
     # To the nearest whole step.
     assert 1.5 < told["seconds"] < 4
     assert told["steps"] > 5
@@ -33,15 +35,15 @@ def test_learns_for_its_time_and_is_tested_once(tiny, config):
 
 
 def test_waiting_takes_no_time(tiny, config, monkeypatch):
-    monkeypatch.setattr(timed_training, "ROUND_SECONDS", 0.5)
+    monkeypatch.setattr(module, "ROUND_SECONDS", 0.5)
     waits = []
 
     def wait():
         waits.append(time.monotonic())
         time.sleep(1)
 
-    parts = load_parts(config, notify=lambda line: None)
-    told = train_for(tiny, config, parts, lambda line: None, wait)
+    parts = load_splits(config, notify=lambda line: None)
+    told = timed_training(tiny, config, parts, lambda line: None, wait)
     assert len(waits) == len(told["history"]) == 4
     # Each round's training, and the second that it waited.
     assert waits[-1] - waits[0] > told["history"][-1]["seconds"] - told["history"][0]["seconds"] + 3

@@ -209,5 +209,5 @@ def test_what_predict_cannot_take(given, words, capsys):
 def test_the_packages_own_reaches_on_the_whole_test_set_what_its_readme_says(capsys):
     assert main(["evaluate", "resnet20", "--json"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["acc_top1"]
-    readme = (pretrained.shipped()["resnet20"].parent / "README.md").read_text()
+    readme = (pretrained.bundled_weights()["resnet20"].parent / "README.md").read_text()
     assert f"{accuracy:.2%}".replace("%", " %") in readme

@@ -8,7 +8,7 @@ paddle_resnet.cpu_runtime.import_paddle()
 import paddle
 from paddle.nn import functional as F
 
-from paddle_resnet import maps_in
+from paddle_resnet import activation_dtype
 from paddle_resnet.benchmark.step_speed import build
 
 asked = arguments()
@@ -22,7 +22,7 @@ labels = paddle.randint(0, 10, [asked["batch_size"]])
 
 def train():
     network.train()
-    with maps_in(asked["precision"]):
+    with activation_dtype(asked["precision"]):
         loss = F.cross_entropy(network(images), labels)
     loss.backward()
     optimizer.step()
@@ -32,7 +32,7 @@ def train():
 
 def infer():
     network.eval()
-    with paddle.no_grad(), maps_in(asked["precision"]):
+    with paddle.no_grad(), activation_dtype(asked["precision"]):
         network(images).numpy()
 
 

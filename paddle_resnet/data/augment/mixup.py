@@ -10,7 +10,7 @@ import numpy as np
 from .rng import MIX, beta, uniform, words
 
 
-class Mixed(NamedTuple):
+class MixedBatch(NamedTuple):
     """A batch of mixed images. In each, ``share`` of the answer is ``labels``, the rest ``others``.
 
     One label would not do, and a full matrix of class shares would hide which was which.
@@ -31,8 +31,8 @@ def mix(
     seed: int,
     epoch: int,
     batch: int,
-) -> Mixed:
-    """Mix each image of a batch with that at the same place from the end; see `Mixed`.
+) -> MixedBatch:
+    """Mix each image of a batch with that at the same place from the end; see `MixedBatch`.
 
     All images of a batch get the same share, as in the papers. Where both kinds are on, each batch
     is of one kind, with equal probability.
@@ -62,7 +62,7 @@ def mix(
         images *= np.float32(share)
         images += other
     shares = np.full(len(labels), share, np.float32)
-    return Mixed(images, labels, labels[::-1].copy(), shares)
+    return MixedBatch(images, labels, labels[::-1].copy(), shares)
 
 
 def _span(length: int, share: float, chance: float) -> tuple[int, int]:

@@ -50,4 +50,4 @@ class Augment:
         return self.mixup > 0 or self.cutmix > 0
 
 
-OFF = Augment()
+NO_AUGMENT = Augment()

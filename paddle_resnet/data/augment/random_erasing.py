@@ -15,7 +15,7 @@ AREAS = (0.02, 1 / 3)
 RATIOS = (0.3, 10 / 3)
 
 
-def erase(images: np.ndarray, words: np.ndarray, probability: float) -> None:
+def random_erasing(images: np.ndarray, words: np.ndarray, probability: float) -> None:
     """Set one random rectangle to 0 in some of the images, in place.
 
     The area is uniform over `AREAS`, the ratio's logarithm over `RATIOS`, the place over all that

@@ -15,7 +15,7 @@ WORDS = 4
 Box = tuple[float, float, float, float]
 
 
-def centre_box(width: int, height: int, share: float = 1.0) -> Box:
+def center_crop_box(width: int, height: int, share: float = 1.0) -> Box:
     """Return the square in the middle, ``share`` of the shorter side: left, top, right, bottom.
 
     Scaling it to S x S equals scaling the picture's shorter side to ``S / share`` and cutting the
@@ -27,7 +27,7 @@ def centre_box(width: int, height: int, share: float = 1.0) -> Box:
     return left, top, left + side, top + side
 
 
-def random_box(width: int, height: int, chance: np.ndarray, least: float) -> Box:
+def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -> Box:
     """Return a box of random area, aspect ratio and place: left, top, right, bottom.
 
     The area is uniform between ``least`` and 1 of the picture's, the logarithm of the aspect ratio

@@ -13,7 +13,7 @@ from ...errors import DataError
 
 
 @dataclass(frozen=True)
-class Contents:
+class ArchiveFiles:
     """What is looked for.
 
     Args:
@@ -32,7 +32,7 @@ class Contents:
     archive_limit: int
 
 
-def find(path: Path, contents: Contents) -> Path:
+def find(path: Path, contents: ArchiveFiles) -> Path:
     """Return the archive, or the folder with the files, that ``path`` is or holds.
 
     Raises:
@@ -55,7 +55,7 @@ def find(path: Path, contents: Contents) -> Path:
     )
 
 
-def read_members(path: Path, contents: Contents) -> dict[str, bytes]:
+def read_members(path: Path, contents: ArchiveFiles) -> dict[str, bytes]:
     """Read the wanted files of an archive (tar or tar.gz, told by its content) or of a folder.
 
     Returns:
@@ -78,7 +78,7 @@ def read_members(path: Path, contents: Contents) -> dict[str, bytes]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_folder(folder: Path, contents: Contents) -> dict[str, bytes]:
+def _read_folder(folder: Path, contents: ArchiveFiles) -> dict[str, bytes]:
     members = {}
     for name in sorted(contents.names):
         file = folder / name
@@ -92,7 +92,7 @@ def _read_folder(folder: Path, contents: Contents) -> dict[str, bytes]:
 class _Gzip(gzip.GzipFile):
     """Refuses to unpack a huge part at once, as a crafted archive's headers can ask for."""
 
-    def __init__(self, path: Path, contents: Contents) -> None:
+    def __init__(self, path: Path, contents: ArchiveFiles) -> None:
         super().__init__(path)
         self.contents = contents
 
@@ -102,7 +102,7 @@ class _Gzip(gzip.GzipFile):
         return super().read(size)
 
 
-def _tar_members(stream: IO[bytes], path: Path, contents: Contents) -> dict[str, bytes]:
+def _tar_members(stream: IO[bytes], path: Path, contents: ArchiveFiles) -> dict[str, bytes]:
     """Read the wanted members into memory. Nothing is extracted, so no path can lead astray."""
     members: dict[str, bytes] = {}
     total = 0

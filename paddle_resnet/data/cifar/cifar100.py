@@ -19,7 +19,7 @@ import numpy as np
 from ...errors import DataError
 from ...io.atomic_files import PathLike, atomic_write_bytes, cache_folder
 from . import pickled_batches
-from .archives import Contents, find, read_members
+from .archives import ArchiveFiles, find, read_members
 from .cifar10 import DATA_VARIABLE, Notify
 from .sources import disk
 from .sources.paddle_download import fetch_archive
@@ -34,7 +34,7 @@ MD5 = {
     "meta": "7973b15100ade9c7d40fb424638fde48",
 }
 # The largest real file has 155 MB.
-CONTENTS = Contents("CIFAR-100", tuple(MD5), (FOLDER, ARCHIVE), 200 * 2**20, 512 * 2**20)
+CONTENTS = ArchiveFiles("CIFAR-100", tuple(MD5), (FOLDER, ARCHIVE), 200 * 2**20, 512 * 2**20)
 CACHE = "the verified copy in the cache"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from . import cache_file, pickled_batches, png_batches
-from .archives import Contents, find, read_members
+from .archives import ArchiveFiles, find, read_members
 from .fingerprint import Arrays
 
 BATCHES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
@@ -18,7 +18,7 @@ PNG_FILES = [f"{batch}.png" for batch in BATCHES] + ["train_lables.json", "test_
 # The largest real member has 31 MB and the largest real archive unpacks to 186 MB.
 MEMBER_LIMIT = 64 * 2**20
 ARCHIVE_LIMIT = 512 * 2**20
-CONTENTS = Contents(
+CONTENTS = ArchiveFiles(
     "CIFAR-10",
     (*BATCHES, *PNG_FILES),
     (

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from PIL import Image
 
-from ...errors import DataError, nearest
+from ...errors import DataError, did_you_mean
 from ...io.atomic_files import PathLike
 from .cifar10 import load_cifar10
 
@@ -86,6 +86,6 @@ def _choice(name: str, given: object, choices: tuple[str, ...]) -> str:
     if accepted not in choices:
         raise DataError(
             f"{name} must be {' or '.join(map(repr, choices))}, not {given!r}."
-            f"{nearest(given, choices) if isinstance(given, str) else ''}"
+            f"{did_you_mean(given, choices) if isinstance(given, str) else ''}"
         )
     return given

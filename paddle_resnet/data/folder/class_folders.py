@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import DataError
-from .dataset_index import PARTS, Listing, build, counted
-from .image_io import SUFFIXES, shown
+from .dataset_index import SPLIT_NAMES, DatasetIndex, build, counted
+from .image_io import SUFFIXES, for_display
 
 #: What systems and tools leave behind in folders.
 _CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def read_folder(root: Path) -> Listing:
+def read_folder(root: Path) -> DatasetIndex:
     """List the images of ``root/class/*.jpg``, or of ``root/train/class/*.jpg`` and so on.
 
     Classes are the names of folders, in alphabetical order (numbers in the order of their values,
@@ -30,11 +30,11 @@ def read_folder(root: Path) -> Listing:
     """
     folders = _folders(root)
     parts = {}
-    for part, names in PARTS.items():
+    for part, names in SPLIT_NAMES.items():
         found = [folder for folder in folders if folder.name.lower() in names]
         if len(found) > 1:
             raise DataError(
-                f"'{shown(root)}' has both '{shown(found[0].name)}' and '{shown(found[1].name)}': "
+                f"'{for_display(root)}' has both '{for_display(found[0].name)}' and '{for_display(found[1].name)}': "
                 f"which one is the {part} part?"
             )
         if found:
@@ -45,12 +45,12 @@ def read_folder(root: Path) -> Listing:
     if "train" not in parts:
         if parts and len(folders) == len(parts):
             raise DataError(
-                f"'{shown(root)}' has '{shown(next(iter(parts.values())).name)}', but no folder "
+                f"'{for_display(root)}' has '{for_display(next(iter(parts.values())).name)}', but no folder "
                 "'train' beside it."
             )
         parts = {"train": root}  # `test` may well be a class here
     elif set(parts.values()) != set(folders):
-        others = sorted(shown(f.name) for f in set(folders) - set(parts.values()))
+        others = sorted(for_display(f.name) for f in set(folders) - set(parts.values()))
         notes.append(f"beside the part 'train', {', '.join(others[:5])} is not read.")
     entries = {}
     for part, folder in parts.items():
@@ -63,8 +63,8 @@ def read_folder(root: Path) -> Listing:
                 else:
                     ignored += 1
             if len(entries[part]) == before:
-                empty.append(shown(class_folder.name))
-        where = shown(folder.name)
+                empty.append(for_display(class_folder.name))
+        where = for_display(folder.name)
         if empty and part == "train":
             notes.append(f"no images in {where}/: {', '.join(empty[:5])}; left out as a class.")
         if ignored:
@@ -80,7 +80,7 @@ def read_folder(root: Path) -> Listing:
             )
             if part == "train":
                 raise DataError(
-                    f"'{shown(folder)}' holds {what}: expected a folder per class, such as "
+                    f"'{for_display(folder)}' holds {what}: expected a folder per class, such as "
                     f"{where}/cat/1.jpg and {where}/dog/2.jpg."
                 )
             notes.append(f"{where}/ holds {what}: it is not used.")
@@ -93,7 +93,7 @@ def _entries(folder: Path) -> list[os.DirEntry]:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(
-            f"the folder '{shown(folder)}' cannot be read: {error.strerror or error}."
+            f"the folder '{for_display(folder)}' cannot be read: {error.strerror or error}."
         ) from None
     return [each for each in found if not each.name.startswith(".") and each.name not in _CLUTTER]
 

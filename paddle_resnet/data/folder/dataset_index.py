@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from .image_io import shown
+from .image_io import for_display
 
 #: The parts, and how people call them.
-PARTS = {
+SPLIT_NAMES = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
@@ -20,7 +20,7 @@ PARTS = {
 
 
 @dataclass
-class Part:
+class SplitFiles:
     """The files of one part."""
 
     paths: list[Path]
@@ -30,20 +30,20 @@ class Part:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, indices: np.ndarray) -> Part:
+    def take(self, indices: np.ndarray) -> SplitFiles:
         """Return some of the files."""
-        return Part([self.paths[i] for i in indices], self.labels[indices])
+        return SplitFiles([self.paths[i] for i in indices], self.labels[indices])
 
 
 @dataclass
-class Listing:
+class DatasetIndex:
     """A data set of image files."""
 
     #: What it was read from: a folder or a list.
     root: Path
     classes: list[str]
     #: ``train``, and ``validation`` and ``test`` where the data set has them.
-    parts: dict[str, Part]
+    parts: dict[str, SplitFiles]
     #: What a user should know about it: a sentence each.
     notes: list[str] = field(default_factory=list)
 
@@ -51,7 +51,9 @@ class Listing:
         return sum(map(len, self.parts.values()))
 
 
-def build(root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: list[str]) -> Listing:
+def build(
+    root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: list[str]
+) -> DatasetIndex:
     """Number the classes that training knows, and see to it that the parts agree.
 
     Args:
@@ -64,11 +66,11 @@ def build(root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: lis
             class that training has not.
     """
     if not entries.get("train"):
-        raise DataError(f"'{shown(root)}' holds no training images.")
+        raise DataError(f"'{for_display(root)}' holds no training images.")
     names = sorted({name for _, name in entries["train"]}, key=_natural(entries["train"]))
     if len(names) == 1:
         raise DataError(
-            f"'{shown(root)}' has only one class, '{shown(names[0])}': a classifier needs two, "
+            f"'{for_display(root)}' has only one class, '{for_display(names[0])}': a classifier needs two, "
             "each a folder of images (or a label of a list)."
         )
     numbers = {name: number for number, name in enumerate(names)}
@@ -77,7 +79,7 @@ def build(root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: lis
         strange = sorted({name for _, name in files} - set(numbers))
         if strange:
             raise DataError(
-                f"the {part} part of '{shown(root)}' has the class '{shown(strange[0])}', which "
+                f"the {part} part of '{for_display(root)}' has the class '{for_display(strange[0])}', which "
                 f"the training part has not (it has {_some(names)})."
             )
         if not files:
@@ -86,8 +88,8 @@ def build(root: Path, entries: dict[str, Sequence[tuple[Path, str]]], notes: lis
         absent = [name for name in names if numbers[name] not in set(labels.tolist())]
         if absent:
             notes.append(f"the {part} part has no image of {_some(absent)}.")
-        parts[part] = Part([path for path, _ in files], labels)
-    return Listing(root, [shown(name) for name in names], parts, notes)
+        parts[part] = SplitFiles([path for path, _ in files], labels)
+    return DatasetIndex(root, [for_display(name) for name in names], parts, notes)
 
 
 def counted(number: int, noun: str) -> str:
@@ -103,4 +105,4 @@ def _natural(files: Sequence[tuple[Path, str]]):
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(f"'{shown(name)}'" for name in names[:5]) + more
+    return ", ".join(f"'{for_display(name)}'" for name in names[:5]) + more

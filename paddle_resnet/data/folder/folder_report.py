@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .dataset_index import Listing
-from .image_io import shown
+from .dataset_index import DatasetIndex
+from .image_io import for_display
 
 
-def describe(listing: Listing, damaged: dict[Path, str]) -> dict[str, Any]:
+def describe(listing: DatasetIndex, damaged: dict[Path, str]) -> dict[str, Any]:
     """Return counts per class and part, imbalance, damaged files and copies (JSON types).
 
     Args:
         listing: the files.
-        damaged: of `checked.find_damaged`.
+        damaged: of `checked.find_corrupt`.
 
     Returns:
         ``classes``, ``images`` (part to counts in the order of the classes), ``imbalance`` (most
@@ -32,7 +32,7 @@ def describe(listing: Listing, damaged: dict[Path, str]) -> dict[str, Any]:
     }
     train = counts["train"]
     return {
-        "root": shown(listing.root),
+        "root": for_display(listing.root),
         "classes": listing.classes,
         "images": counts,
         "imbalance": max(train) / max(min(train), 1),
@@ -78,7 +78,7 @@ def lines(report: dict[str, Any], most: int = 30) -> list[str]:
     return result
 
 
-def _copies(listing: Listing) -> list[list[dict[str, str]]]:
+def _copies(listing: DatasetIndex) -> list[list[dict[str, str]]]:
     """Find files of equal content. Only those of equal size are read, so it costs little."""
     by_size: dict[int, list[tuple[Path, str, str]]] = defaultdict(list)
     for part, files in listing.parts.items():
@@ -91,7 +91,9 @@ def _copies(listing: Listing) -> list[list[dict[str, str]]]:
     for size in by_size:
         by_content = defaultdict(list)
         for path, part, name in by_size[size] if len(by_size[size]) > 1 else ():
-            by_content[_digest(path)].append({"path": shown(path), "part": part, "class": name})
+            by_content[_digest(path)].append(
+                {"path": for_display(path), "part": part, "class": name}
+            )
         groups += [group for digest, group in by_content.items() if digest and len(group) > 1]
     return sorted(groups, key=lambda g: (not _differ(g, "part"), not _differ(g, "class")))
 

@@ -9,10 +9,10 @@ import numpy as np
 from ...config import Config
 from ...errors import DataError
 from ..stratified_split import train_validation_split
-from .dataset_index import Listing, Part
-from .image_files import ImageFiles, Memory
-from .open_dataset import open_listing
-from .verify_images import find_damaged, without_damaged
+from .dataset_index import DatasetIndex, SplitFiles
+from .image_files import ImageCache, ImageFiles
+from .open_dataset import open_dataset
+from .verify_images import drop_corrupt, find_corrupt
 
 #: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -22,7 +22,7 @@ IMAGE_SIZE = 224
 _TEST_SEED = 2
 
 
-def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
+def valid_splits(config: Config, notify: Callable[[str], None]) -> DatasetIndex:
     """List a recipe's images, damaged ones left out, with all three parts.
 
     A part that the data set lacks is held out of the training images. A validation part without a
@@ -38,9 +38,9 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
             "data.name=folder needs data.root: a folder with a folder of images per class, or a "
             "list of images (-o data.root=my_photos)."
         )
-    listing = open_listing(config.data.root)
-    damaged = find_damaged(listing, config.data.workers or 2, notify)
-    listing = without_damaged(listing, damaged, config.data.damaged == "skip")
+    listing = open_dataset(config.data.root)
+    damaged = find_corrupt(listing, config.data.workers or 2, notify)
+    listing = drop_corrupt(listing, damaged, config.data.damaged == "skip")
     parts, notes = dict(listing.parts), list(listing.notes)
     held: list[str] = []
     if "test" not in parts and "validation" in parts:
@@ -49,7 +49,7 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
             "there is no test part: the validation part is the test, seen once, at the end."
         )
     if "test" not in parts:
-        parts["train"], parts["test"] = _hold_out(
+        parts["train"], parts["test"] = split_validation(
             parts["train"], config.data.test, "data.test", _TEST_SEED
         )
         held.append(f"{len(parts['test']):,} for the test")
@@ -61,7 +61,7 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
                 f"'{config.data.root}' has a validation part of its own: leave one of them out."
             )
     elif wanted != 0:
-        parts["train"], parts["validation"] = _hold_out(
+        parts["train"], parts["validation"] = split_validation(
             parts["train"], 0.1 if wanted is None else wanted, "data.validation", 0
         )
         held.append(f"{len(parts['validation']):,} for validation")
@@ -69,10 +69,10 @@ def sound_parts(config: Config, notify: Callable[[str], None]) -> Listing:
         notes.append(f"held out of the training images: {', '.join(held)}.")
     for note in notes:
         notify(f"Notice: {note}")
-    return Listing(listing.root, listing.classes, parts, notes)
+    return DatasetIndex(listing.root, listing.classes, parts, notes)
 
 
-def image_files(part: Part, config: Config, memory: Memory) -> ImageFiles:
+def image_files(part: SplitFiles, config: Config, memory: ImageCache) -> ImageFiles:
     """Return a part's images as the recipe's network takes them."""
     return ImageFiles(
         part.paths,
@@ -95,7 +95,9 @@ def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[
     return config.data.mean or mean, config.data.std or std
 
 
-def _hold_out(part: Part, amount: float, key: str, seed: int) -> tuple[Part, Part]:
+def split_validation(
+    part: SplitFiles, amount: float, key: str, seed: int
+) -> tuple[SplitFiles, SplitFiles]:
     images = round(amount * len(part)) if amount < 1 else int(amount)
     if not 0 < images < len(part):
         raise DataError(

@@ -10,14 +10,14 @@ from typing import Union
 import numpy as np
 from PIL import Image
 
-from ..augment.random_resized_crop import centre_box, cut, random_box
+from ..augment.random_resized_crop import center_crop_box, cut, random_crop_box
 from .image_io import open_image
 
 #: What is kept in memory of decoded images, in bytes, unless told otherwise.
 MEMORY = 512 * 2**20
 
 
-class Memory:
+class ImageCache:
     """Keeps arrays until it is full. What it keeps changes the speed of a reader, never its result.
 
     Args:
@@ -51,7 +51,7 @@ class ImageFiles:
         paths: the files.
         size: S, in pixels.
         channels: 1 (grey) or 3 (RGB). Default: 3.
-        share: of the middle part in the shorter side, see `crops.centre_box`. Default: 0.875.
+        share: of the middle part in the shorter side, see `crops.center_crop_box`. Default: 0.875.
         memory: keeps decoded images. Default: one of its own, of 512 MB.
 
     Attributes:
@@ -68,13 +68,13 @@ class ImageFiles:
         *,
         channels: int = 3,
         share: float = 0.875,
-        memory: Union[Memory, None] = None,
+        memory: Union[ImageCache, None] = None,
     ) -> None:
         self.paths = list(paths)
         self.size_of_one = size
         self.channels = channels
         self.share = share
-        self.memory = memory or Memory()
+        self.memory = memory or ImageCache()
         self.shape = (len(self.paths), channels, size, size)
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class ImageFiles:
             pixels = self.memory.get(key)
             if pixels is None:
                 image = open_image(path, self.channels)
-                pixels = cut(image, centre_box(*image.size, self.share), self.size_of_one)
+                pixels = cut(image, center_crop_box(*image.size, self.share), self.size_of_one)
                 self.memory.put(key, pixels)
             into[:] = pixels
         return result
@@ -110,7 +110,7 @@ class ImageFiles:
 
         Args:
             index: which images.
-            chances: float64 [number of images, 4], see `crops.random_box`.
+            chances: float64 [number of images, 4], see `crops.random_crop_box`.
             least: smallest share of an image's area.
 
         Returns:
@@ -120,7 +120,7 @@ class ImageFiles:
         result = np.empty((len(paths), *self.shape[1:]), np.uint8)
         for path, chance, into in zip(paths, chances, result):
             image = self._reduced(path)
-            into[:] = cut(image, random_box(*image.size, chance, least), self.size_of_one)
+            into[:] = cut(image, random_crop_box(*image.size, chance, least), self.size_of_one)
         return result
 
     def _reduced(self, path: Path) -> Image.Image:
@@ -163,7 +163,7 @@ def random_crops(
     Args:
         images: an array uint8 [N, C, S, S] or files.
         index: which of them.
-        chances, least: see `crops.random_box`.
+        chances, least: see `crops.random_crop_box`.
 
     Returns:
         uint8 [number of images, C, S, S].
@@ -176,5 +176,5 @@ def random_crops(
         image = Image.fromarray(
             pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
         )
-        into[:] = cut(image, random_box(*image.size, chance, least), size)
+        into[:] = cut(image, random_crop_box(*image.size, chance, least), size)
     return result

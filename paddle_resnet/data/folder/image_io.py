@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...errors import DataError
-from ..augment.random_resized_crop import centre_box, cut
+from ..augment.random_resized_crop import center_crop_box, cut
 
 #: What a folder is searched for.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -65,7 +65,7 @@ def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarr
     channels, height, width = shape
     image = open_image(path, channels)
     if height == width:
-        return cut(image, centre_box(*image.size, share), height)
+        return cut(image, center_crop_box(*image.size, share), height)
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
@@ -89,7 +89,7 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
         with Image.open(io.BytesIO(_content(path))) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
-                    f"'{shown(path)}' claims {image.width} x {image.height} pixels, "
+                    f"'{for_display(path)}' claims {image.width} x {image.height} pixels, "
                     f"more than {MAX_PIXELS // 10**6} million: too many to be decoded."
                 )
             if least is not None:
@@ -99,26 +99,26 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
     except DataError:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise DataError(f"'{shown(path)}' is no image that can be read.") from None
+        raise DataError(f"'{for_display(path)}' is no image that can be read.") from None
     # A damaged file can raise nearly anything, from struct.error to MemoryError.
     except Exception as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"'{shown(path)}' cannot be read as an image: {reason}.") from None
+        raise DataError(f"'{for_display(path)}' cannot be read as an image: {reason}.") from None
 
 
 def _content(path: Path) -> bytes:
     with open(path, "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):  # such as /dev/zero, which has no end
-            raise DataError(f"'{shown(path)}' is no file.")
+            raise DataError(f"'{for_display(path)}' is no file.")
         if facts.st_size > MAX_BYTES:
             raise DataError(
-                f"'{shown(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
+                f"'{for_display(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
             )
         return file.read()
 
 
-def shown(path: Union[str, Path]) -> str:
+def for_display(path: Union[str, Path]) -> str:
     """Return a path as it can be printed, whatever bytes its name is made of."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)

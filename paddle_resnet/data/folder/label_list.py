@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Optional
 
 from ...errors import DataError
-from .dataset_index import PARTS, Listing, build
-from .image_io import shown
+from .dataset_index import SPLIT_NAMES, DatasetIndex, build
+from .image_io import for_display
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 #: A list of more is none: ImageNet's 1.3 million lines have 45 MB.
@@ -19,12 +19,12 @@ _LABEL = ("label", "class", "target", "category", "class_name", "label_name")
 _SPLIT = ("split", "part", "set", "subset")
 
 
-def is_list(root: Path) -> bool:
+def is_label_list(root: Path) -> bool:
     """Whether a path is a list, or a folder with ``train.csv``, ``train.tsv`` or ``train.txt``."""
     return root.is_file() or bool(_of_parts(root))
 
 
-def read_list(root: Path) -> Listing:
+def read_label_list(root: Path) -> DatasetIndex:
     """Read one list, or those of a folder: ``train.csv`` and, where they are, ``val``, ``test``.
 
     A line is a path, relative to the list's own folder or absolute, and a label, separated by a
@@ -42,7 +42,7 @@ def read_list(root: Path) -> Listing:
         for number, path, label, split in _lines(file):
             if not _is_file(path):
                 raise DataError(
-                    f"line {number} of '{shown(file)}' names '{shown(path)[-200:]}', which is no "
+                    f"line {number} of '{for_display(file)}' names '{for_display(path)[-200:]}', which is no "
                     "file."
                 )
             entries.setdefault(split or part, []).append((path, label))
@@ -51,8 +51,8 @@ def read_list(root: Path) -> Listing:
         for path, label in found:
             if labels.setdefault(path, label) != label:
                 raise DataError(
-                    f"in the {part} part of '{shown(root)}', '{shown(path)}' is both "
-                    f"'{shown(labels[path])}' and '{shown(label)}'."
+                    f"in the {part} part of '{for_display(root)}', '{for_display(path)}' is both "
+                    f"'{for_display(labels[path])}' and '{for_display(label)}'."
                 )
     return build(root, entries, [])
 
@@ -66,7 +66,7 @@ def _is_file(path: Path) -> bool:
 
 def _of_parts(folder: Path) -> dict[str, Path]:
     found = {}
-    for part, names in PARTS.items():
+    for part, names in SPLIT_NAMES.items():
         for name in names:
             for suffix in SUFFIXES:
                 if (folder / f"{name}{suffix}").is_file():
@@ -78,13 +78,13 @@ def _lines(file: Path) -> list[tuple[int, Path, str, str]]:
     """Return number, path, label and part (or nothing) of each line."""
     rows = _rows(file)
     if not rows:
-        raise DataError(f"the list '{shown(file)}' is empty.")
+        raise DataError(f"the list '{for_display(file)}' is empty.")
     columns, named = _columns(rows[0][1])
     result = []
     for number, row in rows[1:] if named else rows:
         if len(row) <= max(columns[:2]) or not row[columns[0]] or not row[columns[1]]:
             raise DataError(
-                f"line {number} of '{shown(file)}' is {shown(', '.join(row))[:80]!r}: expected a "
+                f"line {number} of '{for_display(file)}' is {for_display(', '.join(row))[:80]!r}: expected a "
                 "path and a label."
             )
         path, label = row[columns[0]], row[columns[1]]
@@ -93,7 +93,7 @@ def _lines(file: Path) -> list[tuple[int, Path, str, str]]:
             split = _part(row[columns[2]], number, file)
         result.append((number, file.parent / path, label, split))
     if not result:
-        raise DataError(f"the list '{shown(file)}' has a header and no lines.")
+        raise DataError(f"the list '{for_display(file)}' has a header and no lines.")
     return result
 
 
@@ -101,15 +101,15 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
     """Split a list into fields, by what its first line has: comma, tab, semicolon or blank."""
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise DataError(f"'{shown(file)}' is larger than {MAX_BYTES >> 20} MB: no list.")
+            raise DataError(f"'{for_display(file)}' is larger than {MAX_BYTES >> 20} MB: no list.")
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(
-            f"'{shown(file)}' is no text in UTF-8: expected a list of images."
+            f"'{for_display(file)}' is no text in UTF-8: expected a list of images."
         ) from None
     except OSError as error:
         raise DataError(
-            f"the list '{shown(file)}' cannot be read: {error.strerror or error}."
+            f"the list '{for_display(file)}' cannot be read: {error.strerror or error}."
         ) from None
     lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
     marks = (",", ";", "\t") if file.suffix.lower() == ".csv" else ("\t", ",", ";")
@@ -127,7 +127,7 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
                 if any(fields) and fields[0][:1] != "#":
                     rows.append((reader.line_num, fields))
     except csv.Error as error:
-        raise DataError(f"'{shown(file)}' is no sound CSV: {error}.") from None
+        raise DataError(f"'{for_display(file)}' is no sound CSV: {error}.") from None
     return rows
 
 
@@ -142,10 +142,10 @@ def _columns(first: list[str]) -> tuple[tuple[int, int, Optional[int]], bool]:
 
 
 def _part(word: str, number: int, file: Path) -> str:
-    for part, names in PARTS.items():
+    for part, names in SPLIT_NAMES.items():
         if word.lower() in names:
             return part
     raise DataError(
-        f"line {number} of '{shown(file)}' belongs to the part {shown(word)!r}: expected train, "
+        f"line {number} of '{for_display(file)}' belongs to the part {for_display(word)!r}: expected train, "
         "val or test."
     )

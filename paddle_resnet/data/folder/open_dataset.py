@@ -7,11 +7,11 @@ from typing import Union
 
 from ...errors import DataError
 from .class_folders import read_folder
-from .dataset_index import Listing
-from .label_list import is_list, read_list
+from .dataset_index import DatasetIndex
+from .label_list import is_label_list, read_label_list
 
 
-def open_listing(root: Union[str, Path]) -> Listing:
+def open_dataset(root: Union[str, Path]) -> DatasetIndex:
     """List the images of a folder or of lists.
 
     Raises:
@@ -20,4 +20,4 @@ def open_listing(root: Union[str, Path]) -> Listing:
     path = Path(root).expanduser()
     if not path.exists():
         raise DataError(f"there is no folder or list '{root}'.")
-    return read_list(path) if is_list(path) else read_folder(path)
+    return read_label_list(path) if is_label_list(path) else read_folder(path)

@@ -14,16 +14,16 @@ import numpy as np
 
 from ...errors import DataError
 from ...io.atomic_files import atomic_write_text, cache_folder
-from ..prefetch import ahead
-from .dataset_index import Listing, counted
+from ..prefetch import prefetch
+from .dataset_index import DatasetIndex, counted
 from .image_io import open_image
 
 #: Seconds between two lines of progress.
 _TELL = 10.0
 
 
-def find_damaged(
-    listing: Listing, workers: int = 2, notify: Callable[[str], None] = print
+def find_corrupt(
+    listing: DatasetIndex, workers: int = 2, notify: Callable[[str], None] = print
 ) -> dict[Path, str]:
     """Decode every image and return those that cannot be: file to sentence.
 
@@ -40,7 +40,9 @@ def find_damaged(
     new = [path for path in paths if not known.is_sound(path)]
     damaged: dict[Path, str] = {}
     told = time.monotonic()
-    for done, (path, sentence) in enumerate(zip(new, ahead(_complaint, new, workers, spare=64)), 1):
+    for done, (path, sentence) in enumerate(
+        zip(new, prefetch(_complaint, new, workers, spare=64)), 1
+    ):
         if sentence is None:
             known.remember(path)
         else:
@@ -53,9 +55,9 @@ def find_damaged(
     return damaged
 
 
-def without_damaged(
-    listing: Listing, damaged: dict[Path, str], skip: bool, most_shown: int = 5
-) -> Listing:
+def drop_corrupt(
+    listing: DatasetIndex, damaged: dict[Path, str], skip: bool, most_shown: int = 5
+) -> DatasetIndex:
     """Return the listing without the damaged files, and with a note for them.
 
     Raises:
@@ -82,7 +84,7 @@ def without_damaged(
             f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
         )
     notes = [*listing.notes, f"left out: {counted(len(damaged), 'damaged image')}. {shown_ones}"]
-    return Listing(
+    return DatasetIndex(
         listing.root, listing.classes, {name: p for name, p in parts.items() if len(p)}, notes
     )
 

@@ -59,12 +59,12 @@ PD_BUILD_GRAD_OP(paddle_resnet_convert)
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Converted));
 
-PD_BUILD_OP(paddle_resnet_fork)
+PD_BUILD_OP(paddle_resnet_branch)
     .Inputs({"X"})
     .Outputs({"A", "B"})
     .SetKernelFn(PD_KERNEL(Fork));
 
-PD_BUILD_GRAD_OP(paddle_resnet_fork)
+PD_BUILD_GRAD_OP(paddle_resnet_branch)
     .Inputs({paddle::Grad("A"), paddle::Grad("B")})
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));

@@ -7,8 +7,8 @@ from typing import Optional
 from paddle import nn
 from paddle.callbacks import Callback
 
-from ...errors import ConfigError, nearest
-from ..loop.progress import Pace
+from ...errors import ConfigError, did_you_mean
+from ..loop.progress import Progress
 
 #: Stands for all parts at once.
 BACKBONE = "backbone"
@@ -24,21 +24,21 @@ class Freezing(Callback):
         network (Network): one of this package's.
         until (dict): by part, the share of the training until which it is frozen; ``backbone``
             stands for all parts that are not named themselves.
-        pace (Pace): where the progress is read.
+        pace (Progress): where the progress is read.
 
     Raises:
         ConfigError: the network has no such part.
     """
 
-    def __init__(self, network: nn.Layer, until: dict[str, float], pace: Pace) -> None:
+    def __init__(self, network: nn.Layer, until: dict[str, float], pace: Progress) -> None:
         super().__init__()
-        parts = getattr(network, "parts", [])
+        parts = getattr(network, "stages", [])
         for name in until:
             if name not in (BACKBONE, *parts):
                 known = [BACKBONE, *parts]
                 raise ConfigError(
                     f"finetune.frozen_until names '{name}', but the network has "
-                    f"{', '.join(known)}.{nearest(name, known)}"
+                    f"{', '.join(known)}.{did_you_mean(name, known)}"
                 )
         self.network = network
         self.until = {name: until.get(name, until.get(BACKBONE, 0.0)) for name in parts}

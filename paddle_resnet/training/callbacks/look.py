@@ -11,7 +11,7 @@ from paddle.callbacks import Callback
 
 from ...evaluation.evaluate import main_output
 from ...models.precision import Precision
-from ..loop.progress import BudgetPace
+from ..loop.progress import TimeBudget
 
 
 class Look(Callback):
@@ -20,14 +20,14 @@ class Look(Callback):
     It stands right after the pace, before all that asks whether the round is over.
 
     Args:
-        pace (BudgetPace): keeps time for the test set.
+        pace (TimeBudget): keeps time for the test set.
         input_shape (list): ``[C, H, W]`` of an image.
         most (int): images of a batch in evaluation; a look is no larger.
         precision (Precision): what evaluation computes in.
     """
 
     def __init__(
-        self, pace: BudgetPace, input_shape: Sequence[int], most: int, precision: Precision
+        self, pace: TimeBudget, input_shape: Sequence[int], most: int, precision: Precision
     ) -> None:
         super().__init__()
         self.pace = pace

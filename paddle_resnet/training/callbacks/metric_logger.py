@@ -11,27 +11,27 @@ from paddle.callbacks import Callback
 
 from ...errors import TrainingError
 from ...io.atomic_files import append_text, cut, sync
-from ...runs.run_writer import Session
-from .visualdl_file import VisualDLLog
+from ...runs.run_writer import RunWriter
+from .visualdl_file import VisualDLFile
 
 _POSITION = ("epochs", "step", "seconds", "images_per_second")
 
 
-class Record(Callback):
+class MetricLogger(Callback):
     """Keeps ``history.jsonl`` (a row per epoch), ``steps.jsonl`` and VisualDL's log.
 
     Args:
-        session (Session): where to write; where steps, time and epochs are read.
+        session (RunWriter): where to write; where steps, time and epochs are read.
         every (float): seconds between two rows of ``steps.jsonl``.
         visualdl (bool): whether to write VisualDL's log.
     """
 
-    def __init__(self, session: Session, *, every: float = 10.0, visualdl: bool = True) -> None:
+    def __init__(self, session: RunWriter, *, every: float = 10.0, visualdl: bool = True) -> None:
         super().__init__()
         self.session = session
         self.every = every
         folder = session.folder
-        self.log = VisualDLLog(folder.visualdl, session.say) if visualdl else None
+        self.log = VisualDLFile(folder.visualdl, session.say) if visualdl else None
         #: Rows that could not be written yet, by file.
         self._waiting: dict[Path, str] = {folder.history: "", folder.steps: ""}
         self._next = 0.0
@@ -130,7 +130,7 @@ class Record(Callback):
             self._waiting[path] = ""
 
     def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
-        if self.log is None or self.session.folder.is_gone():
+        if self.log is None or self.session.folder.is_deleted():
             return
         values["images_per_second"] = round(self.session.pace.images_per_second, 2)
         for name, value in values.items():

@@ -14,7 +14,7 @@ import paddle
 from paddle.callbacks import Callback
 from paddle.optimizer.lr import LRScheduler
 
-from ...optim.learning_rate import ScheduleLearningRate
+from ...optim.learning_rate import LearningRate
 
 
 class _Resumable(Callback):
@@ -112,9 +112,7 @@ class ReduceScheduledRate(ReduceLROnPlateau):
 
     _KEPT = (*ReduceLROnPlateau._KEPT, "factor_now")
 
-    def __init__(
-        self, schedule: ScheduleLearningRate, say: Callable[[str], None], **kwargs: Any
-    ) -> None:
+    def __init__(self, schedule: LearningRate, say: Callable[[str], None], **kwargs: Any) -> None:
         super().__init__(verbose=0, **kwargs)
         self.schedule = schedule
         self.say = say
@@ -158,7 +156,7 @@ def scale_scheduler(scheduler: LRScheduler, factor: float) -> None:
         scheduler.learning_rate = inner * factor
 
 
-def repaired(callback: Callback) -> Callback:
+def repair_callback(callback: Callback) -> Callback:
     """Return ours for one of Paddle's two, with the same settings and counts; others as they are.
 
     The two share their attributes, so that whoever passed one in sees in it what happened.

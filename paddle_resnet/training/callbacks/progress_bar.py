@@ -9,17 +9,17 @@ from typing import Any, Callable, Optional
 from paddle.callbacks import Callback
 from tqdm import tqdm
 
-from ..loop.progress import Pace
+from ..loop.progress import Progress
 from ..wording import duration, figures
 
 
-class Console(Callback):
+class ProgressBar(Callback):
     """Prints progress with loss, accuracy, images/s and the expected end.
 
     On a terminal one line is redrawn; elsewhere whole lines are written and no control characters.
 
     Args:
-        pace (Pace, optional): where speed and expected end come from.
+        pace (Progress, optional): where speed and expected end come from.
         verbose (int): 1 prints a line per epoch, 2 progress within epochs too. Default: 2.
         log_freq (int): steps between two lines where there is no terminal. Default: 10.
         log_seconds (float, optional): seconds between two such lines, in place of ``log_freq``.
@@ -29,7 +29,7 @@ class Console(Callback):
 
     def __init__(
         self,
-        pace: Optional[Pace] = None,
+        pace: Optional[Progress] = None,
         *,
         verbose: int = 2,
         log_freq: int = 10,

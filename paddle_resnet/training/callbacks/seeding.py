@@ -10,7 +10,7 @@ import paddle
 from paddle.callbacks import Callback
 
 from ...distributed.collectives import rank
-from ..loop.progress import Pace
+from ..loop.progress import Progress
 
 
 class SeedSteps(Callback):
@@ -21,10 +21,10 @@ class SeedSteps(Callback):
 
     Args:
         seed (int): the recipe's.
-        pace (Pace): counts the steps.
+        pace (Progress): counts the steps.
     """
 
-    def __init__(self, seed: int, pace: Pace) -> None:
+    def __init__(self, seed: int, pace: Progress) -> None:
         super().__init__()
         self.seed = seed
         self.pace = pace

@@ -17,7 +17,7 @@ from paddle import nn
 from ...io.atomic_files import atomic_write_text, cut, sync
 
 
-class VisualDLLog:
+class VisualDLFile:
     """Writes for VisualDL; leaves out what the installed one cannot do, which it says once.
 
     Args:

@@ -11,10 +11,10 @@ import paddle
 from paddle.callbacks import Callback
 
 from ...config import Config, config_to_dict
-from ...data.splits import Parts
-from ...runs.run_writer import Session
+from ...data.splits import DataSplits
+from ...runs.run_writer import RunWriter
 from .image_grid import grid, pixels
-from .visualdl_file import VisualDLLog
+from .visualdl_file import VisualDLFile
 
 #: Of a larger layer, so many weights are looked at.
 SAMPLE = 1 << 14
@@ -22,20 +22,22 @@ SAMPLE = 1 << 14
 RESULTS = ("loss", "acc_top1", "acc_top5")
 
 
-class Visualise(Callback):
+class VisualDLLogger(Callback):
     """Writes training images, weights, the recipe and, on wish, the network's graph.
 
     What belongs to the beginning is written into an empty log only. Nothing here draws random
     numbers or changes what is trained.
 
     Args:
-        session (Session): the run.
-        log (VisualDLLog): of the run; Record remembers its length.
+        session (RunWriter): the run.
+        log (VisualDLFile): of the run; Record remembers its length.
         config (Config): the recipe.
-        parts (Parts): says how images were normalised.
+        parts (DataSplits): says how images were normalised.
     """
 
-    def __init__(self, session: Session, log: VisualDLLog, config: Config, parts: Parts) -> None:
+    def __init__(
+        self, session: RunWriter, log: VisualDLFile, config: Config, parts: DataSplits
+    ) -> None:
         super().__init__()
         self.session = session
         self.log = log
@@ -44,7 +46,7 @@ class Visualise(Callback):
 
     def on_train_begin(self, logs: Optional[dict] = None) -> None:
         """Write the recipe, and see to it that the first batch is shown."""
-        if self.session.folder.is_gone():
+        if self.session.folder.is_deleted():
             return
         begins = self.log.is_empty
         if self.config.run.graph:
@@ -58,7 +60,7 @@ class Visualise(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
         """Write the distribution of each layer's weights."""
-        if self.session.folder.is_gone():
+        if self.session.folder.is_deleted():
             return
         for name, weights in self.model.network.named_parameters():
             if weights.ndim > 1:
@@ -67,7 +69,7 @@ class Visualise(Callback):
     def conclude(self, figures: dict[str, Any]) -> None:
         """Write the figures of the test, and the mistakes that were kept."""
         folder, step = self.session.folder, self.session.pace.steps
-        if folder.is_gone():
+        if folder.is_deleted():
             return
         for name in RESULTS:
             self.log.add_scalar(f"result/{name}/test", figures[name], step)

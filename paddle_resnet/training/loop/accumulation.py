@@ -8,7 +8,7 @@ import paddle
 from paddle import Tensor
 
 
-class Accumulation:
+class GradientAccumulator:
     """Weighs the losses of a group of batches, so that their gradients add up to one mean.
 
     The update is that of one batch that holds all samples of the group, whether its batches are of

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from ...data import BatchLoader
-from .progress import Pace
+from .progress import Progress
 
 
-class TrainingStream:
+class BatchStream:
     """Hands out one round of batches at a time: an epoch, or what the pace makes of it.
 
     Args:
         loader (BatchLoader): the training images.
-        pace (Pace): may end a round early, or have it run on into the next epoch.
+        pace (Progress): may end a round early, or have it run on into the next epoch.
         change (callable): takes each batch and returns what to train on. Default: the same.
     """
 
     def __init__(
         self,
         loader: BatchLoader,
-        pace: Pace,
+        pace: Progress,
         change: Callable[[tuple], tuple] = lambda batch: batch,
     ) -> None:
         self.loader = loader

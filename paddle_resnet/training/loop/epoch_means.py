@@ -30,7 +30,7 @@ class Mean:
         return self.total / self.count
 
 
-class EpochProgress:
+class EpochMeans:
     """Steps done in the epoch under way, and its loss so far; empty between epochs."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class EpochProgress:
 
 
 @contextmanager
-def added_up(metrics: list[Metric]) -> Iterator[None]:
+def all_reduce_metrics(metrics: list[Metric]) -> Iterator[None]:
     """Let metrics have counted, after this block, what all processes have counted within it."""
     before = [_figures(metric) for metric in metrics] if world_size() > 1 else []
     yield

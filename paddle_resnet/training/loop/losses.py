@@ -8,7 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 
-class MixedCrossEntropy(nn.Layer):
+class MixupCrossEntropy(nn.Layer):
     """Cross-entropy, mean over the samples; of mixed images against both labels by their shares.
 
     ``share * CE(label) + (1 - share) * CE(other)`` is the cross-entropy against the soft label, for
@@ -44,7 +44,7 @@ class MixedCrossEntropy(nn.Layer):
         return (share * one + (1 - share) * other).mean()
 
 
-class MixedAccuracy(paddle.metric.Accuracy):
+class MixupAccuracy(paddle.metric.Accuracy):
     """Accuracy; of a mixed image against the label that has the larger share in it.
 
     An argmax of soft labels, as it is often done, agrees with it only where the labels differ from

@@ -6,7 +6,7 @@ import paddle
 from paddle import Tensor, nn
 
 
-class RunningStatistics:
+class BatchNormSnapshot:
     """Remembers the running means and variances of a network.
 
     A forward pass in train mode moves them before anybody knows whether its loss is a number: one

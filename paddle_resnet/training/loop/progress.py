@@ -12,7 +12,7 @@ from typing import Callable, Optional
 from paddle.callbacks import Callback
 
 
-class Pace(Callback):
+class Progress(Callback):
     """Measures a training.
 
     Args:
@@ -218,7 +218,7 @@ class Pace(Callback):
             setattr(self, name, value)
 
 
-class EpochPace(Pace):
+class StepPlan(Progress):
     """The pace of a training of a fixed number of steps."""
 
     def __init__(self, total_steps: int, **kwargs) -> None:
@@ -239,7 +239,7 @@ class EpochPace(Pace):
         return steps + self.evaluations_to_come + self._eval_seconds(self.test_images)
 
 
-class BudgetPace(Pace):
+class TimeBudget(Progress):
     """The pace of a training that must end at a given time.
 
     Progress is the share used of the time that training steps may take: the budget less what the
@@ -278,7 +278,7 @@ class BudgetPace(Pace):
         self._evaluation_ended: Optional[float] = None
 
     _KEPT = (
-        *Pace._KEPT, "rounds", "evaluations", "validation_images", "_seconds_between_rounds",
+        *Progress._KEPT, "rounds", "evaluations", "validation_images", "_seconds_between_rounds",
     )  # fmt: skip
 
     def plan(self, total_validation_images: int) -> None:

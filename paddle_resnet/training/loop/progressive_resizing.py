@@ -8,10 +8,10 @@ import numpy as np
 
 from ...config import Config
 from ...data.augment.resize import resize_batch
-from .progress import Pace
+from .progress import Progress
 
 
-def side_at(progress: float, full: int, size_from: float, size_until: float) -> int:
+def image_size_at(progress: float, full: int, size_from: float, size_until: float) -> int:
     """Return the side of the images at a progress from 0 to 1, in pixels.
 
     It grows linearly from ``size_from * full`` to ``full``, where it is at ``size_until``, in steps
@@ -25,17 +25,17 @@ def side_at(progress: float, full: int, size_from: float, size_until: float) -> 
     return min(max(int(share * full / step + 1e-9) * step, step), full)
 
 
-class GrowingImages:
+class ProgressiveResizing:
     """Scales batches down to the size that belongs to the progress of a training.
 
     The progress is part of a run's saved state, so a resumed run sees the same sizes.
 
     Args:
         pace: knows the progress.
-        size_from, size_until: see `side_at`.
+        size_from, size_until: see `image_size_at`.
     """
 
-    def __init__(self, pace: Pace, size_from: float, size_until: float) -> None:
+    def __init__(self, pace: Progress, size_from: float, size_until: float) -> None:
         self.pace = pace
         self.size_from = size_from
         self.size_until = size_until
@@ -44,12 +44,12 @@ class GrowingImages:
         """Return the batch with smaller images."""
         images, *rest = batch
         full = min(images.shape[2:])
-        side = side_at(self.pace.progress, full, self.size_from, self.size_until)
+        side = image_size_at(self.pace.progress, full, self.size_from, self.size_until)
         return (resize_batch(images, side), *rest)
 
 
-def growth(config: Config, pace: Pace) -> Callable[[tuple], tuple]:
+def make_progressive_resizing(config: Config, pace: Progress) -> Callable[[tuple], tuple]:
     """Return what a recipe wants done to each batch before it is trained on."""
     if config.augment.size_from == 1:
         return lambda batch: batch
-    return GrowingImages(pace, config.augment.size_from, config.augment.size_until)
+    return ProgressiveResizing(pace, config.augment.size_from, config.augment.size_until)

@@ -13,7 +13,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 
 _CONVOLUTIONS = (nn.Conv1D, nn.Conv2D, nn.Conv3D)
 _BINARY = (nn.BCELoss, nn.BCEWithLogitsLoss)
@@ -33,7 +33,7 @@ def to_tensor(value: Any) -> paddle.Tensor:
         kind = type(value)
         what = getattr(value, "dtype", None) or f"{kind.__module__}.{kind.__name__}"
         raise DataError(
-            f"a batch holds {what} ({shown(value, 40)}): expected arrays of numbers or tensors."
+            f"a batch holds {what} ({for_display(value, 40)}): expected arrays of numbers or tensors."
         ) from error
 
 

@@ -10,7 +10,7 @@ import paddle
 from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableDataset
 
 from ...data import BatchLoader
-from ...distributed.collectives import from_first, rank, world_size
+from ...distributed.collectives import broadcast_from_rank0, rank, world_size
 from ...errors import DataError
 from .loader_errors import collate, raising
 
@@ -34,7 +34,7 @@ class SeededBatchSampler(DistributedBatchSampler):
         super().__init__(dataset, batch_size, shuffle=shuffle, drop_last=drop_last)
         self.seed = 0
         if shuffle:
-            self.seed = from_first(lambda: int(paddle.randint(0, 2**31 - 1, [1]).item()))
+            self.seed = broadcast_from_rank0(lambda: int(paddle.randint(0, 2**31 - 1, [1]).item()))
         if evaluation:
             # The base class repeats some samples, so that all processes have equally many.
             self.total_size = len(dataset)

@@ -16,7 +16,7 @@ from paddle import Tensor
 from paddle.io import DataLoader, Dataset, IterableDataset
 from paddle.io.dataloader.collate import default_collate_fn
 
-from ...errors import DataError, shown
+from ...errors import DataError, for_display
 
 
 class RaisingLoader:
@@ -183,7 +183,7 @@ def _no_text(batch: Any) -> Any:
     for value in parts if isinstance(batch, (dict, list, tuple)) else [batch]:
         if isinstance(value, np.ndarray) and value.dtype.kind in "OUSM":
             raise DataError(
-                f"a batch holds {value.dtype} ({shown(value.ravel()[:3].tolist())}): expected "
+                f"a batch holds {value.dtype} ({for_display(value.ravel()[:3].tolist())}): expected "
                 "numbers, such as the positions of the labels in a list of the classes."
             )
     return batch

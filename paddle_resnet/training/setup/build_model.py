@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from ...config import Config
-from ...data.splits import Parts
+from ...data.splits import DataSplits
 from ...errors import ConfigError
 from ...models import create_model
 
@@ -17,7 +17,7 @@ from ...models import create_model
 WHITENED = 1_000_000
 
 
-def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any]]:
+def build_model(config: Config, parts: DataSplits) -> tuple[nn.Layer, dict[str, Any]]:
     """Make the network, and see to it that it takes the images and knows the classes.
 
     Returns:
@@ -46,13 +46,13 @@ def build_network(config: Config, parts: Parts) -> tuple[nn.Layer, dict[str, Any
     return network, options
 
 
-def whiten(network: nn.Layer, parts: Parts) -> None:
+def whiten(network: nn.Layer, parts: DataSplits) -> None:
     """Make the first layer of the training images themselves, where the network has one for it."""
     if hasattr(network, "whiten"):
         network.whiten(_some_images(parts))
 
 
-def _some_images(parts: Parts) -> np.ndarray:
+def _some_images(parts: DataSplits) -> np.ndarray:
     """Return training images, evenly spread: folders list them class by class."""
     height, width = parts.input_shape[1:]
     count = min(len(parts.train.images), max(WHITENED // (height * width), 1))

@@ -10,14 +10,14 @@ from paddle.callbacks import Callback
 
 from ...config import Config
 from ...errors import ConfigError
-from ...models.precision import Precision, of_run
-from ...optim.ema import WeightAverage
-from ...optim.learning_rate import ScheduleLearningRate
+from ...models.precision import Precision, run_precision
+from ...optim.ema import ExponentialMovingAverage
+from ...optim.learning_rate import LearningRate
 from ...optim.optimizers import make_optimizer
 from ...optim.schedules import constant
 from ..callbacks.freezing import Freezing
 from ..callbacks.plateau import ReduceScheduledRate, StopWithoutProgress
-from ..loop.progress import Pace
+from ..loop.progress import Progress
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Features:
     """The parts that take part in a training, where the recipe has them."""
 
     precision: Precision
-    average: Optional[WeightAverage] = None
+    average: Optional[ExponentialMovingAverage] = None
     #: After the pace and the schedule, before whatever prints and saves.
     callbacks: list[Callback] = field(default_factory=list)
 
@@ -33,8 +33,8 @@ class Features:
 def make_features(
     config: Config,
     network: nn.Layer,
-    pace: Pace,
-    schedule: ScheduleLearningRate,
+    pace: Progress,
+    schedule: LearningRate,
     say: Callable[[str], None],
     validated: bool = True,
 ) -> Features:
@@ -51,7 +51,7 @@ def make_features(
     Raises:
         ConfigError: a part that the network does not have, or nothing to watch.
     """
-    precision = of_run(config, say)
+    precision = run_precision(config, say)
     if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
         raise ConfigError(
             "optimizer.name is muon, which has no steps for weights in half precision: set "
@@ -59,7 +59,7 @@ def make_features(
         )
     features = Features(precision)
     if config.ema.decay is not None:
-        features.average = WeightAverage(network, config.ema.decay, config.ema.warmup)
+        features.average = ExponentialMovingAverage(network, config.ema.decay, config.ema.warmup)
     if config.finetune.frozen_until:
         features.callbacks.append(Freezing(network, config.finetune.frozen_until, pace))
     for name, section in (("early_stopping", config.early_stopping), ("plateau", config.plateau)):
@@ -94,12 +94,12 @@ def make_features(
     return features
 
 
-def try_features(config: Config, network: nn.Layer, pace: Pace, validated: bool) -> None:
+def try_features(config: Config, network: nn.Layer, pace: Progress, validated: bool) -> None:
     """Raise what :func:`make_features` and the optimizer would, before anything is written.
 
     Raises:
         ConfigError: a part that the network does not have, or nothing to watch.
     """
     make_optimizer(config.optimizer, network)
-    schedule = ScheduleLearningRate(config.optimizer.lr, constant, pace)
+    schedule = LearningRate(config.optimizer.lr, constant, pace)
     make_features(config, network, pace, schedule, lambda line: None, validated)

@@ -10,11 +10,11 @@ from typing import Any, Callable
 import numpy as np
 
 from ...data.folder.image_files import ImageFiles
-from ...data.splits import Parts
+from ...data.splits import DataSplits
 from ...errors import DataError
 
 
-class SameImages:
+class DatasetCheck:
     """Remembers names, sizes and labels of a run's image files; compares them when it goes on.
 
     Names count from the folder that holds all of a part: it may move. Contents are not read, so a
@@ -26,7 +26,7 @@ class SameImages:
         say: takes a warning.
     """
 
-    def __init__(self, parts: Parts, say: Callable[[str], None]) -> None:
+    def __init__(self, parts: DataSplits, say: Callable[[str], None]) -> None:
         self.classes = parts.classes
         loaders = {"training": parts.train, "validation": parts.validation, "test": parts.test}
         self.loaders = {

@@ -9,13 +9,13 @@ from typing import Any, Callable
 from paddle import nn
 
 from ...config import Config
-from ...data.splits import Parts
-from ...errors import ConfigError, WeightsError, shown
-from ...models.trained_model import describe_file, find_weights
+from ...data.splits import DataSplits
+from ...errors import ConfigError, WeightsError, for_display
+from ...models.trained_model import find_weights_file, read_model_metadata
 from ...weights.key_names import is_head
 from ...weights.pretrained import fetch_pretrained
 from ...weights.save_load import load_weights
-from ...weights.shipped import shipped
+from ...weights.shipped import bundled_weights
 
 PUBLISHED = "published"
 
@@ -34,12 +34,12 @@ def resolve(config: Config, notify: Callable[[str], None]) -> Config:
         UserError: the weights cannot be read, or published ones be had.
     """
     given = config.model.pretrained
-    if given == PUBLISHED and config.model.name in shipped():
+    if given == PUBLISHED and config.model.name in bundled_weights():
         given = config.model.name
     if given in (None, PUBLISHED):  # Paddle's files say nothing about themselves
         return config
-    path = find_weights(given)
-    facts, options = describe_file(path)
+    path = find_weights_file(given)
+    facts, options = read_model_metadata(path)
     if facts is None:
         return config  # anybody's weights: the recipe says what they are of
     options = {name: value for name, value in options.items() if name != "num_classes"}
@@ -68,15 +68,17 @@ def resolve(config: Config, notify: Callable[[str], None]) -> Config:
     try:
         data = dataclasses.replace(data, **changes)
     except ValueError:  # the schema's: an old file, or one of our own making
-        given = " and ".join(f"data.{key} of {shown(value)}" for key, value in changes.items())
+        given = " and ".join(
+            f"data.{key} of {for_display(value)}" for key, value in changes.items()
+        )
         raise ConfigError(
             f"'{path}' asks for {given}, which a recipe cannot have: say what to take instead."
         ) from None
     return dataclasses.replace(config, model=model, data=data)
 
 
-def load_start(
-    network: nn.Layer, config: Config, parts: Parts, notify: Callable[[str], None]
+def load_init_weights(
+    network: nn.Layer, config: Config, parts: DataSplits, notify: Callable[[str], None]
 ) -> None:
     """Load the recipe's pretrained weights, and say in one line what became of them.
 
@@ -89,8 +91,8 @@ def load_start(
     given = config.model.pretrained
     if given is None:
         return
-    path = _fetch(config.model.name) if given == PUBLISHED else find_weights(given)
-    facts, _ = describe_file(path)
+    path = _fetch(config.model.name) if given == PUBLISHED else find_weights_file(given)
+    facts, _ = read_model_metadata(path)
     same_classes = facts is not None and facts["classes"] == parts.classes
     fresh = {}
     if facts is not None and not same_classes:

@@ -8,22 +8,22 @@ from paddle import nn
 
 from ...config import Config
 from ...data import BatchLoader
-from ...data.splits import Parts, subset
-from ...evaluation.tta import VIEWS
+from ...data.splits import DataSplits, subset
+from ...evaluation.tta import TTA_VIEWS
 from ..callbacks.look import forward_seconds
-from ..loop.progress import BudgetPace, EpochPace, Pace
+from ..loop.progress import Progress, StepPlan, TimeBudget
 from ..wording import duration
 
 
-def make_pace(config: Config, parts: Parts) -> Pace:
+def make_progress(config: Config, parts: DataSplits) -> Progress:
     """Return the pace of a recipe: of its budget where it has one, else of its epochs."""
     images = len(parts.validation.images) if parts.validation else 0
     # A view more takes as long as an image more.
-    test = len(parts.test.images) * VIEWS[config.augment.test_time]
+    test = len(parts.test.images) * TTA_VIEWS[config.augment.test_time]
     if config.train.budget is not None:
-        return BudgetPace(config.train.budget, test_images=test)
+        return TimeBudget(config.train.budget, test_images=test)
     epochs = config.train.epochs
-    return EpochPace(
+    return StepPlan(
         epochs * len(parts.train),
         validation_images=images,
         evaluations=epochs if images else 0,
@@ -31,7 +31,9 @@ def make_pace(config: Config, parts: Parts) -> Pace:
     )
 
 
-def measure_evaluation(config: Config, network: nn.Layer, parts: Parts, pace: Pace) -> None:
+def measure_eval_speed(
+    config: Config, network: nn.Layer, parts: DataSplits, pace: Progress
+) -> None:
     """Tell the pace how long evaluation takes, before there has been one."""
     budget = config.train.budget
     patience = 0.02 * budget if budget is not None else 5.0
@@ -44,8 +46,8 @@ def measure_evaluation(config: Config, network: nn.Layer, parts: Parts, pace: Pa
     pace.evaluation_took(min(seconds[1:]), rows)
 
 
-def fit_into_budget(
-    pace: BudgetPace, parts: Parts, resuming: bool, log: Callable[[str], None]
+def plan_rounds(
+    pace: TimeBudget, parts: DataSplits, resuming: bool, log: Callable[[str], None]
 ) -> Optional[BatchLoader]:
     """Decide on rounds, and return what of the validation images the budget leaves time for."""
     validation = parts.validation

@@ -116,7 +116,7 @@ def test_the_centre_crop_is_torchvisions_resize_and_centre_crop():
     image = Image.fromarray(pixels)
     steps = np.asarray(image.resize((384, 256), Image.Resampling.BILINEAR))[16:240, 80:304]
     once = random_resized_crop.cut(
-        image, random_resized_crop.centre_box(768, 512, 0.875), 224
+        image, random_resized_crop.center_crop_box(768, 512, 0.875), 224
     ).transpose(1, 2, 0)
     assert np.abs(once.astype(int) - steps).max() <= 1
 
@@ -124,7 +124,7 @@ def test_the_centre_crop_is_torchvisions_resize_and_centre_crop():
 def test_random_crops_have_the_area_and_ratio_they_should_and_stay_inside():
     boxes = np.array(
         [
-            random_resized_crop.random_box(300, 200, chances, 0.2)
+            random_resized_crop.random_crop_box(300, 200, chances, 0.2)
             for chances in rng.uniform(
                 rng.words(0, 0, rng.CROP, 0, 5000, random_resized_crop.WORDS)
             )
@@ -146,7 +146,7 @@ def test_random_crops_have_the_area_and_ratio_they_should_and_stay_inside():
 
 
 def test_a_crop_that_would_stick_out_keeps_its_ratio():
-    left, top, right, bottom = random_resized_crop.random_box(
+    left, top, right, bottom = random_resized_crop.random_crop_box(
         1000, 100, np.array([1.0, 0.5, 0, 0]), 0.5
     )
     assert (right - left) / (bottom - top) == pytest.approx(1)
@@ -182,7 +182,7 @@ def test_switches_without_effect_are_refused(sample):
 
 def test_erasing_leaves_one_rectangle_of_zeros_in_the_right_share_of_images():
     images = np.ones((2000, 2, 32, 24), np.float32)
-    random_erasing.erase(
+    random_erasing.random_erasing(
         images, rng.words(0, 0, rng.ERASE, 0, 2000, random_erasing.ERASE_WORDS), 0.25
     )
     erased = images[:, 0] == 0
@@ -199,7 +199,7 @@ def test_erasing_leaves_one_rectangle_of_zeros_in_the_right_share_of_images():
 
 def test_erasing_can_hit_every_pixel_and_hits_the_middle_more_often_than_a_corner():
     images = np.ones((3000, 1, 12, 12), np.float32)
-    random_erasing.erase(
+    random_erasing.random_erasing(
         images, rng.words(0, 0, rng.ERASE, 0, 3000, random_erasing.ERASE_WORDS), 1.0
     )
     share = (images[:, 0] == 0).mean(0)

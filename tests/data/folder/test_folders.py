@@ -10,10 +10,10 @@ from PIL import Image
 from paddle_resnet.data import Augment, BatchLoader, ImageFiles
 from paddle_resnet.data.folder import image_io
 from paddle_resnet.data.folder.folder_report import describe, lines
-from paddle_resnet.data.folder.image_files import Memory
+from paddle_resnet.data.folder.image_files import ImageCache
 from paddle_resnet.data.folder.image_io import open_image, read_image
-from paddle_resnet.data.folder.open_dataset import open_listing
-from paddle_resnet.data.folder.verify_images import find_damaged, without_damaged
+from paddle_resnet.data.folder.open_dataset import open_dataset
+from paddle_resnet.data.folder.verify_images import drop_corrupt, find_corrupt
 from paddle_resnet.errors import DataError
 
 
@@ -46,7 +46,7 @@ def names(listing, part="train"):
 
 def test_a_folder_per_class(tmp_path):
     photos(tmp_path, ("b", "a", "C"))
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert listing.classes == ["C", "a", "b"]
     assert set(listing.parts) == {"train"}
     assert names(listing)[0] == ("0.jpg", "C")
@@ -57,7 +57,7 @@ def test_a_folder_per_class(tmp_path):
 @pytest.mark.parametrize("word", ["val", "Valid", "validation", "dev"])
 def test_folders_of_parts(tmp_path, word):
     photos(tmp_path, parts=("train", word, "test"))
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert {part: len(files) for part, files in listing.parts.items()} == {
         "train": 6, "validation": 6, "test": 6,
     }  # fmt: skip
@@ -65,23 +65,23 @@ def test_folders_of_parts(tmp_path, word):
 
 def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
     photos(tmp_path, ("10", "9", "1"), each=1)
-    assert open_listing(tmp_path).classes == ["1", "9", "10"]
+    assert open_dataset(tmp_path).classes == ["1", "9", "10"]
 
 
 def test_a_class_may_be_called_test(tmp_path):
     photos(tmp_path, ("test", "quiz"))
-    assert open_listing(tmp_path).classes == ["quiz", "test"]
+    assert open_dataset(tmp_path).classes == ["quiz", "test"]
 
 
 def test_classes_may_be_called_like_parts_where_they_hold_images(tmp_path):
     photos(tmp_path, ("train", "bus", "val"))
-    assert open_listing(tmp_path).classes == ["bus", "train", "val"]
+    assert open_dataset(tmp_path).classes == ["bus", "train", "val"]
 
 
 def test_a_test_part_without_labels_is_not_used_and_told(tmp_path):
     photos(tmp_path, parts=("train", "val"))
     picture(tmp_path / "test" / "1.jpg")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert set(listing.parts) == {"train", "validation"}
     assert listing.notes == ["test/ holds 1 image, but in no class's folder: it is not used."]
 
@@ -95,7 +95,7 @@ def test_images_in_folders_within_a_class_and_behind_links_count(tmp_path):
     (tmp_path / "set" / "cat" / "more" / "loop").symlink_to(tmp_path / "set" / "cat")
     (tmp_path / "set" / "cat" / "up").symlink_to(tmp_path / "set")
     (tmp_path / "set" / "dog" / "dead.png").symlink_to(tmp_path / "nowhere.png")
-    listing = open_listing(tmp_path / "set")
+    listing = open_dataset(tmp_path / "set")
     assert listing.classes == ["cat", "dog", "emu"]
     assert ("x.PNG", "cat") in names(listing)
     assert ("z.png", "dog") in names(listing)
@@ -110,7 +110,7 @@ def test_what_systems_leave_behind_is_no_class_and_no_image(tmp_path):
     (tmp_path / "cat" / "Thumbs.db").write_bytes(b"")
     (tmp_path / "cat" / "notes.txt").write_text("hello")
     (tmp_path / "readme.md").write_text("hello")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert len(listing) == 6
     assert listing.notes == [f"left out of {tmp_path.name}/: 1 file without an image's suffix."]
 
@@ -120,9 +120,9 @@ def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
     strange = os.fsdecode(os.fsencode(tmp_path / "犬") + b"/\xff\xfe.png")
     Image.new("RGB", (4, 4)).save(strange)
     (tmp_path / "犬" / "1\n\x1b[2J.jpg").write_bytes(b"")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert listing.classes == ["café", "кошка", "犬"]
-    sentences = "\n".join(find_damaged(listing).values())
+    sentences = "\n".join(find_corrupt(listing).values())
     assert "1??[2J.jpg' is no image" in sentences
     lines(describe(listing, {}))[0].encode()
     assert read_image(listing.parts["train"].paths[-1], (3, 4, 4)).shape == (3, 4, 4)
@@ -131,7 +131,7 @@ def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
 def test_an_empty_class_is_left_out_and_told(tmp_path):
     photos(tmp_path)
     (tmp_path / "emu").mkdir()
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     assert listing.classes == ["cat", "dog"]
     assert listing.notes == [f"no images in {tmp_path.name}/: emu; left out as a class."]
 
@@ -139,7 +139,7 @@ def test_an_empty_class_is_left_out_and_told(tmp_path):
 def test_a_class_that_is_missing_in_validation_is_told(tmp_path):
     photos(tmp_path, ("cat", "dog", "emu"), parts=("train",))
     photos(tmp_path, ("cat", "dog"), parts=("val",))
-    assert open_listing(tmp_path).notes == ["the validation part has no image of 'emu'."]
+    assert open_dataset(tmp_path).notes == ["the validation part has no image of 'emu'."]
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,13 @@ def test_folders_that_cannot_be_used_are_told_in_a_sentence(tmp_path, make, mess
     (tmp_path / "train").mkdir() if "each=0" in str(make) else None
     make(tmp_path)
     with pytest.raises(DataError, match=message) as error:
-        open_listing(tmp_path)
+        open_dataset(tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_nothing_there_is_told(tmp_path):
     with pytest.raises(DataError, match="there is no folder or list"):
-        open_listing(tmp_path / "absent")
+        open_dataset(tmp_path / "absent")
 
 
 # -- lists -----------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_nothing_there_is_told(tmp_path):
 def test_lists_of_all_kinds(tmp_path, name, text):
     photos(tmp_path)
     (tmp_path / name).write_text(text, encoding="utf-8")
-    listing = open_listing(tmp_path / name)
+    listing = open_dataset(tmp_path / name)
     assert names(listing) == [("0.jpg", "cat"), ("0.jpg", "dog")]
 
 
@@ -197,12 +197,12 @@ def test_blanks_in_paths_commas_in_quotes_and_numbers_as_labels(tmp_path):
     picture(tmp_path / "my cat, 1.jpg")
     (tmp_path / "a.csv").write_text('"my cat, 1.jpg",10\nb.jpg,9\n')
     picture(tmp_path / "b.jpg")
-    assert names(open_listing(tmp_path / "a.csv")) == [("my cat, 1.jpg", "10"), ("b.jpg", "9")]
+    assert names(open_dataset(tmp_path / "a.csv")) == [("my cat, 1.jpg", "10"), ("b.jpg", "9")]
     (tmp_path / "b.txt").write_text("my cat, 1.jpg\t10\nb.jpg\t9\n")
     (tmp_path / "c.txt").write_text("my dog 2.jpg 10\nb.jpg 9\n")
     picture(tmp_path / "my dog 2.jpg")
-    assert open_listing(tmp_path / "b.txt").classes == ["9", "10"]
-    assert names(open_listing(tmp_path / "c.txt"))[0] == ("my dog 2.jpg", "10")
+    assert open_dataset(tmp_path / "b.txt").classes == ["9", "10"]
+    assert names(open_dataset(tmp_path / "c.txt"))[0] == ("my dog 2.jpg", "10")
 
 
 def test_a_column_of_parts_and_lists_in_a_folder(tmp_path):
@@ -214,7 +214,7 @@ def test_a_column_of_parts_and_lists_in_a_folder(tmp_path):
     (tmp_path / "train.txt").write_text("cat/0.jpg cat\ndog/0.jpg dog\n")
     (tmp_path / "val.txt").write_text("cat/1.jpg cat\n")
     for root, parts in ((tmp_path / "a.csv", (2, 1, 1)), (tmp_path, (2, 1))):
-        listing = open_listing(root)
+        listing = open_dataset(root)
         order = ("train", "validation", "test")
         assert tuple(len(listing.parts[part]) for part in order[: len(parts)]) == parts
 
@@ -240,7 +240,7 @@ def test_lists_that_cannot_be_used_are_told_with_the_line(tmp_path, text, messag
     data = text if isinstance(text, bytes) else text.encode()
     (tmp_path / "a.csv").write_bytes(data)
     with pytest.raises(DataError, match=message):
-        open_listing(tmp_path / "a.csv")
+        open_dataset(tmp_path / "a.csv")
 
 
 # -- images of every kind --------------------------------------------------------------------
@@ -336,20 +336,20 @@ def damaged_files(folder):
 def test_damaged_images_are_found_listed_and_left_out(tmp_path):
     photos(tmp_path)
     bad = damaged_files(tmp_path / "cat")
-    listing = open_listing(tmp_path)
-    damaged = find_damaged(listing)
+    listing = open_dataset(tmp_path)
+    damaged = find_corrupt(listing)
     assert {path.name for path in damaged} == bad
     for path, sentence in damaged.items():
         assert path.name in sentence
         assert sentence.endswith(".")
         assert "\n" not in sentence
-    kept = without_damaged(listing, damaged, skip=True)
+    kept = drop_corrupt(listing, damaged, skip=True)
     assert len(kept) == 7
     assert any("huge.tif' is larger than 512 MB" in text for text in damaged.values())
     assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
     assert "And 3 more." in kept.notes[-1]
     with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.damaged=skip"):
-        without_damaged(listing, damaged, skip=False)
+        drop_corrupt(listing, damaged, skip=False)
 
 
 def test_what_is_no_file_is_not_read():
@@ -361,32 +361,32 @@ def test_a_class_of_damaged_images_alone_is_an_error(tmp_path):
     photos(tmp_path)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")
-    listing = open_listing(tmp_path)
+    listing = open_dataset(tmp_path)
     with pytest.raises(DataError, match="every training image of 'dog' is damaged"):
-        without_damaged(listing, find_damaged(listing), skip=True)
+        drop_corrupt(listing, find_corrupt(listing), skip=True)
 
 
 def test_sound_images_are_decoded_once_and_changed_ones_again(tmp_path, monkeypatch):
     photos(tmp_path)
     (tmp_path / "cat" / "0.jpg").write_bytes(b"")
-    assert len(find_damaged(open_listing(tmp_path))) == 1
+    assert len(find_corrupt(open_dataset(tmp_path))) == 1
     seen = []
     real = image_io.open_image
     monkeypatch.setattr(
         "paddle_resnet.data.folder.verify_images.open_image",
         lambda path, *rest, **more: seen.append(path.name) or real(path, *rest, **more),
     )
-    assert len(find_damaged(open_listing(tmp_path))) == 1
+    assert len(find_corrupt(open_dataset(tmp_path))) == 1
     assert seen == ["0.jpg"]
     (tmp_path / "dog" / "2.jpg").write_bytes(b"now damaged")
-    assert len(find_damaged(open_listing(tmp_path))) == 2
+    assert len(find_corrupt(open_dataset(tmp_path))) == 2
 
 
 def test_an_unreadable_memory_of_checks_costs_time_alone(tmp_path, monkeypatch):
     photos(tmp_path / "set")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "file" / "below"))
-    assert find_damaged(open_listing(tmp_path / "set")) == {}
+    assert find_corrupt(open_dataset(tmp_path / "set")) == {}
 
 
 # -- the report ------------------------------------------------------------------------------
@@ -399,8 +399,8 @@ def test_the_report_counts_and_finds_copies(tmp_path):
         (tmp_path / "train" / "cat" / "new.jpg").read_bytes()
     )
     (tmp_path / "train" / "cat" / "bad.jpg").write_bytes(b"bad")
-    listing = open_listing(tmp_path)
-    report = describe(listing, find_damaged(listing))
+    listing = open_dataset(tmp_path)
+    report = describe(listing, find_corrupt(listing))
     assert report["images"] == {"train": [5, 4], "validation": [3, 3]}
     assert report["imbalance"] == 1.25
     assert len(report["damaged"]) == 1
@@ -449,7 +449,7 @@ def test_files_stand_where_an_array_stands(files):
 def test_memory_changes_nothing_and_stays_within_its_limit(files):
     augmented = []
     for limit in (0, 10_000, 2**30):
-        memory = Memory(limit)
+        memory = ImageCache(limit)
         loader = BatchLoader(
             ImageFiles(files, 16, memory=memory),
             np.arange(5),

@@ -10,7 +10,7 @@ from paddle_resnet.errors import ConfigError
 from paddle_resnet.optim.optimizers import make_optimizer
 from paddle_resnet.training import ImageClassifier
 from paddle_resnet.training.callbacks.freezing import Freezing
-from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.loop.progress import StepPlan
 
 
 class Keep(paddle.callbacks.Callback):
@@ -35,7 +35,7 @@ def moved(tiny, batches, until, epochs=4, optimizer="momentum"):
     model.prepare(
         make_optimizer(OptimizerConfig(name=optimizer, lr=0.01), tiny), nn.CrossEntropyLoss()
     )
-    pace, keep = EpochPace(epochs * len(batches)), Keep()
+    pace, keep = StepPlan(epochs * len(batches)), Keep()
     model.fit(
         batches, epochs=epochs, verbose=0, pace=pace,
         callbacks=[pace, Freezing(tiny, until, pace), keep],
@@ -66,6 +66,6 @@ def test_parts_thaw_one_after_the_other_and_some_never(tiny, batches):
 
 def test_unknown_parts_are_named(tiny):
     with pytest.raises(ConfigError, match="Did you mean 'layer2'"):
-        Freezing(tiny, {"layer3": 0.5}, EpochPace(1))
+        Freezing(tiny, {"layer3": 0.5}, StepPlan(1))
     with pytest.raises(ConfigError, match="the network has backbone"):
-        Freezing(nn.Linear(2, 2), {"conv1": 0.5}, EpochPace(1))
+        Freezing(nn.Linear(2, 2), {"conv1": 0.5}, StepPlan(1))

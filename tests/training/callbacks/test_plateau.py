@@ -8,7 +8,7 @@ import pytest
 from paddle import nn
 
 from paddle_resnet.config import ScheduleConfig
-from paddle_resnet.optim.learning_rate import ScheduleLearningRate
+from paddle_resnet.optim.learning_rate import LearningRate
 from paddle_resnet.optim.schedules import make_schedule
 from paddle_resnet.training import ImageClassifier
 from paddle_resnet.training.callbacks.plateau import (
@@ -17,7 +17,7 @@ from paddle_resnet.training.callbacks.plateau import (
     ReduceScheduledRate,
     scale_scheduler,
 )
-from paddle_resnet.training.loop.progress import EpochPace
+from paddle_resnet.training.loop.progress import StepPlan
 
 
 class Scripted(nn.Layer):
@@ -136,9 +136,9 @@ def test_every_kind_of_scheduler_is_scaled_as_a_whole(make, moment):
 
 def recipe(script, epochs, callbacks=()):
     """Train with a schedule of ours; return rates and the callbacks."""
-    pace = EpochPace(epochs)
+    pace = StepPlan(epochs)
     shape = make_schedule(ScheduleConfig(name="linear", warmup=0.0))
-    schedule = ScheduleLearningRate(0.5, shape, pace)
+    schedule = LearningRate(0.5, shape, pace)
     said = []
     plateau = ReduceScheduledRate(
         schedule, said.append, monitor="loss", patience=1, factor=0.1, min_lr=0.05

@@ -12,11 +12,11 @@ from run_helpers import stopping_after
 from visualdl import LogReader, LogWriter
 
 from paddle_resnet.config import list_recipes, load_config
-from paddle_resnet.data.splits import load_parts
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.models import load_trained
 from paddle_resnet.runs.run_folder import RunFolder
 from paddle_resnet.training.callbacks.image_grid import grid, pixels
-from paddle_resnet.training.callbacks.visualdl_file import VisualDLLog
+from paddle_resnet.training.callbacks.visualdl_file import VisualDLFile
 from paddle_resnet.training.callbacks.visualdl_logger import SAMPLE, hyper_parameters, sample
 from paddle_resnet.training.trainer import run
 
@@ -41,7 +41,7 @@ def finished(tmp_path_factory):
 
 
 def read(folder):
-    return LogReader(file_path=str(folder.visualdl / VisualDLLog.NAME))
+    return LogReader(file_path=str(folder.visualdl / VisualDLFile.NAME))
 
 
 def shown(reader, tag):
@@ -67,7 +67,7 @@ def everything(folder):
 
 def test_the_first_batch_is_shown_as_the_network_sees_it(finished):
     config = finished.read_config()
-    parts = load_parts(config, notify=lambda line: None)
+    parts = load_splits(config, notify=lambda line: None)
     images = next(iter(parts.train.batches(0)))[0]
     mean, std = (np.array(each).reshape(3, 1, 1) for each in (parts.mean, parts.std))
     picture = shown(read(finished), "train/first batch")
@@ -139,7 +139,7 @@ def test_the_recipe_is_held_against_its_result(finished):
 
 def test_every_recipe_has_values_that_visualdl_takes(tmp_path):
     lines = []
-    log = VisualDLLog(tmp_path, lines.append)
+    log = VisualDLFile(tmp_path, lines.append)
     for name in list_recipes():
         values = hyper_parameters(load_config(name, ("data.flip=false", "data.normalize=false")))
         assert values["data.flip"] == "false"
@@ -152,7 +152,7 @@ def test_every_recipe_has_values_that_visualdl_takes(tmp_path):
 
 
 def test_the_graph_is_the_networks(finished):
-    graph = json.loads((finished.visualdl / VisualDLLog.GRAPH).read_text())
+    graph = json.loads((finished.visualdl / VisualDLFile.GRAPH).read_text())
     network = load_trained(finished.last).network
     convolutions = [each for each in network.sublayers() if isinstance(each, nn.Conv2D)]
     kinds = [node["type"] for node in graph["nodes"]]
@@ -209,7 +209,7 @@ class OutsideOfGraphs(nn.Layer):
 
 def test_a_network_without_a_graph_is_one_notice(tmp_path):
     lines, network = [], OutsideOfGraphs()
-    log = VisualDLLog(tmp_path / "visualdl", lines.append)
+    log = VisualDLFile(tmp_path / "visualdl", lines.append)
     for _ in range(2):
         log.add_graph(network, [3, 2, 2])
     log.add_scalar("a/b/c", 1.0, 1)

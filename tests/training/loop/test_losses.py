@@ -9,12 +9,12 @@ from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data import Augment, BatchLoader
 from paddle_resnet.evaluation.evaluate import evaluate
-from paddle_resnet.evaluation.tta import VIEWS, views
+from paddle_resnet.evaluation.tta import TTA_VIEWS, tta_views
 from paddle_resnet.training.image_classifier import ImageClassifier
-from paddle_resnet.training.loop.batch_stream import TrainingStream
-from paddle_resnet.training.loop.losses import MixedAccuracy, MixedCrossEntropy
-from paddle_resnet.training.loop.progress import EpochPace
-from paddle_resnet.training.loop.progressive_resizing import GrowingImages, side_at
+from paddle_resnet.training.loop.batch_stream import BatchStream
+from paddle_resnet.training.loop.losses import MixupAccuracy, MixupCrossEntropy
+from paddle_resnet.training.loop.progress import StepPlan
+from paddle_resnet.training.loop.progressive_resizing import ProgressiveResizing, image_size_at
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_loss_of_a_mixed_batch_is_that_of_its_soft_labels(batch, smoothing):
     soft = share[:, None] * np.eye(5)[labels] + (1 - share[:, None]) * np.eye(5)[others]
     soft = soft * (1 - smoothing) + smoothing / 5
     logarithms = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    loss = MixedCrossEntropy(smoothing)(*map(paddle.to_tensor, batch))
+    loss = MixupCrossEntropy(smoothing)(*map(paddle.to_tensor, batch))
     assert float(loss) == pytest.approx(-(soft * logarithms).sum(1).mean(), rel=1e-5)
 
 
@@ -42,13 +42,13 @@ def test_the_loss_of_any_other_batch_is_paddles(batch):
     logits, labels = map(paddle.to_tensor, batch[:2])
     for smoothing in (0.0, 0.1):
         expected = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        assert float(MixedCrossEntropy(smoothing)(logits, labels)) == float(expected)
+        assert float(MixupCrossEntropy(smoothing)(logits, labels)) == float(expected)
 
 
 def test_evaluation_knows_no_smoothing(batch):
     logits, labels = batch[0], batch[1]
     network = paddle.nn.Linear(5, 5)
-    loss = MixedCrossEntropy(0.2)
+    loss = MixupCrossEntropy(0.2)
     model = ImageClassifier(network)
     model.prepare(paddle.optimizer.SGD(1e-9, parameters=network.parameters()), loss)
     history = model.fit([(logits, labels)], [(logits, labels)], epochs=1, verbose=0)
@@ -61,14 +61,14 @@ def test_evaluation_knows_no_smoothing(batch):
 def test_the_gradient_pulls_towards_both_labels_by_their_shares(batch):
     values, labels, others, share = batch
     logits = paddle.to_tensor(values, stop_gradient=False)
-    MixedCrossEntropy()(logits, *map(paddle.to_tensor, (labels, others, share))).backward()
+    MixupCrossEntropy()(logits, *map(paddle.to_tensor, (labels, others, share))).backward()
     soft = share[:, None] * np.eye(5)[labels] + (1 - share[:, None]) * np.eye(5)[others]
     probabilities = np.exp(values) / np.exp(values).sum(1, keepdims=True)
     np.testing.assert_allclose(logits.grad.numpy(), (probabilities - soft) / 6, atol=1e-6)
 
 
 def test_accuracy_is_against_the_label_with_the_larger_share():
-    metric = MixedAccuracy(topk=(1, 2))
+    metric = MixupAccuracy(topk=(1, 2))
     answers = paddle.to_tensor([[3.0, 2, 1], [3, 2, 1], [3, 2, 1], [3, 2, 1]])
     labels, others = paddle.to_tensor([0, 0, 2, 2]), paddle.to_tensor([1, 1, 0, 0])
     share = paddle.to_tensor([0.9, 0.4, 0.5, 0.49])
@@ -92,7 +92,7 @@ def test_a_network_learns_from_mixed_batches_and_tells_an_honest_accuracy(sample
     network = paddle.nn.Sequential(paddle.nn.Flatten(), paddle.nn.Linear(192, 8))
     model = ImageClassifier(network)
     optimizer = paddle.optimizer.Adam(0.03, parameters=network.parameters())
-    model.prepare(optimizer, MixedCrossEntropy(), MixedAccuracy())
+    model.prepare(optimizer, MixupCrossEntropy(), MixupAccuracy())
     history = model.fit(train, epochs=12, verbose=0)
     assert history["acc"][-1] > 0.7
     plain = BatchLoader(images.copy(), labels, 40, mean=[0.4] * 3)
@@ -106,26 +106,26 @@ def test_a_network_learns_from_mixed_batches_and_tells_an_honest_accuracy(sample
 
 def test_views_are_what_they_say():
     images = np.random.default_rng(0).normal(size=(2, 3, 32, 48)).astype(np.float32)
-    for kind, number in VIEWS.items():
-        found = [view for _, view in views(images, kind)]
+    for kind, number in TTA_VIEWS.items():
+        found = [view for _, view in tta_views(images, kind)]
         assert len(found) == number
         assert all(view.shape == images.shape for view in found)
         assert np.array_equal(found[0], images)
         assert len({view.tobytes() for view in found}) == number
-    assert np.array_equal(list(views(images, "flip"))[1][1], images[..., ::-1])
-    _, (_, first), _, _, (_, last) = views(images, "crops")
+    assert np.array_equal(list(tta_views(images, "flip"))[1][1], images[..., ::-1])
+    _, (_, first), _, _, (_, last) = tta_views(images, "crops")
     # The first shows what is above and left: the image has moved down and right.
     assert np.array_equal(first[:, :, 2:, 3:], images[:, :, :-2, :-3])
     assert np.array_equal(last[:, :, :-2, :-3], images[:, :, 2:, 3:])
     assert np.array_equal(first[:, :, 0], first[:, :, 4])  # the border is mirrored
-    weights, found = zip(*views(images, "shifts_flip"))
+    weights, found = zip(*tta_views(images, "shifts_flip"))
     assert weights == (1, 1, 0.5, 0.5, 0.5, 0.5)
     assert np.array_equal(found[2][:, :, 1:, 1:], images[:, :, :-1, :-1])
     assert np.array_equal(found[4][:, :, :-1, :-1], images[:, :, 1:, 1:])
     assert np.array_equal(found[5], found[4][..., ::-1])
 
 
-@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("kind", TTA_VIEWS)
 def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
     tiny.eval()
     images, labels = sample.test_images[:30], sample.test_labels[:30]
@@ -134,7 +134,7 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
     with paddle.no_grad():
         answers = [
             (weight, F.softmax(tiny(paddle.to_tensor(view))).numpy())
-            for weight, view in views((images / 255).astype(np.float32), kind)
+            for weight, view in tta_views((images / 255).astype(np.float32), kind)
         ]
     weights = sum(weight for weight, _ in answers)
     expected = sum(weight * answer for weight, answer in answers) / weights
@@ -158,24 +158,24 @@ def test_with_flips_an_image_and_its_mirror_image_get_the_same_answer(sample, ti
 
 
 def test_sizes_grow_from_the_first_to_the_full_one_in_steps_of_an_eighth():
-    sides = [side_at(p, 32, 0.5, 0.8) for p in np.linspace(0, 1, 1001)]
+    sides = [image_size_at(p, 32, 0.5, 0.8) for p in np.linspace(0, 1, 1001)]
     assert sides[0] == 16
     assert (np.diff(sides) >= 0).all()
     assert set(sides) == {16, 20, 24, 28, 32}
-    assert side_at(0.8, 32, 0.5, 0.8) == 32
-    assert side_at(0.79, 32, 0.5, 0.8) == 28
-    assert side_at(0.4, 224, 0.5, 0.8) == 168
-    assert side_at(0.0, 32, 1.0, 0.8) == 32
-    assert side_at(0.0, 8, 0.25, 1.0) == 2
+    assert image_size_at(0.8, 32, 0.5, 0.8) == 32
+    assert image_size_at(0.79, 32, 0.5, 0.8) == 28
+    assert image_size_at(0.4, 224, 0.5, 0.8) == 168
+    assert image_size_at(0.0, 32, 1.0, 0.8) == 32
+    assert image_size_at(0.0, 8, 0.25, 1.0) == 2
 
 
 def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
     loader = BatchLoader(sample.train_images[:64], sample.train_labels[:64], 16, shuffle=True)
 
     def stream(steps):
-        pace = EpochPace(12)
+        pace = StepPlan(12)
         pace.steps = steps
-        result = TrainingStream(loader, pace, GrowingImages(pace, 0.5, 1.0))
+        result = BatchStream(loader, pace, ProgressiveResizing(pace, 0.5, 1.0))
         result.load_state({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
         return pace, result
 
@@ -204,9 +204,9 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
 
 
 def test_the_views_that_can_be_asked_for_are_those_that_there_are(capsys):
-    for kind in VIEWS:
+    for kind in TTA_VIEWS:
         assert load_config(overrides=[f"augment.test_time={kind}"]).augment.test_time == kind
     for command in ("evaluate", "predict"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
-        assert f"--tta {{{','.join(VIEWS)}}}" in capsys.readouterr().out
+        assert f"--tta {{{','.join(TTA_VIEWS)}}}" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from paddle_resnet.training.loop.progress import BudgetPace, EpochPace
+from paddle_resnet.training.loop.progress import StepPlan, TimeBudget
 
 
 class Clock:
@@ -19,7 +19,7 @@ def test_steps_longer_than_a_round_do_not_break_the_budget():
     """Few long steps: the training ends early rather than late."""
     for budget, step in ((120, 13), (60, 7), (60, 31)):
         clock = Clock()
-        pace = BudgetPace(budget, test_images=500, clock=clock)
+        pace = TimeBudget(budget, test_images=500, clock=clock)
         drive(pace, clock, lambda step=step: step, lambda: 0.004)
         assert pace.elapsed <= budget + step / 2 + 0.05 * budget
 
@@ -31,7 +31,7 @@ def drive(
     pace.begin()
     clock.now += 3 * eval_image_seconds() * 100  # measuring takes time too
     pace.evaluation_took(eval_image_seconds() * 100, 100)
-    if isinstance(pace, BudgetPace):
+    if isinstance(pace, TimeBudget):
         pace.plan(5000)
         rounds = pace.rounds
     else:
@@ -43,7 +43,7 @@ def drive(
         for step in range(epoch_steps):
             clock.now += step_seconds()
             pace.on_train_batch_end(step, {"batch_size": batch})
-            if isinstance(pace, BudgetPace) and pace.should_look():
+            if isinstance(pace, TimeBudget) and pace.should_look():
                 clock.now += 2 * pace.look_images * eval_image_seconds()
                 pace.looked(pace.look_images * eval_image_seconds(), pace.look_images)
             progress.append(pace.progress)
@@ -66,14 +66,14 @@ def drive(
 def test_a_budget_is_kept_within_5_percent(budget, steps):
     clock = Clock()
     noise = random.Random(budget)
-    pace = BudgetPace(budget, test_images=10000, clock=clock)
+    pace = TimeBudget(budget, test_images=10000, clock=clock)
     drive(pace, clock, lambda: budget / steps * noise.uniform(0.8, 1.3), lambda: budget / 1e5)
     assert pace.elapsed == pytest.approx(budget, rel=0.05)
 
 
 def test_a_budget_is_kept_when_the_machine_becomes_half_as_fast():
     clock = Clock()
-    pace = BudgetPace(1200, test_images=10000, clock=clock)
+    pace = TimeBudget(1200, test_images=10000, clock=clock)
     slow = lambda: 2 if clock.now > 1500 else 1  # noqa: E731
     drive(pace, clock, lambda: 0.5 * slow(), lambda: 0.005 * slow())
     assert pace.elapsed == pytest.approx(1200, rel=0.05)
@@ -83,7 +83,7 @@ def test_evaluation_that_became_slower_alone_cuts_no_test_set():
     """A run of ours, 5 minutes of ResNet-50: evaluation went from 660 to 460 images a second after
     the first of two, steps did not, and after the second one 470 MB of files were written."""
     clock = Clock()
-    pace = BudgetPace(300, test_images=10000, clock=clock)
+    pace = TimeBudget(300, test_images=10000, clock=clock)
     speed = lambda: 660 if clock.now < 1150 else 460  # noqa: E731
     drive(pace, clock, lambda: 0.35, lambda: 1 / speed(), files=4, test=False)
     assert pace.test_images_that_fit() == 10000
@@ -97,7 +97,7 @@ def test_evaluation_that_became_slower_alone_cuts_no_test_set():
 def test_the_test_set_is_whole_when_the_load_changes_before_the_last_looks(factor, since):
     """The test takes 11 % of the time at first; a look that comes too late finds none to take."""
     clock = Clock()
-    pace = BudgetPace(600, test_images=5000, clock=clock)
+    pace = TimeBudget(600, test_images=5000, clock=clock)
     load = lambda: factor if clock.now > 1000 + since * 600 else 1  # noqa: E731
     cost = 600 * 0.11 / 5000
     drive(pace, clock, lambda: 0.5 * load(), lambda: cost * load(), test=False)
@@ -108,7 +108,7 @@ def test_the_test_set_is_whole_when_the_load_changes_before_the_last_looks(facto
 
 def test_looks_are_few_and_cheap_and_no_training_time():
     clock = Clock()
-    pace = BudgetPace(600, test_images=10000, clock=clock)
+    pace = TimeBudget(600, test_images=10000, clock=clock)
     pace.begin()
     pace.evaluation_took(1, 100)
     pace.plan(0)
@@ -130,7 +130,7 @@ def test_looks_are_few_and_cheap_and_no_training_time():
 
 def test_waiting_for_files_counts_and_is_not_forgotten_once_they_are_in_memory():
     clock = Clock()
-    pace = BudgetPace(100, test_images=100, clock=clock)
+    pace = TimeBudget(100, test_images=100, clock=clock)
     pace.begin()
 
     def evaluate(wait, seconds):
@@ -151,18 +151,18 @@ def test_waiting_for_files_counts_and_is_not_forgotten_once_they_are_in_memory()
 
 
 def test_a_checkpoint_of_the_first_versions_is_still_read():
-    state = BudgetPace(100, clock=Clock()).state()
-    for name in BudgetPace._KEPT_LATER:
+    state = TimeBudget(100, clock=Clock()).state()
+    for name in TimeBudget._KEPT_LATER:
         del state[name]
-    BudgetPace(100, clock=Clock()).load_state(state)
+    TimeBudget(100, clock=Clock()).load_state(state)
     del state["rounds"]
     with pytest.raises(KeyError, match="rounds"):
-        BudgetPace(100, clock=Clock()).load_state(state)
+        TimeBudget(100, clock=Clock()).load_state(state)
 
 
 def test_progress_of_a_budget_climbs_from_0_to_nearly_1():
     clock = Clock()
-    pace = BudgetPace(300, test_images=10000, clock=clock)
+    pace = TimeBudget(300, test_images=10000, clock=clock)
     progress = drive(pace, clock, lambda: 0.5, lambda: 0.004)
     assert progress[0] == 0
     assert progress[-1] == pytest.approx(1, abs=0.02)
@@ -172,7 +172,7 @@ def test_progress_of_a_budget_climbs_from_0_to_nearly_1():
 
 def test_evaluations_during_training_take_a_tenth_of_the_budget_at_most():
     for cost in (0.0001, 0.001, 0.01, 0.05):
-        pace = BudgetPace(1200, test_images=1000, clock=Clock())
+        pace = TimeBudget(1200, test_images=1000, clock=Clock())
         pace.evaluation_took(cost * 100, 100)
         pace.plan(5000)
         assert pace.evaluations * pace.validation_images * cost <= 120 * 1.001
@@ -181,7 +181,7 @@ def test_evaluations_during_training_take_a_tenth_of_the_budget_at_most():
 
 def test_a_budget_without_validation_images_has_rounds_all_the_same():
     clock = Clock()
-    pace = BudgetPace(100, test_images=0, clock=clock)
+    pace = TimeBudget(100, test_images=0, clock=clock)
     pace.evaluation_took(1, 1000)
     pace.plan(0)
     assert (pace.validation_images, pace.evaluations) == (0, 0)
@@ -204,7 +204,7 @@ def test_a_budget_without_validation_images_has_rounds_all_the_same():
 
 def test_a_test_set_that_is_too_large_for_the_budget_gets_less_than_half_of_it():
     clock = Clock()
-    pace = BudgetPace(60, test_images=10000, clock=clock)
+    pace = TimeBudget(60, test_images=10000, clock=clock)
     drive(pace, clock, lambda: 0.5, lambda: 0.01)  # 100 s for the whole test set
     clock.now -= 100  # `drive` has evaluated it whole
     assert pace.elapsed == pytest.approx(36, rel=0.05)
@@ -213,7 +213,7 @@ def test_a_test_set_that_is_too_large_for_the_budget_gets_less_than_half_of_it()
 
 def test_a_test_set_that_nearly_fits_is_evaluated_whole():
     clock = Clock()
-    pace = BudgetPace(100, test_images=1000, clock=clock)
+    pace = TimeBudget(100, test_images=1000, clock=clock)
     pace.begin()
     pace.evaluation_took(1, 100)
     clock.now += 90.9
@@ -226,7 +226,7 @@ def test_a_test_set_that_nearly_fits_is_evaluated_whole():
 
 def test_epochs_expect_their_end():
     clock = Clock()
-    pace = EpochPace(30, validation_images=100, evaluations=3, test_images=200, clock=clock)
+    pace = StepPlan(30, validation_images=100, evaluations=3, test_images=200, clock=clock)
     assert pace.remaining is None
     pace.begin()
     pace.evaluation_took(1, 100)
@@ -241,9 +241,9 @@ def test_epochs_expect_their_end():
 
 def test_state_goes_on_in_another_process():
     clock = Clock()
-    first = BudgetPace(100, test_images=10, clock=clock)
+    first = TimeBudget(100, test_images=10, clock=clock)
     drive(first, clock, lambda: 1.0, lambda: 0.001, epoch_steps=5)
-    second = BudgetPace(100, test_images=10, clock=Clock())
+    second = TimeBudget(100, test_images=10, clock=Clock())
     second.load_state(first.state())
     second.begin()
     assert second.elapsed == pytest.approx(first.elapsed)

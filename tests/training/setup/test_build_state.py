@@ -13,7 +13,7 @@ from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import UserError
 from paddle_resnet.runs.run_folder import RunFolder
-from paddle_resnet.training.multi_seed import lines_of, run_with_seeds, summarise
+from paddle_resnet.training.multi_seed import lines_of, summarise, train_seeds
 from paddle_resnet.weights import read_weights
 
 SMALL = [
@@ -262,7 +262,7 @@ def test_one_process_at_a_time_in_the_folder_of_all_seeds(tmp_path, capsys):
         refusals.append(capsys.readouterr().err)
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
-    assert run_with_seeds(config, write=second)["finished"] == 2
+    assert train_seeds(config, write=second)["finished"] == 2
     assert (
         refusals
         == [f"error: another process is training in '{folder}': two runs cannot share a folder.\n"]
@@ -280,7 +280,7 @@ def test_seeds_go_on_from_another_folder(tmp_path, monkeypatch):
 
     line = ("data.name=folder", "data.root=data", "train.runs=2", "run.name=many")
     with pytest.raises(UserError):  # there are no images in it
-        run_with_seeds(load_config(None, line), write=look)
+        train_seeds(load_config(None, line), write=look)
     assert roots == [str(tmp_path / "data")]
 
 
