@@ -1,18 +1,20 @@
 """The command line: picks the sub-command, and turns errors into sentences.
 
 Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 wrong input or a hostile machine (one
-sentence), 130 interrupted.
+sentence), 130 interrupted, 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
 from .errors import UserError, did_you_mean
+from .io import console
 from .version import __version__
 
 #: Sub-commands, in the order in which one meets them: module of `commands` and its one line.
@@ -43,6 +45,28 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code."""
+    before = sys.stdout, sys.stderr
+    console.set_up()
+    streams = sys.stdout, sys.stderr
+    code = 0
+    try:
+        try:
+            code = _run(argv)
+        finally:
+            for stream in streams:
+                stream.flush()
+        return code
+    except BrokenPipeError as error:
+        if any(stream.is_closed_pipe for stream in streams):
+            return code or console.CLOSED_PIPE
+        return _complain(f"{error.strerror or error}.", 2)  # another pipe than the console's
+    except OSError as error:
+        return _complain(f"the output cannot be written: {error.strerror or error}.", 2)
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _run(argv: Optional[Sequence[str]]) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _Parser(prog="paddle-resnet", description="Residual networks on PaddlePaddle.")
     parser.add_argument("--version", action="version", version=f"paddle_resnet {__version__}")
@@ -64,6 +88,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if error.name != "paddle":
             raise
         return _complain(str(error), 2)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         return _complain(f"{error.strerror or error}{where}.", 2)
@@ -72,5 +98,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _complain(sentence: str, code: int) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"error: {sentence}", file=sys.stderr)
     return code

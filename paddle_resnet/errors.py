@@ -5,6 +5,7 @@ The command line prints the sentence and exits with code 2; a traceback is kept 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 
@@ -44,6 +45,9 @@ def for_display(text: object, limit: int = 100) -> str:
         limit: characters; the rest becomes dots.
     """
     given = str(text)
+    with contextlib.suppress(UnicodeEncodeError):
+        # The bytes of a name that the system's encoding does not know were most often UTF-8.
+        given = given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     printable = "".join(c if c.isprintable() else "?" for c in given[:limit])
     return printable + ("..." if len(given) > limit else "")
 

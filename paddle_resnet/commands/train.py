@@ -10,6 +10,7 @@ from typing import Any
 from .. import cpu_runtime
 from ..config import list_recipes, load_config
 from ..errors import UserError
+from ..io import console
 from . import _parser
 
 DEFAULT_RECIPE = "quickstart"
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(config_to_yaml(config or load_config(Path(arguments.resume) / "config.yaml")), end="")
         return 0
 
+    console.outlive_the_reader()
     cpu_runtime.import_paddle()
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")

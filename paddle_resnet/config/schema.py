@@ -445,8 +445,8 @@ def find_recipe(recipe: str) -> Path:
         return own
     names = list_recipes()
     raise ConfigError(
-        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of {', '.join(names)}."
-        + did_you_mean(path.stem, names)
+        f"there is no recipe '{for_display(recipe)}': expected a YAML file or one of "
+        f"{', '.join(names)}." + did_you_mean(path.stem, names)
     )
 
 
@@ -546,7 +546,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         here = here.setdefault(section, {})
         if not isinstance(here, dict):
             raise ConfigError(
-                f"override '{for_display(override)}': '{for_display(section)}' is a value, not a section."
+                f"override '{for_display(override)}': '{for_display(section)}' is a value, "
+                "not a section."
             )
     origin = f"the value of override '{for_display(override)}'"
     here[last] = parse_override(key, text, origin, _text_keys())

@@ -215,6 +215,7 @@ def split_validation(
 
 
 def limit_train_images(images: Labelled, config: Config) -> Labelled:
+    """Return ``data.limit`` of the images, each class by its share, or all where it is None."""
     if config.data.limit is None or config.data.limit >= len(images[1]):
         return images
     # The held-out part of a second split: class-balanced too.

@@ -135,9 +135,26 @@ def atomic_write_bytes(path: PathLike, content: bytes) -> None:
         file.write(content)
 
 
+def utf8(text: str) -> bytes:
+    """Return text as UTF-8, whatever names of files are in it.
+
+    Python keeps the bytes of a name that the system's encoding does not know as surrogates; most
+    often they were UTF-8, and become it again. What is none becomes U+FFFD or ``?``.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        pass
+    try:
+        given = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+    return given.decode("utf-8", "replace").encode("utf-8")
+
+
 def atomic_write_text(path: PathLike, content: str) -> None:
     """Write ``content`` as UTF-8 with ``\\n`` line ends on every system; see `atomic_write`."""
-    atomic_write_bytes(path, content.encode("utf-8"))
+    atomic_write_bytes(path, utf8(content))
 
 
 def atomic_write_json(path: PathLike, content: object) -> None:
@@ -148,4 +165,8 @@ def atomic_write_json(path: PathLike, content: object) -> None:
         TypeError: ``content`` holds something that is not JSON.
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a name that the system's encoding lacks: JSON keeps it by numbers
+        text = json.dumps(content, indent=2, allow_nan=False)
     atomic_write_text(path, text + "\n")

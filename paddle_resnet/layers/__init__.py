@@ -34,6 +34,6 @@ __all__ = [
     "SqueezeExcitation",
     "StochasticDepth",
     "Style",
-    "adapt_first_conv",
     "activation_dtype",
+    "adapt_first_conv",
 ]

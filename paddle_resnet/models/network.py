@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from paddle import Tensor, nn
 
 from ..errors import ModelError, did_you_mean
-from ..layers import activation_dtype
+from ..layers.activation_dtype import is_float32, run_stage, to_float32
 from ..layers.recompute import run
 
 #: Parameters in Paddle's sense which no gradient ever moves.
@@ -83,11 +83,9 @@ class Network(nn.Layer):
 
     def run_stage(self, name: str, x: Tensor) -> Tensor:
         """Run one part; a stage block by block, so that recompute can cut between them."""
-        if activation_dtype.is_float32():
+        if is_float32():
             return self._run_stage(name, x)
-        return activation_dtype.run_stage(
-            getattr(self, name), x, lambda x: self._run_stage(name, x)
-        )
+        return run_stage(getattr(self, name), x, lambda x: self._run_stage(name, x))
 
     def _run_stage(self, name: str, x: Tensor) -> Tensor:
         part = getattr(self, name)
@@ -102,7 +100,7 @@ class Network(nn.Layer):
         """Return the last map, ``[N, num_features, H', W']``."""
         for name in self._stages:
             x = self.run_stage(name, x)
-        return activation_dtype.to_float32(x)
+        return to_float32(x)
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
@@ -146,7 +144,7 @@ class Network(nn.Layer):
                 break
             x = self.run_stage(name, x)
             maps[name] = x
-        return [activation_dtype.to_float32(maps[stage]) for stage in wanted]
+        return [to_float32(maps[stage]) for stage in wanted]
 
     # Training
 

@@ -90,16 +90,17 @@ class Precision:
         """Read what ``paddle.Model.prepare`` calls ``amp_configs``, and a ``dtype`` besides.
 
         Args:
-            amp_configs: None; a level; or a dict with ``level``, ``dtype`` (default: float16), and
-                what :class:`Precision` takes as ``lists`` and ``scaler``, all at one level.
+            amp_configs: None or empty (float32); a level; or a dict with ``level``, ``dtype``
+                (default: float16), and what :class:`Precision` takes as ``lists`` and ``scaler``,
+                all at one level.
 
         Raises:
             TrainingError: an unknown key, level or dtype.
         """
-        if amp_configs is None:
-            return cls()
         if isinstance(amp_configs, Precision):
             return amp_configs
+        if not amp_configs:  # None, {} and "" are off, as in the base class
+            return cls()
         given = {"level": amp_configs} if isinstance(amp_configs, str) else dict(amp_configs)
         known = ("level", "dtype", *_LISTS, *_SCALER)
         for key in given:

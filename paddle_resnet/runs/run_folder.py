@@ -21,7 +21,7 @@ from .. import cpu_runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..cpu_runtime import RUNTIME
 from ..errors import ConfigError, TrainingError
-from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
+from ..io.atomic_files import atomic_write_json, atomic_write_text, utf8, with_home
 from ..io.file_lock import FolderLock
 from ..version import __version__
 from .checkpoint_folder import CheckpointFolder
@@ -344,8 +344,8 @@ class Log:
         if self.silent:
             return
         try:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+            with open(self.path, "ab") as file:
+                file.write(utf8(f"{time.strftime('%H:%M:%S')} {line}\n"))
         except OSError as error:
             # A full disk must not end a training over its log; a folder that is gone is told by
             # those who lose more than a line.

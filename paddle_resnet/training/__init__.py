@@ -7,8 +7,8 @@ from .paddle_compat.history import History
 
 __all__ = [
     "EarlyStopping",
+    "ExponentialMovingAverage",
     "History",
     "ImageClassifier",
     "ReduceLROnPlateau",
-    "ExponentialMovingAverage",
 ]

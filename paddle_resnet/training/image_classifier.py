@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any, Callable, Optional, Union
 
 import numpy as np
@@ -25,23 +27,32 @@ from paddle.optimizer.lr import LRScheduler as Schedule
 
 from ..distributed import collectives
 from ..distributed.sync_bn import local_bn_buffers
-from ..errors import DataError, TrainingError
+from ..errors import DataError, TrainingError, UserError, WeightsError, for_display
 from ..models import create_model
 from ..models.precision import Precision
 from ..optim.ema import ExponentialMovingAverage
 from ..optim.learning_rate import UpdateScheduler
-from ..optim.optimizer_state import OptimizerState
-from ..weights import load_weights, read_state, save_weights
-from ..weights.state_dict_file import PADDLE_TABLE
+from ..weights import LoadReport, open_weights, save_weights
+from ..weights.matching import assign, match
 from .callbacks.plateau import repair_callback
 from .callbacks.progress_bar import ProgressBar
 from .loop.accumulation import GradientAccumulator
 from .loop.epoch_means import EpochMeans, Mean, all_reduce_metrics
 from .loop.nan_guard import BatchNormSnapshot
 from .loop.progress import Progress, StepPlan
-from .loop.stateful import restore
-from .paddle_compat.dataset_loader import length, make_loader
+from .paddle_compat.batch_errors import explain, to_tensor
+from .paddle_compat.dataset_loader import length, make_loader, refuse_arrays
 from .paddle_compat.history import History
+from .paddle_compat.one_output import as_metric_takes_it
+from .paddle_compat.optimizer_files import planned_optimizer, planned_scaler, without_suffix
+
+
+class NotFinite(TrainingError):
+    """A loss or a running statistic that is NaN or infinite; nothing was changed by it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: this step was left out, and the weights are as they were.")
+        self.what = what
 
 
 class ImageClassifier(paddle.Model):
@@ -93,11 +104,21 @@ class ImageClassifier(paddle.Model):
                 "ImageClassifier works in dynamic mode: call paddle.disable_static() first."
             )
         collectives.begin()
-        super().__init__(
-            create_model(network) if isinstance(network, str) else network, inputs, labels
-        )
+        network = create_model(network) if isinstance(network, str) else network
+        if isinstance(inputs, dict):  # which the base class documents, and then refuses
+            names = inspect.signature(network.forward).parameters
+            inputs = [inputs[name] for name in names if name in inputs]
+        super().__init__(network, inputs, labels)
+        # The base class has these from `prepare` on, and `predict` needs no more of it.
+        self._metrics: list = []
+        self._is_prepared = False
         self._precision = Precision()
         self._scaler = None
+        self._statistics = BatchNormSnapshot(self.network)
+        #: The names in the last batch, where it was a dict.
+        self._entries: list = []
+        #: What the last method for a batch returned, its mean loss, and of how many samples.
+        self._figures: tuple = (None, 0.0, 0)
         self._group = GradientAccumulator()
         self._average: Optional[ExponentialMovingAverage] = None
         self._progress = EpochMeans()
@@ -113,7 +134,8 @@ class ImageClassifier(paddle.Model):
 
         Args:
             optimizer, loss, metrics: as in the base class.
-            amp_configs: as in the base class, and ``dtype`` in the dict: ``float16`` (the default)
+            amp_configs: as in the base class (None and an empty one are float32), and ``dtype`` in
+                the dict: ``float16`` (the default)
                 or ``bfloat16``; or a :class:`~paddle_resnet.models.precision.Precision`. On a CPU
                 bfloat16 needs the CPU operator, and float16 there is none: a warning says so, and
                 float32 is used.
@@ -121,16 +143,15 @@ class ImageClassifier(paddle.Model):
         Raises:
             TrainingError: ``amp_configs`` has an unknown key, level or dtype.
         """
+        self._need_dynamic_mode("prepare")
         super().prepare(optimizer, loss, metrics)
+        self._is_prepared = True
         self._precision = Precision.parse(amp_configs)
         if self._precision.notice and not isinstance(amp_configs, Precision):
             warnings.warn(self._precision.notice, stacklevel=2)
         self._precision.decorate(self.network, optimizer)
         # Now, so that `load` has where to put a saved one.
         self._scaler = self._precision.make_scaler()
-        # For the base class's train_batch.
-        self._adapter._amp_level = self._precision.level if self._precision.is_mixed else "O0"
-        self._adapter._amp_custom_lists = {**self._precision.lists, "dtype": self._precision.dtype}
 
     # -- training --------------------------------------------------------------------------
 
@@ -172,7 +193,8 @@ class ImageClassifier(paddle.Model):
             callbacks: ``paddle.callbacks.Callback`` objects, called in this order.
             accumulate_grad_batches: batches whose gradients make one update, the mean over their
                 samples.
-            num_iters: stop after this many steps.
+            num_iters: train for this many steps, whatever ``epochs`` says; where the number of
+                batches is not known, for as many at most.
             first_epoch: number of the first epoch, for a training that goes on. Default: 0.
             pace: measures the progress; made from ``epochs`` and the length of the loader where
                 None is given.
@@ -187,6 +209,7 @@ class ImageClassifier(paddle.Model):
                 below 1, or the loss became NaN or infinite; says in which step.
             DataError: there is no training data, or it yields no batch.
         """
+        self._need_dynamic_mode("fit")
         if train_data is None:
             raise DataError("fit needs train_data: a Dataset or an iterable of batches.")
         for name, value in (
@@ -204,15 +227,30 @@ class ImageClassifier(paddle.Model):
                 f"batch_size is {batch_size}, expected a number, or two: training, evaluation."
             )
         train_size, eval_size = sizes
+        refuse_arrays(train_data, "train_data", "fit")
+        refuse_arrays(eval_data, "eval_data", "fit")
         loader = make_loader(train_data, train_size, shuffle, drop_last, num_workers)
         eval_loader = make_loader(eval_data, eval_size, None, False, num_workers)
         steps = length(loader)
+        shown_steps = steps
+        if num_iters is not None and steps:
+            epochs = first_epoch + math.ceil(num_iters / steps)
+            shown_steps = min(num_iters, steps)
         if pace is None and steps:
             total = (epochs - first_epoch) * steps
             pace = StepPlan(min(total, num_iters) if num_iters else total)
         cbks = self._callbacks(
-            callbacks, pace, verbose, log_freq, save_dir, save_freq, epochs=epochs, steps=steps
+            callbacks,
+            pace,
+            verbose,
+            log_freq,
+            save_dir,
+            save_freq,
+            epochs=epochs,
+            steps=shown_steps,
         )
+        if eval_loader is None:
+            _warn_of_watchers(cbks)
         history = History()
         if not self._progress.resumed:
             self._progress, self.stop_training = EpochMeans(), False
@@ -260,20 +298,25 @@ class ImageClassifier(paddle.Model):
             self._reset_metrics()
         mean = progress.loss
         logs: dict[str, Any] = {}
-        step = -1
+        step, waiting = -1, 0
         for step, data in enumerate(loader, start=progress.steps):
             inputs, labels = self._split(data)
             cbks.on_batch_begin("train", step, dict(logs))
             self._iterations_left -= 1
-            loss, size, trouble = self._train_step(inputs, labels)
-            if trouble:
+            # Batches since the last update, this one included.
+            waiting += 1
+            update = waiting >= self._group.batches or step + 1 == steps
+            update = update or self._iterations_left <= 0
+            try:
+                figures = self.train_batch(inputs, labels, update)
+            except NotFinite as error:
                 raise TrainingError(
-                    f"{trouble} in step {step + 1} of epoch {epoch + 1}: training stopped before "
-                    "this step changed the weights. A smaller learning rate or a longer warm-up "
-                    "helps most often, unless images hold NaN or infinities."
-                )
-            if self._group.is_full or step + 1 == steps or self._iterations_left <= 0:
-                self._update()
+                    f"{error.what} in step {step + 1} of epoch {epoch + 1}: training stopped "
+                    "before this step changed the weights. A smaller learning rate or a longer "
+                    "warm-up helps most often, unless images hold NaN or infinities."
+                ) from None
+            waiting = 0 if update else waiting
+            loss, size = self._told(figures, int(inputs[0].shape[0]), together=True)
             mean.add(loss, size)
             progress.steps = step + 1
             logs = self._logs(mean, step, size)
@@ -287,33 +330,65 @@ class ImageClassifier(paddle.Model):
             self._update()
         return logs
 
-    def _train_step(self, inputs: list, labels: list) -> tuple[float, int, str]:
-        """Do one forward and backward pass; return the loss, and of how many samples it is.
+    def train_batch(self, inputs: Any, labels: Any = None, update: bool = True) -> Any:
+        """Train on one batch; ``fit`` calls it for each, also where a subclass has its own.
 
-        Both are those of all processes. Last comes what is wrong with them, empty if nothing is:
-        what is no number goes nowhere.
+        Args:
+            inputs, labels (numpy.ndarray | Tensor | list): the batch, or lists of several inputs
+                and labels.
+            update: whether the optimizer takes its step. Gradients of batches with ``False`` are
+                kept for the next one with ``True``: their mean over all samples.
+
+        Returns:
+            As the base class: the list of losses, or a pair of it and the list of metrics.
+
+        Raises:
+            TrainingError: ``prepare`` was not called with an optimizer and a loss, or the loss
+                became NaN or infinite; the weights are left as they were.
+            DataError: network or loss cannot take the batch; says why.
+        """
+        self._need_dynamic_mode("train_batch")
+        if self._optimizer is None or self._loss is None:
+            raise TrainingError(
+                "train_batch needs prepare(optimizer, loss, metrics) to be called first."
+            )
+        inputs, labels = _tensors(inputs), _tensors(labels)
+        losses, metrics, value, size = self._train_step(inputs, labels)
+        if update:
+            self._update()
+        self._note_inputs(inputs)
+        return self._remember(losses, metrics, value, size)
+
+    def _train_step(self, inputs: list, labels: list) -> tuple[list, list, float, int]:
+        """Do one forward and backward pass; return losses, metrics, mean loss, number of samples.
+
+        The last two are those of all processes.
+
+        Raises:
+            NotFinite: the loss or a running statistic is no number. It goes nowhere.
         """
         self._set_mode("train")
         self._statistics.keep()
         own = int(inputs[0].shape[0])
-        with self._precision.autocast():
-            outputs = _as_list(self.network(*inputs))
-            losses = _as_list(self._training_loss()(*outputs, *labels))
-            loss = paddle.add_n([each.mean() for each in losses])
-        value, size, broken = float(loss), own, not self._statistics.are_finite()
-        if collectives.world_size() > 1:
-            value, samples, broken = collectives.total([value * own, own, broken]).tolist()
-            value, size = value / samples, int(samples)
-        if broken or not math.isfinite(value):
-            self._statistics.restore()
-            what = "a running statistic became NaN or infinite"
-            return value, size, what if math.isfinite(value) else f"the loss became {value}"
-        factor = self._group.add(size) * (own / size)
-        loss = loss if factor == 1.0 else loss * factor
-        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        with self._explained(inputs, labels) as batch:
+            with self._precision.autocast():
+                batch.outputs = _as_list(self.network(*inputs))
+                losses = _as_list(self._training_loss()(*batch.outputs, *labels))
+                loss = paddle.add_n([each.mean() for each in losses])
+            value, size, broken = float(loss), own, not self._statistics.are_finite()
+            if collectives.world_size() > 1:
+                value, samples, broken = collectives.total([value * own, own, broken]).tolist()
+                value, size = value / samples, int(samples)
+            if broken or not math.isfinite(value):
+                self._statistics.restore()
+                what = "a running statistic became NaN or infinite"
+                raise NotFinite(what if math.isfinite(value) else f"the loss became {value}")
+            factor = self._group.add(size) * (own / size)
+            loss = loss if factor == 1.0 else loss * factor
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward()
         with all_reduce_metrics(self._metrics):
-            self._update_metrics(outputs, labels)
-        return value, size, ""
+            metrics = self._update_metrics(batch.outputs, labels)
+        return losses, metrics, value, size
 
     def _training_loss(self) -> Callable[..., paddle.Tensor]:
         """Return the loss with what the network adds to it, such as that of auxiliary heads."""
@@ -360,8 +435,15 @@ class ImageClassifier(paddle.Model):
             dict: ``{"loss": [mean], "acc": ...}``, as the base class has it.
 
         Raises:
-            DataError: the data yields no batch.
+            TrainingError: ``prepare`` was not called, or ``num_iters`` is below 1.
+            DataError: the data yields no batch, or one that network or loss cannot take.
         """
+        self._need_dynamic_mode("evaluate")
+        if not self._is_prepared:
+            raise TrainingError("evaluate needs prepare(loss=..., metrics=...) to be called first.")
+        if num_iters is not None and num_iters < 1:
+            raise TrainingError(f"num_iters is {num_iters}, expected 1 or more.")
+        refuse_arrays(eval_data, "eval_data", "evaluate")
         loader = make_loader(eval_data, batch_size, None, False, num_workers)
         cbks = self._callbacks(callbacks, None, verbose, log_freq, None, 1)
         return self._evaluate(loader, cbks, num_iters)
@@ -380,12 +462,10 @@ class ImageClassifier(paddle.Model):
                 inputs, labels = self._split(data)
                 size = int(inputs[0].shape[0])
                 cbks.on_batch_begin("eval", step, dict(logs))
-                with paddle.no_grad(), self._precision.autocast():
-                    outputs = _as_list(self.network(*inputs))
-                    if self._loss is not None:
-                        losses = _as_list(self._loss(*outputs, *labels))
-                        mean.add(sum(float(each.mean()) for each in losses), size)
-                self._update_metrics(outputs, labels)
+                figures = self.eval_batch(inputs, labels)
+                if self._loss is not None:
+                    value, size = self._told(figures, size)
+                    mean.add(value, size)
                 # The other processes have done about as many: the pace is that of all.
                 logs = self._logs(mean, step, size * collectives.world_size())
                 cbks.on_batch_end("eval", step, dict(logs))
@@ -398,6 +478,38 @@ class ImageClassifier(paddle.Model):
             logs = self._logs(mean, step, size)
         cbks.on_end("eval", dict(logs))
         return {name: logs[name] for name in self._metrics_name() if name in logs}
+
+    @paddle.no_grad()
+    def eval_batch(self, inputs: Any, labels: Any = None) -> Any:
+        """Evaluate one batch; ``evaluate`` calls it for each.
+
+        Args:
+            inputs, labels (numpy.ndarray | Tensor | list): the batch, or lists of several inputs
+                and labels.
+
+        Returns:
+            As the base class: the list of losses, the list of metrics, or a pair of both.
+
+        Raises:
+            TrainingError: ``prepare`` was not called.
+            DataError: network or loss cannot take the batch; says why.
+        """
+        self._need_dynamic_mode("eval_batch")
+        if not self._is_prepared:
+            raise TrainingError(
+                "eval_batch needs prepare(loss=..., metrics=...) to be called first."
+            )
+        inputs, labels = _tensors(inputs), _tensors(labels)
+        self._set_mode("eval")
+        losses: list = []
+        with self._explained(inputs, labels) as batch, self._precision.autocast():
+            batch.outputs = _as_list(self.network(*inputs))
+            if self._loss is not None:
+                losses = _as_list(self._loss(*batch.outputs, *labels))
+        value = sum(float(each.mean()) for each in losses)
+        self._note_inputs(inputs)
+        metrics = self._update_metrics(batch.outputs, labels)
+        return self._remember(losses, metrics, value, int(inputs[0].shape[0]))
 
     def predict(
         self,
@@ -417,6 +529,7 @@ class ImageClassifier(paddle.Model):
         if verbose and collectives.is_rank0():
             own.insert(0, ProgressBar(verbose=verbose + 1))
         shared = collectives.world_size() > 1 and isinstance(test_data, Dataset)
+        self._need_dynamic_mode("predict")
         if not shared or isinstance(test_data, IterableDataset):
             return self._predict(test_data, batch_size, num_workers, stack_outputs, own)
         count = len(test_data)
@@ -436,56 +549,116 @@ class ImageClassifier(paddle.Model):
     def _predict(
         self, data: Any, batch_size: int, workers: int, stack: bool, callbacks: list
     ) -> list:
-        # The base class's own progress writes backspaces: silence it. It gathers batches on GPUs,
-        # repeated samples included: what is gathered is our matter.
-        processes, self._adapter._nranks = self._adapter._nranks, 1
-        try:
-            with self._precision.autocast():
-                return super().predict(data, batch_size, workers, stack, 0, callbacks)
-        finally:
-            self._adapter._nranks = processes
+        loader = make_loader(data, batch_size, None, False, workers)
+        # The base class's own progress writes backspaces: silence it.
+        return super().predict(loader, stack_outputs=stack, verbose=0, callbacks=callbacks)
+
+    @paddle.no_grad()
+    def predict_batch(self, inputs: Any) -> list[np.ndarray]:
+        """Return the network's outputs for one batch; ``predict`` calls it for each.
+
+        Args:
+            inputs (numpy.ndarray | Tensor | list): the images, or a list of several inputs.
+
+        Raises:
+            DataError: the network cannot take them; says why.
+        """
+        self._need_dynamic_mode("predict_batch")
+        self._set_mode("test")
+        inputs = _tensors(inputs)
+        with self._explained(inputs, []), self._precision.autocast():
+            outputs = _as_list(self.network(*inputs))
+        self._note_inputs(inputs)
+        return [each.numpy() for each in outputs]
 
     # -- weights ---------------------------------------------------------------------------
 
     def save(self, path: str, training: bool = True) -> None:
-        """Save as the base class does, or weights alone where ``path`` ends in ``.safetensors``."""
-        if str(path).endswith(".safetensors"):
+        """Save as the base class does, or weights alone where ``path`` ends in ``.safetensors``.
+
+        Args:
+            path: the files' common beginning.
+            training: False writes the network for Paddle Inference and ``paddle.jit.load``, for
+                images of the size of ``inputs`` or of the first batch seen, any number of them.
+
+        Raises:
+            WeightsError: ``path`` is a folder or empty.
+            TrainingError: ``training=False`` before any batch, without ``inputs``.
+        """
+        self._need_dynamic_mode("save")
+        path = os.fspath(path)
+        if not os.path.basename(path):
+            raise WeightsError(
+                f"save needs the beginning of a file name, not '{for_display(path)}'."
+            )
+        if path.endswith(".safetensors"):
             if collectives.is_rank0():
                 save_weights(self.network, path)
-        else:
-            super().save(path, training)
+            return
+        if not training and self._input_info is None:
+            raise TrainingError(
+                "save(training=False) needs the size of the images: give ImageClassifier inputs, "
+                "such as paddle.static.InputSpec([None, 3, 32, 32], 'float32', 'image'), or run "
+                "fit, evaluate or predict first."
+            )
+        super().save(path, training)
 
     def load(self, path: str, skip_mismatch: bool = False, reset_optimizer: bool = False) -> None:
         """Load what :meth:`save` or the base class wrote; nothing in the files is run.
 
+        All files are read and checked before anything is replaced.
+
         Args:
             path: a ``.safetensors`` file, or ``X`` for ``X.pdparams`` and, beside it,
-                ``X.pdopt`` and ``X.pdscaler``.
-            skip_mismatch: leave parameters alone that the file lacks or has in another shape.
+                ``X.pdopt`` and ``X.pdscaler``. A suffix of theirs, or ``.pdmodel``, is taken off.
+            skip_mismatch: leave parameters alone that the file lacks or has in another shape, with
+                a warning that names them. The optimizer then stays as it is, too.
             reset_optimizer: leave the optimizer as it is.
 
         Raises:
-            WeightsError: a file that is missing, damaged, unsafe or of another network.
+            WeightsError: a file that is missing, damaged, unsafe or of another network or
+                optimizer.
         """
-        if str(path).endswith(".safetensors"):
-            load_weights(self.network, path, strict=not skip_mismatch)
-            return
-        base = Path(path).with_suffix("") if Path(path).suffix in _SUFFIXES else Path(path)
-        load_weights(self.network, f"{base}.pdparams", strict=not skip_mismatch)
-        if reset_optimizer:
-            return
-        file = Path(f"{base}.pdopt")
-        if self._optimizer is not None and file.is_file():
-            names = read_state(f"{base}.pdparams").get(PADDLE_TABLE)
-            names = names if isinstance(names, dict) else None
-            restore(
-                {"optimizer": _PaddleState(self.network, self._optimizer, names)},
-                {"optimizer": read_state(file)},
-                f"'{file}'",
+        self._need_dynamic_mode("load")
+        weights_alone = os.fspath(path).endswith(".safetensors")
+        base = without_suffix(path)
+        source = os.fspath(path) if weights_alone else f"{base}.pdparams"
+        advice = "" if skip_mismatch else " To load the rest, say skip_mismatch=True."
+        values, report = match(
+            self.network, open_weights(source), source, strict=not skip_mismatch, advice=advice
+        )
+        steps = []
+        if report.missing:
+            reset_optimizer = True
+            warnings.warn(_skipped(report, self._optimizer is not None), stacklevel=2)
+        if not weights_alone and not reset_optimizer:
+            steps.append(planned_optimizer(self.network, self._optimizer, base))
+            steps.append(planned_scaler(self._scaler, base))
+        assign(self.network, values)
+        for step in steps:
+            step()
+
+    def summary(self, input_size: Any = None, dtype: Any = None) -> dict[str, int]:
+        """Print the network's layers; see ``paddle.Model.summary``.
+
+        Args:
+            input_size: as in the base class. Default: that of ``inputs``, or of the first batch of
+                ``fit``, ``evaluate`` or ``predict``, for one image.
+            dtype: of the input. Default: float32.
+
+        Returns:
+            dict: ``total_params`` and ``trainable_params``.
+
+        Raises:
+            TrainingError: no size is given, and nothing has been run that would tell it.
+        """
+        self._need_dynamic_mode("summary")
+        if input_size is None and self._input_info is None:
+            raise TrainingError(
+                "summary needs input_size, such as (1, 3, 32, 32): ImageClassifier got no inputs, "
+                "and no batch has been seen yet."
             )
-        file = Path(f"{base}.pdscaler")
-        if self._scaler is not None and file.is_file():
-            restore({"scaler": _Scaler(self._scaler)}, {"scaler": read_state(file)}, f"'{file}'")
+        return super().summary(input_size, dtype)
 
     # -- going on --------------------------------------------------------------------------
 
@@ -559,17 +732,87 @@ class ImageClassifier(paddle.Model):
 
     def _split(self, data: Any) -> tuple[list, list]:
         """Turn what a loader yields into lists of input and label tensors."""
-        tensors = [
-            each if isinstance(each, paddle.Tensor) else paddle.to_tensor(each)
-            for each in _flatten(data)
-        ]
+        self._entries = sorted(data) if isinstance(data, dict) else []
+        tensors = _tensors(data)
+        if not tensors or not tensors[0].ndim or not tensors[0].shape[0]:
+            raise DataError(
+                "a batch holds no images: expected (images, labels), arrays with one row a sample."
+            )
         count = len(self._inputs) if self._inputs else 1
         return tensors[:count], tensors[count:]
 
-    def _update_metrics(self, outputs: list, labels: list) -> None:
+    def _update_metrics(self, outputs: list, labels: list) -> list:
+        results = []
         for metric in self._metrics:  # of several outputs, the first is the classifier's answer
-            computed = _as_list(metric.compute(outputs[0], *labels))
-            metric.update(*[each.numpy() for each in computed])
+            output, truth = as_metric_takes_it(metric, self._loss, outputs[0], labels)
+            computed = _as_list(metric.compute(output, *truth))
+            results.append(metric.update(*[each.numpy() for each in computed]))
+        return results
+
+    @contextmanager
+    def _explained(self, inputs: list, labels: list) -> Iterator[SimpleNamespace]:
+        """Turn what Paddle raises about a batch into a sentence, where its reason can be found.
+
+        What is yielded takes ``outputs``, those of the network.
+        """
+        batch = SimpleNamespace(outputs=None)
+        try:
+            yield batch
+        except UserError:
+            raise
+        except Exception as error:
+            if self.mode == "train":
+                self._statistics.restore()  # the failed step has moved them
+            reason = explain(self.network, self._loss, inputs, labels, batch.outputs)
+            if not reason:
+                raise
+            if self._entries:
+                reason += (
+                    f"; the entries of a batch are taken in the order of their names, "
+                    f"{for_display(', '.join(map(str, self._entries)))}, the images first"
+                )
+            raise DataError(f"{reason}.") from error
+
+    def _note_inputs(self, inputs: list) -> None:
+        """Keep the shape of an input: `save(training=False)` and `summary` ask for it."""
+        if self._input_info is None:
+            shapes = [[None, *each.shape[1:]] for each in inputs]
+            self._adapter._input_info = shapes, [each.dtype for each in inputs]
+            self._update_inputs()
+
+    def _remember(self, losses: list, metrics: list, value: float, size: int) -> Any:
+        """Return what the base class's methods for a batch return, and keep its exact figures."""
+        arrays = [each.numpy() for each in losses]
+        figures = (arrays, metrics) if losses and metrics else arrays or metrics
+        self._figures = figures, value, size
+        return figures
+
+    def _told(self, figures: Any, own: int, together: bool = False) -> tuple[float, int]:
+        """Return a batch's loss and number of samples from what a method for a batch returned.
+
+        That may be a subclass's, which knows of its own losses alone.
+
+        Args:
+            figures: losses, or losses and metrics.
+            own: samples of this process.
+            together: whether the figures are those of all processes.
+        """
+        returned, value, size = self._figures
+        if figures is returned:
+            return value, size
+        losses = figures[0] if self._metrics else figures
+        value = sum(float(np.mean(np.asarray(each))) for each in _as_list(losses))
+        if together and collectives.world_size() > 1:
+            total, samples = collectives.total([value * own, own]).tolist()
+            return total / samples, int(samples)
+        return value, own
+
+    def _need_dynamic_mode(self, method: str) -> None:
+        if not paddle.in_dynamic_mode():
+            raise TrainingError(
+                f"{method} of ImageClassifier works in dynamic mode, and paddle.enable_static() "
+                "was called: call paddle.disable_static() first."
+            )
 
     def _logs(self, mean: Mean, step: int, size: int) -> dict[str, Any]:
         logs: dict[str, Any] = {"loss": [mean.value]} if mean.count else {}
@@ -578,38 +821,15 @@ class ImageClassifier(paddle.Model):
         return {**logs, "step": step, "batch_size": size}
 
 
-_SUFFIXES = (".pdparams", ".pdopt", ".pdscaler")
-
-
-class _PaddleState:
-    """An optimizer, set from the content of a ``.pdopt`` file."""
-
-    def __init__(self, network: nn.Layer, optimizer: Any, names: Optional[dict]) -> None:
-        self.optimizer_state = OptimizerState(network, optimizer)
-        self.names = names
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        self.optimizer_state.load_paddle(state, self.names)
-
-
-class _Scaler:
-    """A gradient scaler, set from the content of a ``.pdscaler`` file."""
-
-    def __init__(self, scaler: Any) -> None:
-        self.scaler = scaler
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        state.pop(PADDLE_TABLE, None)
-        self.scaler.load_state_dict(state)
-
-
 def _as_list(value: Any) -> list:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _flatten(data: Any) -> Iterator[Any]:
-    for each in _as_list(data):
-        if isinstance(each, (list, tuple)):
+    """Yield what is in a batch in order, of a dict by the names of its entries, as Paddle does."""
+    parts = [data[name] for name in sorted(data)] if isinstance(data, dict) else _as_list(data)
+    for each in parts:
+        if isinstance(each, (list, tuple, dict)):
             yield from _flatten(each)
         else:
             yield each
@@ -623,3 +843,31 @@ def _plain(logs: dict[str, Any]) -> dict[str, float]:
     plain.pop("step", None)
     plain.pop("batch_size", None)
     return plain
+
+
+def _tensors(data: Any) -> list:
+    """Return the tensors of a batch, or of one side of it; None is nothing."""
+    return [] if data is None else [to_tensor(each) for each in _flatten(data)]
+
+
+def _warn_of_watchers(cbks: CallbackList) -> None:
+    """Say of callbacks that watch the evaluation that there will be none."""
+    for callback in cbks:
+        for kind in (EarlyStopping, paddle.callbacks.ReduceLROnPlateau):
+            if isinstance(callback, kind):
+                warnings.warn(
+                    f"{kind.__name__} needs validation data: without eval_data it does nothing.",
+                    stacklevel=3,
+                )
+
+
+def _skipped(report: LoadReport, has_optimizer: bool) -> str:
+    """Return the warning of what `load` left alone."""
+    names, theirs = report.missing, report.skipped
+    listed = [f"'{name}'" + (f" {theirs[name]}" if name in theirs else "") for name in names[:3]]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    optimizer = " The optimizer's state was not loaded." if has_optimizer else ""
+    return (
+        f"{len(names)} of the network's {len(names) + len(report.matched)} arrays keep their "
+        f"values: {'; '.join(listed)}{more}.{optimizer}"
+    )

@@ -262,6 +262,7 @@ class Trainer:
         }
 
     def run(self, resuming: bool) -> RunResult:
+        """Train, test once, and write result.json; with ``resuming`` from the newest checkpoint."""
         checkpoint: Optional[str] = None
         if resuming:
             checkpoint = self.saver.load_checkpoint()

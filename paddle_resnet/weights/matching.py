@@ -28,10 +28,12 @@ def match(
     new_head: bool = False,
     adapt_input: bool = False,
     origin: Optional[str] = None,
+    advice: str = "",
 ) -> tuple[dict[str, np.ndarray], LoadReport]:
     """Return the arrays under the network's own names, in its shapes, and the account of it.
 
-    The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`.
+    The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`, and ``advice``:
+    the end of the strict mode's error. Default: ``new_head=True``, where only the head differs.
 
     Raises:
         WeightsError: names, shapes or types differ in a way that the options do not allow.
@@ -95,8 +97,8 @@ def match(
     if not values:
         raise made_for_another(source, [text for _, text in problems])
     if strict and blocking:
-        hint = ""
-        if not new_head and all(about_head for about_head, _ in problems):
+        hint = advice
+        if not hint and not new_head and all(about_head for about_head, _ in problems):
             hint = " To keep the rest and start with a new head, say new_head=True."
         raise made_for_another(source, blocking, hint)
     return values, report

@@ -333,8 +333,8 @@ def test_a_fork_adds_up_what_its_readers_give_back(readers):
         branches = [cast(each, "float32") for each in branch(cast(x, "bfloat16"))]
         loss = sum((b * paddle.to_tensor(f)).sum() for b, f in zip(branches, factors))
         loss.backward()
-    for branch in branches:
-        np.testing.assert_array_equal(branch.numpy(), numbers)
+    for each in branches:
+        np.testing.assert_array_equal(each.numpy(), numbers)
     np.testing.assert_array_equal(x.grad.numpy(), rounded(sum(factors)))
 
 

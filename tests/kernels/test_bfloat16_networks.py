@@ -1,4 +1,4 @@
-"""Networks under ``activation_dtype("bfloat16")``: what is bfloat16, how far from float32, training."""
+"""Networks with bfloat16 activations: which are bfloat16, how far from float32, training."""
 
 import numpy as np
 import paddle

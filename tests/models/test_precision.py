@@ -40,8 +40,10 @@ def test_a_cpu_computes_in_float32_and_says_so(tiny):
 
 
 def test_settings_are_those_of_the_base_class_and_a_dtype(gpu):
-    for given in ("O1", {"level": "O1"}, {}):
+    for given in ("O1", {"level": "O1"}, {"init_loss_scaling": 64.0}):
         assert Precision.parse(given).dtype == "float16"
+    for off in (None, {}, "", "O0", {"level": "O0"}):
+        assert (Precision.parse(off).dtype, Precision.parse(off).is_mixed) == ("float32", False)
     precision = Precision.parse(
         {"dtype": "bfloat16", "level": "O2", "custom_white_list": ["matmul"]}
     )

@@ -34,8 +34,8 @@ def read_folder(root: Path) -> DatasetIndex:
         found = [folder for folder in folders if folder.name.lower() in names]
         if len(found) > 1:
             raise DataError(
-                f"'{for_display(root)}' has both '{for_display(found[0].name)}' and '{for_display(found[1].name)}': "
-                f"which one is the {part} part?"
+                f"'{for_display(root)}' has both '{for_display(found[0].name)}' and "
+                f"'{for_display(found[1].name)}': which one is the {part} part?"
             )
         if found:
             parts[part] = found[0]
@@ -45,8 +45,8 @@ def read_folder(root: Path) -> DatasetIndex:
     if "train" not in parts:
         if parts and len(folders) == len(parts):
             raise DataError(
-                f"'{for_display(root)}' has '{for_display(next(iter(parts.values())).name)}', but no folder "
-                "'train' beside it."
+                f"'{for_display(root)}' has '{for_display(next(iter(parts.values())).name)}', "
+                "but no folder 'train' beside it."
             )
         parts = {"train": root}  # `test` may well be a class here
     elif set(parts.values()) != set(folders):

@@ -70,8 +70,8 @@ def build(
     names = sorted({name for _, name in entries["train"]}, key=_natural(entries["train"]))
     if len(names) == 1:
         raise DataError(
-            f"'{for_display(root)}' has only one class, '{for_display(names[0])}': a classifier needs two, "
-            "each a folder of images (or a label of a list)."
+            f"'{for_display(root)}' has only one class, '{for_display(names[0])}': "
+            "a classifier needs two, each a folder of images (or a label of a list)."
         )
     numbers = {name: number for number, name in enumerate(names)}
     parts = {}
@@ -79,8 +79,9 @@ def build(
         strange = sorted({name for _, name in files} - set(numbers))
         if strange:
             raise DataError(
-                f"the {part} part of '{for_display(root)}' has the class '{for_display(strange[0])}', which "
-                f"the training part has not (it has {_some(names)})."
+                f"the {part} part of '{for_display(root)}' has the class "
+                f"'{for_display(strange[0])}', which the training part has not "
+                f"(it has {_some(names)})."
             )
         if not files:
             continue

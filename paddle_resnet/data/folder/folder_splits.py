@@ -98,6 +98,11 @@ def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[
 def split_validation(
     part: SplitFiles, amount: float, key: str, seed: int
 ) -> tuple[SplitFiles, SplitFiles]:
+    """Hold out ``amount`` images (or that share of them) of ``part``; return the rest and those.
+
+    Raises:
+        DataError: nothing, or nothing but the held-out images, would be left; names ``key``.
+    """
     images = round(amount * len(part)) if amount < 1 else int(amount)
     if not 0 < images < len(part):
         raise DataError(

@@ -113,7 +113,8 @@ def _content(path: Path) -> bytes:
             raise DataError(f"'{for_display(path)}' is no file.")
         if facts.st_size > MAX_BYTES:
             raise DataError(
-                f"'{for_display(path)}' is larger than {MAX_BYTES >> 20} MB: too large for an image."
+                f"'{for_display(path)}' is larger than {MAX_BYTES >> 20} MB: "
+                "too large for an image."
             )
         return file.read()
 

@@ -42,8 +42,8 @@ def read_label_list(root: Path) -> DatasetIndex:
         for number, path, label, split in _lines(file):
             if not _is_file(path):
                 raise DataError(
-                    f"line {number} of '{for_display(file)}' names '{for_display(path)[-200:]}', which is no "
-                    "file."
+                    f"line {number} of '{for_display(file)}' names "
+                    f"'{for_display(path)[-200:]}', which is no file."
                 )
             entries.setdefault(split or part, []).append((path, label))
     for part, found in entries.items():
@@ -84,8 +84,8 @@ def _lines(file: Path) -> list[tuple[int, Path, str, str]]:
     for number, row in rows[1:] if named else rows:
         if len(row) <= max(columns[:2]) or not row[columns[0]] or not row[columns[1]]:
             raise DataError(
-                f"line {number} of '{for_display(file)}' is {for_display(', '.join(row))[:80]!r}: expected a "
-                "path and a label."
+                f"line {number} of '{for_display(file)}' is "
+                f"{for_display(', '.join(row))[:80]!r}: expected a path and a label."
             )
         path, label = row[columns[0]], row[columns[1]]
         split = ""
@@ -146,6 +146,6 @@ def _part(word: str, number: int, file: Path) -> str:
         if word.lower() in names:
             return part
     raise DataError(
-        f"line {number} of '{for_display(file)}' belongs to the part {for_display(word)!r}: expected train, "
-        "val or test."
+        f"line {number} of '{for_display(file)}' belongs to the part {for_display(word)!r}: "
+        "expected train, val or test."
     )

@@ -11,6 +11,8 @@ from paddle.io import DataLoader, Dataset, DistributedBatchSampler, IterableData
 
 from ...data import BatchLoader
 from ...distributed.collectives import broadcast_from_rank0, rank, world_size
+from ...errors import DataError
+from .loader_errors import collate, raising
 
 
 class SeededBatchSampler(DistributedBatchSampler):
@@ -59,7 +61,8 @@ def make_loader(
 ) -> Optional[Iterable]:
     """Return a loader of a Dataset; whatever else yields batches already, and stays as it is.
 
-    In several processes, that of this one's share, also of a BatchLoader.
+    In several processes, that of this one's share, also of a BatchLoader. An error in a Dataset, or
+    in a DataLoader of the user's, is raised where the batches are used.
 
     Args:
         data, batch_size, drop_last, workers: as in ``fit``.
@@ -68,22 +71,58 @@ def make_loader(
     if isinstance(data, BatchLoader) and data.parts == 1 and world_size() > 1:
         return data.share(rank(), world_size(), every_batch=shuffle is not None)
     if not isinstance(data, Dataset):
-        return data
+        return raising(data)
     if isinstance(data, IterableDataset):
-        return DataLoader(
+        loader = DataLoader(
             data,
             batch_size=batch_size,
             drop_last=drop_last,
             num_workers=workers,
             return_list=True,
+            collate_fn=collate,
         )
-    sampler = SeededBatchSampler(data, batch_size, shuffle, drop_last)
-    return DataLoader(data, batch_sampler=sampler, num_workers=workers, return_list=True)
+    else:
+        sampler = SeededBatchSampler(data, batch_size, shuffle, drop_last)
+        loader = DataLoader(
+            data, batch_sampler=sampler, num_workers=workers, return_list=True, collate_fn=collate
+        )
+    return raising(loader)
+
+
+def refuse_arrays(data: Any, name: str, method: str) -> None:
+    """Say how arrays are given: as data they would be taken for batches, one sample each.
+
+    Args:
+        data: what ``fit`` or ``evaluate`` was given.
+        name: its argument.
+        method: whose argument it is.
+
+    Raises:
+        DataError: it is an array, or a pair of arrays that are images and labels.
+    """
+    array = (np.ndarray, paddle.Tensor)
+    pair = isinstance(data, (list, tuple)) and len(data) == 2
+    pair = pair and all(isinstance(each, array) and each.ndim for each in data)
+    # Two batches without labels are of one rank; images and their labels are not.
+    if pair and len(data[0]) == len(data[1]) and data[0].ndim != data[1].ndim:
+        what = "a pair of arrays"
+    elif isinstance(data, array):
+        what = "an array"
+    else:
+        return
+    raise DataError(
+        f"{name} is {what}: give {method} paddle.io.TensorDataset([images, labels]) and a "
+        "batch_size, or a list of batches, [(images, labels), ...]."
+    )
 
 
 def length(loader: Any) -> Optional[int]:
-    """Return the number of batches; None where the loader does not know it."""
+    """Return the number of batches; None where the loader does not know it.
+
+    Whatever ``len`` raises means that: Python's TypeError, Paddle's ValueError and RuntimeError, a
+    user's NotImplementedError.
+    """
     try:
         return len(loader)
-    except TypeError:
+    except Exception:
         return None
