@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from paddle import nn
 
-from ...errors import UserError, WeightsError, shown
+from ...errors import UserError, WeightsError, for_display
 from ...weights.save_load import assign_weights
 
 
