@@ -37,6 +37,7 @@ setup(
         "paddle_resnet.pages": ["templates/*"],
         "paddle_resnet.report": ["templates/*"],
         "paddle_resnet.compare": ["templates/*"],
+        "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },
@@ -45,6 +46,9 @@ setup(
         # setuptools: Paddle's C++ extension helper imports it, and Paddle 2.6 needs it at import.
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
         "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
+        # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
+        # but does not need it for what we use.
+        "studies": ["matplotlib>=3.5"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "nox>=2024.4"],
     },

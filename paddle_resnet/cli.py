@@ -26,6 +26,7 @@ COMMANDS = {
     "models": "list the networks",
     "count": "layers, parameters and multiplications of a network",
     "compare": "two networks side by side in one run",
+    "study": "experiments that show why residual networks work",
     "data": "fetch a data set ahead of time",
     "benchmark": "measure speed against Paddle as installed",
     "doctor": "what this machine is, what is used of it, what is missing",

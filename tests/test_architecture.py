@@ -30,6 +30,7 @@ FLOORS = {
     "report": 8,
     "compare": 8,
     "benchmark": 8,
+    "studies": 8,
     "commands": 9,
     "cli": 10,
     "__main__": 11,

@@ -131,8 +131,8 @@ class OptimizerState:
                 tensors[f"{name}|{moment.rpartition('_')[0]}"] = state[key]
         if left:
             raise WeightsError(
-                f"the optimizer's state has '{for_display(sorted(left)[0])}', and no parameter of this "
-                "network was called so when it was saved: keep the .pdparams file of the same "
+                f"the optimizer's state has '{for_display(sorted(left)[0])}', and no parameter of "
+                "this network was called so when it was saved: keep the .pdparams file of the same "
                 "training beside the .pdopt file."
             )
         schedule = state.get("LR_Scheduler")
@@ -175,8 +175,9 @@ class OptimizerState:
             if tensor is None or list(tensor.shape) != list(array.shape):
                 raise WeightsError(
                     "the checkpoint was made with another optimizer: its "
-                    f"'{for_display(moment)}' of '{for_display(name)}' has shape {list(array.shape)}, and this "
-                    "one has " + ("none." if tensor is None else f"{list(tensor.shape)}.")
+                    f"'{for_display(moment)}' of '{for_display(name)}' has shape "
+                    f"{list(array.shape)}, and this one has "
+                    + ("none." if tensor is None else f"{list(tensor.shape)}.")
                 )
             pairs.append((tensor, array.astype(tensor.numpy().dtype, copy=False)))
         return pairs

@@ -16,7 +16,7 @@ from ..io.atomic_files import atomic_write_bytes
 
 _PACKAGE = Path(__file__).parents[1]
 #: What all pages share, then what is of one kind of page only.
-_FOLDERS = [_PACKAGE / room / "templates" for room in ("pages", "report", "compare")]
+_FOLDERS = [_PACKAGE / room / "templates" for room in ("pages", "report", "compare", "studies")]
 
 
 def render(template: str, style: str = "", **values: object) -> str:

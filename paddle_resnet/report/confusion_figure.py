@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import formatting
-from .mistakes import png_data_uri
+from ..pages.images import png_data_uri
 
 # Numbers in more cells than this cannot be read on any screen.
 MOST_CELLS_ACROSS = 20

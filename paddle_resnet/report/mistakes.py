@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from ..pages.images import png_data_uri
 from ..runs.run_reader import Predictions
 
 MOST_MISTAKES = 24
@@ -24,13 +23,6 @@ class Mistake:
     true: str
     predicted: str
     confidence: float
-
-
-def png_data_uri(pixels: np.ndarray) -> str:
-    """Return uint8 pixels [H, W], [H, W, 3] or [H, W, 4] as a ``data:image/png`` address."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def top_losses(predictions: Predictions, names: list[str]) -> list[Mistake]:

@@ -33,7 +33,8 @@ def to_tensor(value: Any) -> paddle.Tensor:
         kind = type(value)
         what = getattr(value, "dtype", None) or f"{kind.__module__}.{kind.__name__}"
         raise DataError(
-            f"a batch holds {what} ({for_display(value, 40)}): expected arrays of numbers or tensors."
+            f"a batch holds {what} ({for_display(value, 40)}): expected arrays of numbers or "
+            "tensors."
         ) from error
 
 

@@ -183,8 +183,8 @@ def _no_text(batch: Any) -> Any:
     for value in parts if isinstance(batch, (dict, list, tuple)) else [batch]:
         if isinstance(value, np.ndarray) and value.dtype.kind in "OUSM":
             raise DataError(
-                f"a batch holds {value.dtype} ({for_display(value.ravel()[:3].tolist())}): expected "
-                "numbers, such as the positions of the labels in a list of the classes."
+                f"a batch holds {value.dtype} ({for_display(value.ravel()[:3].tolist())}): "
+                "expected numbers, such as the positions of the labels in a list of the classes."
             )
     return batch
 

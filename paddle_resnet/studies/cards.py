@@ -1,0 +1,69 @@
+"""The card of a study: its question, claim, sources and texts, read from ``cards/NAME.yaml``."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .texts import Text
+
+FOLDER = Path(__file__).parent / "cards"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a claim stands. ``arxiv`` is the number, such as ``1512.03385``; may be empty."""
+
+    paper: str
+    arxiv: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a study before it has run; see the files for the meaning of each text."""
+
+    name: str
+    question: Text
+    claim: Text
+    sources: tuple[Source, ...]
+    #: What must be there: ``none``, ``resnet20``, ``mini networks``.
+    needs: str
+    #: CPU seconds of one core: at the default settings, and with ``--full``.
+    seconds: float
+    seconds_full: float
+    #: Number of seeds by default, and with ``--full``.
+    seeds: int
+    seeds_full: int
+    procedure: Text
+    paper_figure: Text
+    our_figure: Text
+    finding: Text
+    rules: dict[str, Text]
+    columns: dict[str, Text] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    #: Whether another trained network can take the place of the study's own.
+    takes_model: bool = False
+
+
+@functools.cache
+def read_card(name: str) -> Card:
+    """Return the card of a study."""
+    raw = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), _LOADER)
+    texts = ("question", "claim", "procedure", "paper_figure", "our_figure", "finding")
+    raw.update({key: _text(raw[key]) for key in texts})
+    for key in ("rules", "columns"):
+        raw[key] = {name: _text(text) for name, text in raw.get(key, {}).items()}
+    raw["sources"] = tuple(Source(s["paper"], str(s["arxiv"]), s["place"]) for s in raw["sources"])
+    raw["notes"] = tuple(map(_text, raw.get("notes", ())))
+    return Card(name=name, **raw)
+
+
+def _text(raw: dict[str, Any]) -> Text:
+    # A folded block of YAML ends with a line break.
+    return Text(raw["en"].strip(), raw["zh"].strip())

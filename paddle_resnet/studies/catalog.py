@@ -1,0 +1,23 @@
+"""The list of studies, in the order in which a course would take them."""
+
+from __future__ import annotations
+
+from ..errors import UserError, did_you_mean
+from .study import Study
+
+#: Name to study. A study NAME has its texts in cards/NAME.yaml and its code in experiments/NAME.py.
+STUDIES: dict[str, Study] = {name: Study(name) for name in ("signal", "telephone")}
+
+
+def find_study(name: str) -> Study:
+    """Return the study of that name.
+
+    Raises:
+        UserError: there is none; the sentence has the nearest name.
+    """
+    if name not in STUDIES:
+        raise UserError(
+            f"there is no study '{name}', expected all or one of {', '.join(STUDIES)}."
+            + did_you_mean(name, STUDIES)
+        )
+    return STUDIES[name]

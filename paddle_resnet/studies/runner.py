@@ -1,0 +1,76 @@
+"""Run one study: check its options, measure, keep what an interruption leaves."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import paddle
+
+from .. import cpu_runtime
+from ..errors import UserError, for_display
+from ..runs.run_folder import environment
+from .context import Context, OutOfTime
+from .result import Result
+from .settings import check_options
+
+if TYPE_CHECKING:
+    from .study import Options, Study
+
+
+def run_study(study: Study, options: Options, language: str) -> Result:
+    """Run a study and return its result; see :class:`~paddle_resnet.studies.study.Study`.
+
+    Ctrl-C and the time limit end the measurement, not the study: the result then holds what was
+    there, has ``facts["interrupted"]`` set and is not judged.
+    """
+    settings, seeds = check_options(study, options)
+    context = Context(
+        study.name,
+        settings,
+        seeds,
+        options.full,
+        options.model,
+        options.data,
+        options.max_seconds,
+    )
+    started = time.monotonic(), time.process_time()
+    interrupted = False
+    generator = paddle.get_rng_state()
+    try:
+        study.experiment.measure(context)
+    except (KeyboardInterrupt, OutOfTime):
+        interrupted = True
+    except MemoryError:
+        raise UserError(
+            f"the memory of {cpu_runtime.memory_gib():.1f} GiB is too small for the study "
+            f"'{study.name}' with these settings: {_listed(settings)}."
+        ) from None
+    finally:
+        context.close()
+        paddle.set_rng_state(generator)
+    facts = {
+        "version": study.experiment.VERSION,
+        "settings": settings,
+        "seeds": seeds,
+        "model": None if options.model is None else for_display(options.model),
+        "data": context.data_facts,
+        "machine": _machine(),
+        "seconds": {
+            "wall": round(time.monotonic() - started[0], 2),
+            "cpu": round(time.process_time() - started[1], 2),
+        },
+        "comparable": options.model is None and settings == study.settings(),
+        "interrupted": interrupted,
+        "results": context.results,
+    }
+    return Result(study, facts, language)
+
+
+def _machine() -> dict[str, Any]:
+    facts = environment()
+    return {key: facts.get(key) for key in ("cpu", "threads", "paddle", "numpy", "commit")}
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in settings.items())

@@ -1,0 +1,1 @@
+"""What several experiments need: images, networks, BN modes, walks through blocks, probes."""
