@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
@@ -53,9 +54,14 @@ def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
 
 def broadcast_parameters(network: nn.Layer) -> None:
     """Give all ranks the weights and BN statistics of rank 0."""
+    broadcast_tensors(network.state_dict().values())
+
+
+def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
+    """Replace tensors by those of rank 0."""
     if world_size() == 1:
         return
-    for tensor in network.state_dict().values():
+    for tensor in tensors:
         given = tensor.numpy()
         value = paddle.to_tensor(given if is_rank0() else np.zeros_like(given))
         all_reduce_sum(value)

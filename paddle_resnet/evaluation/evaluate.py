@@ -35,6 +35,7 @@ def evaluate(
     precision: Optional[Precision] = None,
     tta: str = "none",
     on_batch: Optional[Callable[[int], None]] = None,
+    forward: Optional[Callable[[Any], tuple[list, list]]] = None,
 ) -> None:
     """Feed a network's logits for all batches to meters, in eval mode and without gradients.
 
@@ -48,18 +49,24 @@ def evaluate(
             :func:`~paddle_resnet.evaluation.tta.tta_views`; their logarithms, float64, are then the
             logits. Default: ``none``, the image alone.
         on_batch: called after each batch with the number of batches so far.
+        forward: maps a batch to the lists of outputs and labels that meters get, in place of a call
+            of the network.
     """
     precision = precision or Precision()
     was_training = network.training
     network.eval()
     try:
         with paddle.no_grad():
-            for index, (images, *labels) in enumerate(batches):
+            for index, batch in enumerate(batches):
                 with precision.autocast():
-                    outputs = _outputs(network, images, tta, precision)
-                    targets = [paddle.to_tensor(each) for each in labels]
+                    if forward is None:
+                        images, *labels = batch
+                        outputs = _outputs(network, images, tta, precision)
+                        labels = [paddle.to_tensor(each) for each in labels]
+                    else:
+                        outputs, labels = forward(batch)
                     for meter in meters:
-                        meter.update(outputs, targets)
+                        meter.update(outputs, labels)
                 if on_batch is not None:
                     on_batch(index + 1)
     finally:

@@ -10,7 +10,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ..data import BatchLoader
-from ..distributed import collectives
+from ..distributed.collectives import all_reduce_array, world_size
 from ..errors import TrainingError
 
 
@@ -67,8 +67,8 @@ class LossMeter:
 
     def all_reduce(self) -> None:
         """Add up the sums and the numbers of samples."""
-        if collectives.world_size() > 1:
-            total, count = collectives.total([self.mean.total, self.mean.count]).tolist()
+        if world_size() > 1:
+            total, count = all_reduce_array([self.mean.total, self.mean.count]).tolist()
             self.mean.total, self.mean.count = total, int(count)
 
 
@@ -101,8 +101,8 @@ class TopKMeter:
 
     def all_reduce(self) -> None:
         """Add up the counts."""
-        if collectives.world_size() > 1:
-            *correct, count = collectives.total([*self._correct, self._count]).tolist()
+        if world_size() > 1:
+            *correct, count = all_reduce_array([*self._correct, self._count]).tolist()
             self._correct, self._count = np.array(correct), int(count)
 
 
@@ -165,7 +165,7 @@ class ProbabilityMeter:
         labels, probabilities = self.labels, self.probabilities
         table = np.zeros((len(self.loader.images), 2 + probabilities.shape[1]))
         table[self.loader.places()] = np.column_stack([np.ones(len(labels)), labels, probabilities])
-        table = collectives.total(table)
+        table = all_reduce_array(table)
         if not (table[:, 0] == 1).all():
             raise TrainingError("the ranks have not evaluated each image exactly once.")
         self._labels = [table[:, 1].astype(np.int64)]

@@ -39,6 +39,11 @@ class ExponentialMovingAverage:
             for name, tensor in self._weights.items()
         }
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The average, float32, in the order of the network's state dict."""
+        return list(self._average.values())
+
     def update(self) -> None:
         """Take a step towards the weights as they are now."""
         self.updates += 1

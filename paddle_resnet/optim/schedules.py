@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from ..config import ScheduleConfig
 
@@ -81,7 +81,8 @@ def make_schedule(
             # Never exactly 0: a first step without effect would be wasted.
             return max(begin + (1.0 - begin) * climbed, 1e-3)
         if config.by == "epoch" and epochs:
-            t = max(math.floor(t * epochs + _ROUNDING) / epochs, config.warmup)
+            parts = epochs() if callable(epochs) else epochs
+            t = max(math.floor(t * parts + _ROUNDING) / parts, config.warmup)
         if not falls:
             return shape(t)
         return config.final + (1.0 - config.final) * shape(

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -21,7 +20,7 @@ from .. import cpu_runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..cpu_runtime import RUNTIME
 from ..errors import ConfigError, TrainingError
-from ..io.atomic_files import atomic_write_json, atomic_write_text, utf8, with_home
+from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..io.file_lock import FolderLock
 from ..version import __version__
 from .checkpoint_folder import CheckpointFolder
@@ -318,37 +317,3 @@ def _commit() -> Optional[str]:
 def _output(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
-
-
-class Log:
-    """Prints lines and keeps them in the run's log.txt, with the time in front.
-
-    Args:
-        path: the log.
-        silent: do neither, as in all processes but the first.
-    """
-
-    def __init__(self, path: Path, silent: bool = False) -> None:
-        self.path = path
-        self.silent = silent
-        self.warned = False
-
-    def __call__(self, line: str) -> None:
-        """Print a line and keep it."""
-        if not self.silent:
-            print(line, flush=True)
-        self.keep(line)
-
-    def keep(self, line: str) -> None:
-        """Keep a line without printing it."""
-        if self.silent:
-            return
-        try:
-            with open(self.path, "ab") as file:
-                file.write(utf8(f"{time.strftime('%H:%M:%S')} {line}\n"))
-        except OSError as error:
-            # A full disk must not end a training over its log; a folder that is gone is told by
-            # those who lose more than a line.
-            if not self.warned and self.path.parent.exists():
-                self.warned = True
-                print(f"warning: cannot write '{self.path}': {error.strerror or error}.")

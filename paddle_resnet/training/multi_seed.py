@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from typing import Any, Callable, Optional
 
 from ..config import Config, config_to_yaml
-from ..distributed import collectives
+from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..models.precision import resolve_precision
@@ -56,8 +56,8 @@ def train_seeds(
             the others were done all the same.
         Interrupted: Ctrl-C; what was reached is saved.
     """
-    collectives.begin()
-    if collectives.world_size() > 1:
+    init_distributed()
+    if world_size() > 1:
         raise TrainingError(
             f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
             "each train.seed."

@@ -8,9 +8,9 @@ from typing import Any, Callable, Optional
 
 from tqdm import tqdm
 
-from ...formatting import duration, metrics_text
 from ..loop.callback import Callback
 from ..loop.train_state import StepResult, TrainState
+from ..wording import duration, metrics_text
 
 
 class ProgressBar(Callback):
@@ -60,7 +60,7 @@ class ProgressBar(Callback):
 
     def on_epoch_start(self, state: TrainState) -> None:
         """Open the bar."""
-        self.open(_title(state, state.progress.epoch + 1), state.epoch_length)
+        self.open(_title(state, state.progress.epoch + 1), state.batches.epoch_length)
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Redraw the bar, or write a line if it is time for one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ...data import BatchLoader
 
@@ -31,9 +31,10 @@ class BatchStream:
         self.epoch = 0
         self.batch = 0
 
-    def __len__(self) -> int:
-        """Return the number of batches of one epoch of the loader."""
-        return len(self.loader)
+    @property
+    def epoch_length(self) -> Optional[int]:
+        """Number of batches of an epoch; None if only the plan ends it."""
+        return None if self.endless else len(self.loader)
 
     @property
     def epochs(self) -> float:

@@ -44,9 +44,7 @@ class ProgressiveResizing:
         """Return the batch with smaller images."""
         images, *rest = batch
         full = min(images.shape[2:])
-        size = image_size_at(
-            self.progress.fraction, full, self.initial_scale, self.full_scale_at
-        )
+        size = image_size_at(self.progress.fraction, full, self.initial_scale, self.full_scale_at)
         return (resize_batch(images, size), *rest)
 
 

@@ -26,7 +26,7 @@ class SpeedMonitor:
         self.clock = clock
         #: Mean duration of a step; None before the first one.
         self.step_seconds: Optional[float] = None
-        #: Longest time between an evaluation and the next epoch: weights and checkpoints.
+        #: Longest time between an evaluation and the next epoch: files are written.
         self.writing_seconds = 0.0
         self._step_images = 0.0
         self._steps = 0
@@ -129,9 +129,8 @@ class SpeedMonitor:
     # -- resume ----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run cannot measure before it needs it (JSON types)."""
+        """Return what a launch cannot measure before it needs it (JSON types)."""
         return {
-            "eval_compute": self._eval_compute,
             "eval_wait": self._eval_wait,
             "writing_seconds": self.writing_seconds,
         }
@@ -142,7 +141,5 @@ class SpeedMonitor:
         Raises:
             ValueError: a number is negative or not finite.
         """
-        if state["eval_compute"] is not None:
-            self._eval_compute = finite(state, "eval_compute")
         self._eval_wait = finite(state, "eval_wait")
         self.writing_seconds = finite(state, "writing_seconds")

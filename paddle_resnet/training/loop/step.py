@@ -32,7 +32,8 @@ def train_step(state: TrainState, batch: Sequence[Any]) -> StepResult:
     """
     images, *labels = (paddle.to_tensor(each) for each in batch)
     with step_of_epoch(state.epoch_means.steps + 1, state.progress.epoch + 1):
-        result, outputs, _ = forward_backward(state, [images], labels)
+        outputs: list[Tensor] = []
+        result, _ = forward_backward(state, [images], labels, outputs)
     state.epoch_means.update_metrics(outputs, labels)
     if state.accumulator.is_full or state.is_last_batch:
         update(state)
@@ -40,12 +41,17 @@ def train_step(state: TrainState, batch: Sequence[Any]) -> StepResult:
 
 
 def forward_backward(
-    state: TrainState, inputs: list[Tensor], labels: list[Tensor]
-) -> tuple[StepResult, list[Tensor], list[Tensor]]:
+    state: TrainState, inputs: list[Tensor], labels: list[Tensor], outputs: list[Tensor]
+) -> tuple[StepResult, list[Tensor]]:
     """Add the gradients of one batch to those of its accumulation.
 
+    Args:
+        state: the training.
+        inputs, labels: the batch.
+        outputs: gets the network's outputs, also if the loss then fails.
+
     Returns:
-        tuple: the result, the network's outputs, the losses that were added up.
+        tuple: the result, and the losses that were added up.
 
     Raises:
         NonFiniteError: see :func:`train_step`.
@@ -54,7 +60,7 @@ def forward_backward(
     state.bn_snapshot.take()
     own = int(inputs[0].shape[0])
     with state.precision.autocast():
-        outputs = as_list(state.network(*inputs))
+        outputs.extend(as_list(state.network(*inputs)))
         losses = as_list(training_loss(state.network, state.loss)(*outputs, *labels))
         loss = paddle.add_n([each.mean() for each in losses])
     value, images, broken = float(loss), own, not state.bn_snapshot.is_finite()
@@ -69,7 +75,7 @@ def forward_backward(
     factor = state.accumulator.add(images) * (own / images)
     loss = loss if factor == 1.0 else loss * factor
     (loss if state.scaler is None else state.scaler.scale(loss)).backward()
-    return StepResult(value, images, inputs), outputs, losses
+    return StepResult(value, images, inputs), losses
 
 
 def update(state: TrainState) -> None:

@@ -27,6 +27,8 @@ class Batches(Protocol):
 
     #: Whether the batch last handed out is known to be the epoch's last one.
     at_end: bool
+    #: Number of batches of an epoch; None while unknown.
+    epoch_length: Optional[int]
 
     def rest_of_epoch(self) -> Iterator[Any]:
         """Return the batches of the epoch that were not handed out yet."""
@@ -57,6 +59,7 @@ class TrainState:
         speed: measures the steps.
         epoch_means: loss and metrics of the epoch under way. Default: the loss alone.
         precision: what forward passes compute in. Default: float32.
+        scaler: of the gradients of float16. Default: none.
         accumulator: batches of one update. Default: one.
         learning_rate: sets the optimizer's rate before each update. Default: nothing sets it here.
         ema: average of the weights, evaluated in their place. Default: none.
@@ -74,6 +77,7 @@ class TrainState:
     speed: SpeedMonitor
     epoch_means: EpochMeans = field(default_factory=EpochMeans)
     precision: Precision = field(default_factory=Precision)
+    scaler: Any = None
     accumulator: GradientAccumulator = field(default_factory=GradientAccumulator)
     learning_rate: Optional[LearningRate] = None
     ema: Optional[ExponentialMovingAverage] = None
@@ -83,7 +87,6 @@ class TrainState:
     dataset_check: Optional[Stateful] = None
 
     def __post_init__(self) -> None:
-        self.scaler = self.precision.make_scaler()
         self.bn_snapshot = BatchNormSnapshot(self.network)
 
     @property

@@ -1,4 +1,4 @@
-"""A recipe's optimizer, schedule, average and callbacks: the state that its training starts from."""
+"""The state that a recipe's training starts from: optimizer, schedule, average, callbacks."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def build_state(
         speed=speed,
         epoch_means=EpochMeans([MixupAccuracy(topk=(1, min(5, len(splits.classes))))]),
         precision=precision,
+        scaler=precision.make_scaler(),
         accumulator=GradientAccumulator(config.train.accumulate),
         learning_rate=LearningRate(optimizer, config.optimizer.lr, schedule),
         ema=ema,
