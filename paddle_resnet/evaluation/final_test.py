@@ -9,7 +9,8 @@ import numpy as np
 from paddle import nn
 
 from ..data.splits import DataSplits, subset
-from ..distributed.collectives import broadcast_from_rank0, broadcast_parameters
+from ..distributed.collectives import broadcast_from_rank0
+from ..distributed.gradients import broadcast_parameters
 from ..errors import UserError
 from ..io.atomic_files import atomic_write
 from ..models.precision import Precision

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from ..config.values import steps_of
+from ..config import steps_of
 from ..distributed.collectives import any_rank
 from ..errors import UserError
 from ..runs.checkpoint_folder import CheckpointFolder
