@@ -131,6 +131,7 @@ class SpeedMonitor:
     def state_dict(self) -> dict[str, Any]:
         """Return what a launch cannot measure before it needs it (JSON types)."""
         return {
+            "step_seconds": self.step_seconds,
             "eval_wait": self._eval_wait,
             "writing_seconds": self.writing_seconds,
         }
@@ -141,5 +142,7 @@ class SpeedMonitor:
         Raises:
             ValueError: a number is negative or not finite.
         """
+        if state["step_seconds"] is not None:
+            self.step_seconds = finite(state, "step_seconds")
         self._eval_wait = finite(state, "eval_wait")
         self.writing_seconds = finite(state, "writing_seconds")
