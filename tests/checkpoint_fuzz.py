@@ -47,7 +47,12 @@ def small_training(place: Path) -> dict[str, Any]:
     from paddle_resnet.training.loop.progress import StepPlan
     from paddle_resnet.training.loop.stateful import NetworkState, Together, named
 
-    overrides = ("data.root=sample", "data.limit=64", "train.batch_size=16", "data.validation=0")
+    overrides = (
+        "data.root=sample",
+        "data.max_train_images=64",
+        "train.batch_size=16",
+        "data.validation=0",
+    )
     config = load_config("quickstart", overrides)
     data = load_splits(config, notify=lambda line: None)
     network = ResNet((1,), BasicBlock, 10, widths=(4,), stem="cifar")

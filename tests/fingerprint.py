@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[1]
 #: 4 batches of 16 in each of 2 epochs: 8 steps.
 BASE = (
     *("model.name=resnet20", "model.options.stochastic_depth=0.2", "data.root=sample"),
-    *("data.limit=64", "optimizer.lr=0.02", "schedule.warmup=0.25", "train.epochs=2"),
+    *("data.max_train_images=64", "optimizer.lr=0.02", "schedule.warmup=0.25", "train.epochs=2"),
     *("train.batch_size=16", "train.eval_batch_size=200", "train.precision=float32"),
-    *("run.visualdl=false", "run.report=false", "run.log_every=0.000001"),
+    *("run.visualdl=false", "run.report=false", "run.log_interval=0.000001"),
 )
 #: Names hold an underscore, so that whole-word renames in this file leave them alone.
 RECIPES: dict[str, tuple[str, ...]] = {
@@ -41,21 +41,21 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "run_adam_clip": ("optimizer.name=adam", "optimizer.lr=0.001", "optimizer.clip_value=0.01"),
     "run_adamw_layers": (
         *("optimizer.name=adamw", "optimizer.lr=0.001", "optimizer.layer_decay=0.8"),
-        *("optimizer.rates={conv1: 0.1, .bias: 2}", "schedule.by=epoch"),
+        *("optimizer.lr_multipliers={conv1: 0.1, .bias: 2}", "schedule.interval=epoch"),
     ),
     "run_lars": ("optimizer.name=lars", "optimizer.lr=1"),
     "run_lamb": ("optimizer.name=lamb", "optimizer.lr=0.01"),
     "run_muon": ("optimizer.name=muon", "optimizer.lr=0.2", "schedule.name=linear"),
     "run_accumulation": (
-        *("train.batch_size=12", "train.drop_last=false", "train.accumulate=4"),
+        *("train.batch_size=12", "train.drop_last=false", "train.grad_accum_steps=4"),
         *("train.epochs=3", "schedule.name=multistep"),
     ),
     "run_mixup_smoothing": (
         *("augment.mixup=0.2", "augment.cutmix=1", "train.label_smoothing=0.1"),
-        "train.select=last",
+        "test.weights=last",
     ),
     "run_ema": ("ema.decay=0.9", "optimizer.decay_norm_and_bias=true"),
-    "run_freezing": ("finetune.frozen_until={conv1: 1, layer1: 0.5, backbone: 0.25}",),
+    "run_freezing": ("finetune.unfreeze_at={conv1: 1, layer1: 0.5, backbone: 0.25}",),
     "run_plateau": (
         *("train.epochs=8", "train.batch_size=64", "plateau.patience=1", "plateau.factor=0.5"),
         *("plateau.min_delta=1", "schedule.name=constant", "early_stopping.patience=6"),
@@ -63,14 +63,18 @@ RECIPES: dict[str, tuple[str, ...]] = {
     ),
     "run_augmented_tta": (
         "data.crop_padding=0",
-        *("augment.resized_crop=0.5", "augment.trivial=true", "augment.erase=0.5"),
-        *("augment.cutout=8", "augment.alternate_flip=true", "augment.size_from=0.5"),
-        *("augment.test_time=crops_flip", "ema.decay=0.5"),
+        *(
+            "augment.random_resized_crop=0.5",
+            "augment.trivial_augment=true",
+            "augment.random_erasing=0.5",
+        ),
+        *("augment.cutout=8", "augment.alternate_flip=true", "augment.initial_scale=0.5"),
+        *("test.tta=crops_flip", "ema.decay=0.5"),
     ),
-    "run_operator": ("ema.decay=0.9", "train.accumulate=2"),
-    "run_operator_bfloat16": ("train.precision=bfloat16", "augment.test_time=flip"),
+    "run_operator": ("ema.decay=0.9", "train.grad_accum_steps=2"),
+    "run_operator_bfloat16": ("train.precision=bfloat16", "test.tta=flip"),
     "run_two_ranks": ("train.batch_size=15", "train.drop_last=false", "ema.decay=0.9"),
-    "run_two_ranks_sync_bn": ("train.sync_bn=true", "train.accumulate=2"),
+    "run_two_ranks_sync_bn": ("train.sync_bn=true", "train.grad_accum_steps=2"),
 }
 NETWORKS = (
     *("resnet18", "resnet50", "resnet110", "plain20", "resnext50_32x4d", "seresnet50"),
@@ -115,9 +119,9 @@ def batch_fingerprints() -> dict[str, str]:
             "flip": True,
             "augment": Augment(alternate_flip=True),
         },
-        "batch_resized_crops": {"flip": True, "augment": Augment(resized_crop=0.35)},
-        "batch_trivial_augment": {"shuffle": True, "augment": Augment(trivial=True)},
-        "batch_erasing": {"augment": Augment(erase=0.5), **scaled},
+        "batch_resized_crops": {"flip": True, "augment": Augment(random_resized_crop=0.35)},
+        "batch_trivial_augment": {"shuffle": True, "augment": Augment(trivial_augment=True)},
+        "batch_erasing": {"augment": Augment(random_erasing=0.5), **scaled},
         "batch_cutout": {"crop_padding": 4, "augment": Augment(cutout=9), **scaled},
         "batch_mixup": {"shuffle": True, "augment": Augment(mixup=0.2), **scaled},
         "batch_cutmix": {"shuffle": True, "augment": Augment(cutmix=1.0)},
@@ -126,10 +130,10 @@ def batch_fingerprints() -> dict[str, str]:
             "flip": True,
             "workers": 2,
             "augment": Augment(
-                resized_crop=0.5,
+                random_resized_crop=0.5,
                 alternate_flip=True,
-                trivial=True,
-                erase=0.3,
+                trivial_augment=True,
+                random_erasing=0.3,
                 cutout=4,
                 mixup=0.4,
                 cutmix=0.6,

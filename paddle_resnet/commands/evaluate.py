@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = run_folder.read_config() if run_folder.config.is_file() else None
     kind = arguments.tta
     if kind is None:
-        kind = "none" if config is None else config.augment.test_time
+        kind = "none" if config is None else config.test.tta
 
     def notify(line: str) -> None:
         print(line, file=sys.stderr)

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             except OSError as error:  # the run itself is safe
                 print(f"warning: no report could be written: {error.strerror or error}.")
 
-    if config.train.runs > 1:
+    if config.train.num_seeds > 1:
         train_seeds(config, Path(recipe).stem, resume and resume.path, report)
         return 0
     outcome = run_job(config, recipe=Path(recipe).stem, resume=resume, afterwards=report)

@@ -12,8 +12,8 @@ from .. import formatting
 from ..formatting import number
 from ..pages import charts, page, ticks
 from ..pages.charts import Chart, Series, Tick
+from ..pages.metric_cards import Card, card_spans
 from ..pages.recipe_table import environment_facts
-from ..report.summary_cards import Card, card_spans
 from ..stats import wilson
 from . import rows as compare_rows
 

@@ -28,26 +28,26 @@ _TRUE: _Needs = ("=true", bool)
 _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
     ("data.test", "data.name", _one_of("folder")),
     ("data.image_size", "data.name", _one_of("folder")),
-    ("data.centre", "data.name", _one_of("folder")),
-    ("data.damaged", "data.name", _one_of("folder")),
-    ("data.memory", "data.name", _one_of("folder")),
+    ("data.crop_pct", "data.name", _one_of("folder")),
+    ("data.on_corrupt", "data.name", _one_of("folder")),
+    ("data.cache_mb", "data.name", _one_of("folder")),
     ("data.mean", "data.normalize", _TRUE),
     ("data.std", "data.normalize", _TRUE),
-    ("augment.size_until", "augment.size_from", _BELOW_1),
+    ("augment.full_scale_at", "augment.initial_scale", _BELOW_1),
     ("optimizer.momentum", "optimizer.name", _one_of("momentum", "lars", "muon")),
     ("optimizer.nesterov", "optimizer.name", _one_of("momentum", "muon")),
     ("optimizer.beta1", "optimizer.name", _one_of("adam", "adamw", "lamb")),
     ("optimizer.beta2", "optimizer.name", _one_of("adam", "adamw", "lamb")),
-    ("optimizer.trust", "optimizer.name", _one_of("lars")),
+    ("optimizer.trust_coefficient", "optimizer.name", _one_of("lars")),
     ("optimizer.decay_norm_and_bias", "optimizer.weight_decay", _ABOVE_0),
-    ("schedule.warmup_from", "schedule.warmup", _ABOVE_0),
-    ("schedule.final", "schedule.name", _one_of("cosine", "linear", "polynomial", "onecycle")),
+    ("schedule.warmup_start_factor", "schedule.warmup", _ABOVE_0),
+    ("schedule.end_factor", "schedule.name", _one_of("cosine", "linear", "polynomial", "onecycle")),
     (
-        "schedule.by",
+        "schedule.interval",
         "schedule.name",
         _one_of("cosine", "linear", "polynomial", "step", "multistep", "onecycle"),
     ),
-    ("train.precision_level", "train.precision", _one_of("float16", "bfloat16")),
+    ("train.amp_level", "train.precision", _one_of("float16", "bfloat16")),
     ("ema.warmup", "ema.decay", _ABOVE_0),
     ("early_stopping.monitor", "early_stopping.patience", _A_NUMBER),
     ("early_stopping.min_delta", "early_stopping.patience", _A_NUMBER),
@@ -55,7 +55,7 @@ _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
     ("plateau.min_delta", "plateau.patience", _A_NUMBER),
     ("plateau.factor", "plateau.patience", _A_NUMBER),
     ("plateau.cooldown", "plateau.patience", _A_NUMBER),
-    ("plateau.least", "plateau.patience", _A_NUMBER),
+    ("plateau.min_factor", "plateau.patience", _A_NUMBER),
     ("run.graph", "run.visualdl", _TRUE),
 )
 
@@ -71,7 +71,7 @@ def refuse_without_effect(
     Args:
         config: a recipe as nested values, every key present.
         defaults: the recipe of which nothing was given.
-        in_file, overridden: keys such as ``"optimizer.trust"`` that stand in the recipe's file,
+        in_file, overridden: keys such as ``"optimizer.trust_coefficient"`` that stand in the recipe's file,
             and in overrides.
 
     Raises:

@@ -108,13 +108,13 @@ class BatchLoader:
         self.epoch = 0
         #: Which share of each batch this loader makes, of how many.
         self.part, self.parts = 0, 1
-        if self.crop_padding and augment.resized_crop:
+        if self.crop_padding and augment.random_resized_crop:
             raise DataError(
-                "crop_padding and augment.resized_crop are two ways to crop: choose one of them."
+                "crop_padding and augment.random_resized_crop are two ways to crop: choose one of them."
             )
         if augment.alternate_flip and not flip:
             raise DataError("alternate_flip says how to flip: it has no effect without flip.")
-        if augment.resized_crop and images.shape[2] != images.shape[3]:
+        if augment.random_resized_crop and images.shape[2] != images.shape[3]:
             raise DataError(f"resized_crop needs square images, but they are {images.shape[2:]}.")
         if drop_last and batch_size > len(images):
             raise DataError(
@@ -269,9 +269,9 @@ class BatchLoader:
         def words(kind: int, each: int) -> np.ndarray:
             return rng.words(self.seed, plan.epoch, kind, here.start, size, each)
 
-        if augment.resized_crop:
+        if augment.random_resized_crop:
             places = rng.uniform(words(rng.CROP, random_resized_crop.WORDS))
-            pixels = random_crops(self.images, chosen, places, augment.resized_crop)
+            pixels = random_crops(self.images, chosen, places, augment.random_resized_crop)
         else:
             pixels = self.images[chosen]
         if padding:
@@ -286,15 +286,15 @@ class BatchLoader:
             if plan.order is None and not padding and pixels.base is not None:
                 pixels = pixels.copy()
             pixels[flipped] = pixels[flipped][..., ::-1]
-        if augment.trivial:
+        if augment.trivial_augment:
             pixels = trivial_augment(pixels, words(rng.POLICY, trivial.WORDS))
         images = pixels.astype(np.float32)
         images *= self._scale
         if self._shift is not None:
             images += self._shift
-        if augment.erase:
+        if augment.random_erasing:
             random_erasing.random_erasing(
-                images, words(rng.ERASE, random_erasing.ERASE_WORDS), augment.erase
+                images, words(rng.ERASE, random_erasing.ERASE_WORDS), augment.random_erasing
             )
         if augment.cutout:
             random_erasing.cutout(

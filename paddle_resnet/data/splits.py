@@ -31,7 +31,7 @@ class DataSplits:
     std: Optional[list[float]]
     source: str
     is_sample: bool
-    #: Share of an image that evaluation looks at, see ``data.centre``; images in memory: all.
+    #: Share of an image that evaluation looks at, see ``data.crop_pct``; images in memory: all.
     centre: float = 1.0
 
     @property
@@ -65,7 +65,7 @@ def load_splits(config: Config, notify: Callable[[str], None] = print) -> DataSp
 
 def _cifar10(config: Config, notify: Callable[[str], None]) -> DataSplits:
     data = load_cifar10(
-        config.data.root, config.data.download, allow_sample=config.data.sample, notify=notify
+        config.data.root, config.data.download, allow_sample=config.data.allow_sample, notify=notify
     )
     train, validation = split_validation(
         (data.train_images, data.train_labels), config, scale=25 if data.is_sample else 1
@@ -99,7 +99,7 @@ def _cifar100(config: Config, notify: Callable[[str], None]) -> DataSplits:
 
 def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
     listing = valid_splits(config, notify)
-    memory = ImageCache(config.data.memory * 2**20)
+    memory = ImageCache(config.data.cache_mb * 2**20)
     train, validation, test = (
         (image_files(part, config, memory), part.labels) if part else None
         for part in map(listing.parts.get, ("train", "validation", "test"))
@@ -114,7 +114,7 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
         source=f"the given {listing.root.resolve().name}",
         is_sample=False,
         workers=2,
-        centre=config.data.centre,
+        centre=config.data.crop_pct,
     )
 
 
@@ -215,11 +215,11 @@ def split_validation(
 
 
 def limit_train_images(images: Labelled, config: Config) -> Labelled:
-    """Return ``data.limit`` of the images, each class by its share, or all where it is None."""
-    if config.data.limit is None or config.data.limit >= len(images[1]):
+    """Return ``data.max_train_images`` of the images, each class by its share, or all where it is None."""
+    if config.data.max_train_images is None or config.data.max_train_images >= len(images[1]):
         return images
     # The held-out part of a second split: class-balanced too.
-    _, chosen = train_validation_split(images[1], config.data.limit, seed=1)
+    _, chosen = train_validation_split(images[1], config.data.max_train_images, seed=1)
     return _chosen(images, chosen)
 
 

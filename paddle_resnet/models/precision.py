@@ -165,7 +165,7 @@ def run_precision(config: Optional[Config], notify: Callable[[str], None]) -> Pr
     """
     if config is None:
         return Precision()
-    precision = Precision(config.train.precision, config.train.precision_level)
+    precision = Precision(config.train.precision, config.train.amp_level)
     if precision.notice:
         notify(f"notice: {precision.notice}")
     return precision

@@ -12,8 +12,8 @@ from paddle import nn
 
 from ..errors import UserError, WeightsError, did_you_mean
 from ..runs.seeds_folder import seeds_folder_error
+from ..weights.pretrained import bundled_weights
 from ..weights.save_load import assign_weights, check_weights, read_weights
-from ..weights.shipped import bundled_weights
 from ..weights.state_dict_file import printable
 from .registry import create_model
 

@@ -47,7 +47,7 @@ class LrMultipliers:
             if not any(_fits(name, part) for name in names):
                 known = list(dict.fromkeys(name.partition(".")[0] for name in names))
                 raise ConfigError(
-                    f"optimizer.rates names '{part}', but names of weights begin with "
+                    f"optimizer.lr_multipliers names '{part}', but names of weights begin with "
                     f"{', '.join(known)}.{did_you_mean(part, known)}"
                 )
         for name, parameter in names.items():

@@ -29,7 +29,7 @@ def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> Optimizer:
         ConfigError: ``rates`` or ``layer_decay`` do not fit the network.
     """
     parameters = trainable(network)
-    rates = LrMultipliers(network, config.layer_decay, config.rates)
+    rates = LrMultipliers(network, config.layer_decay, config.lr_multipliers)
     decayed = {p.name for p in parameters if p.ndim > 1 or config.decay_norm_and_bias}
     for parameter in parameters:
         parameter.optimize_attr["learning_rate"] = rates.of(parameter)
@@ -97,7 +97,7 @@ def _lars(config: OptimizerConfig, parameters: list, decayed: set, clip: object)
     return paddle.incubate.optimizer.LarsMomentumOptimizer(
         config.lr,
         config.momentum,
-        lars_coeff=config.trust,
+        lars_coeff=config.trust_coefficient,
         lars_weight_decay=config.weight_decay,
         parameter_list=parameters,
         exclude_from_weight_decay=[p.name for p in parameters if p.name not in decayed],

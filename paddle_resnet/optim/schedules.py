@@ -70,7 +70,7 @@ def make_schedule(
     """
     shape = _SHAPES[config.name](config)
     falls = config.name in _FALLING
-    begin = config.warmup_from
+    begin = config.warmup_start_factor
 
     def schedule(progress: float) -> float:
         t = min(max(progress, 0.0), 1.0)
@@ -80,12 +80,12 @@ def make_schedule(
                 climbed = 1.0 - cosine(climbed)
             # Never exactly 0: a first step without effect would be wasted.
             return max(begin + (1.0 - begin) * climbed, 1e-3)
-        if config.by == "epoch" and epochs:
+        if config.interval == "epoch" and epochs:
             parts = epochs() if callable(epochs) else epochs
             t = max(math.floor(t * parts + _ROUNDING) / parts, config.warmup)
         if not falls:
             return shape(t)
-        return config.final + (1.0 - config.final) * shape(
+        return config.end_factor + (1.0 - config.end_factor) * shape(
             (t - config.warmup) / (1 - config.warmup)
         )
 
@@ -95,7 +95,7 @@ def make_schedule(
 _FALLING = ("linear", "cosine", "polynomial", "onecycle")
 _SHAPES: dict[str, Callable[[ScheduleConfig], Schedule]] = {
     "constant": lambda config: constant,
-    "step": lambda config: step(config.every or 0.3, _or(config.gamma, 0.1)),
+    "step": lambda config: step(config.step_size or 0.3, _or(config.gamma, 0.1)),
     "multistep": lambda config: multistep(config.milestones or (0.5, 0.75), _or(config.gamma, 0.1)),
     "linear": lambda config: linear,
     "cosine": lambda config: cosine,

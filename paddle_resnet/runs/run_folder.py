@@ -232,8 +232,8 @@ def _absolute(path: Optional[str]) -> Optional[str]:
 
 #: What of a recipe may change while a run goes on: where and how often, but not what.
 _FREE = {
-    *("data.root", "data.download", "data.workers", "data.memory"),
-    *("train.resume", "train.save_every", "train.keep_checkpoints"),
+    *("data.root", "data.download", "data.workers", "data.cache_mb"),
+    *("train.resume", "train.checkpoint_interval", "train.keep_checkpoints"),
 }
 #: What a pretrained network says about itself, and has been written into the run's recipe.
 _FROM_PRETRAINED = {

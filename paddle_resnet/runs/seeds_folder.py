@@ -1,4 +1,4 @@
-"""The folder of a recipe's several seeds (``train.runs``): each run is a folder in it."""
+"""The folder of a recipe's several seeds (``train.num_seeds``): each run is a folder in it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def train_seeds(
     afterwards: Callable[[RunFolder], None] = lambda folder: None,
     write: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train ``train.runs`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
+    """Train ``train.num_seeds`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
 
     The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. What is finished
     is not done again, what was interrupted goes on.
@@ -59,7 +59,7 @@ def train_seeds(
     init_distributed()
     if world_size() > 1:
         raise TrainingError(
-            f"train.runs is {config.train.runs}, which is for a single process: launch one run for "
+            f"train.num_seeds is {config.train.num_seeds}, which is for a single process: launch one run for "
             "each train.seed."
         )
     if resume is None:
@@ -80,7 +80,7 @@ def _run_all(
     afterwards: Callable[[RunFolder], None],
     write: Callable[[str], None],
 ) -> dict[str, Any]:
-    seeds = list(range(config.train.seed, config.train.seed + config.train.runs))
+    seeds = list(range(config.train.seed, config.train.seed + config.train.num_seeds))
     failed: list[str] = []
     for number, seed in enumerate(seeds, start=1):
         child = RunFolder(folder / f"seed-{seed}")
@@ -203,7 +203,9 @@ def _one(config: Config, folder: Path, seed: int) -> Config:
 
 def _make_folder(config: Config, recipe: str) -> RunFolder:
     """Make the folder of all runs, locked."""
-    name = config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}-{config.train.runs}-seeds"
+    name = (
+        config.run.name or f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}-{config.train.num_seeds}-seeds"
+    )
     folder = with_home(config.run.dir) / name
     if folder.is_dir() and not is_unused(folder):
         raise TrainingError(

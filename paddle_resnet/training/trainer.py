@@ -201,7 +201,7 @@ class Trainer:
         self.log = log
         self.parameters = trainable_parameters(state.network)  # now: stages may be frozen later
         self.signals = SignalHandler()
-        self.writer = RunWriter(folder, log, config.run.write_errors == "stop")
+        self.writer = RunWriter(folder, log, config.run.on_write_error == "stop")
         self.checkpointer = Checkpointer(
             self.writer,
             self.signals,
@@ -214,15 +214,15 @@ class Trainer:
                 splits.input_shape,
                 splits.centre,
             ),
-            interval=config.train.save_every,
+            interval=config.train.checkpoint_interval,
             keep=config.train.keep_checkpoints,
         )
         state.best = BestMetrics()
         state.dataset_check = DatasetCheck(splits, log)
-        self.bar = ProgressBar(log_seconds=config.run.log_every, write=self._write_line)
+        self.bar = ProgressBar(log_seconds=config.run.log_interval, write=self._write_line)
         self.logger = MetricLogger(
             self.writer,
-            interval=config.run.log_every,
+            interval=config.run.log_interval,
             visualdl=config.run.visualdl and is_rank0(),
         )
         self.visualdl: Optional[VisualDLLogger] = None
@@ -374,10 +374,10 @@ class Trainer:
     # -- after -----------------------------------------------------------------------------
 
     def _test(self) -> tuple[Evaluation, str]:
-        state, tta = self.state, self.config.augment.test_time
+        state, tta = self.state, self.config.test.tta
         if state.ema is not None:
             state.ema.copy_to()
-        wants_best = self.config.train.select == "best"
+        wants_best = self.config.test.weights == "best"
         use_best = broadcast_from_rank0(lambda: wants_best and state.best.metrics is not None)
         best = self.folder.best if use_best else None
         most = None

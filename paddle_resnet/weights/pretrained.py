@@ -13,8 +13,8 @@ from ..errors import WeightsError, did_you_mean
 from ..io.atomic_files import atomic_write, cache_folder
 from ..io.downloads import TIMEOUT, fetch
 from .load_report import LoadReport
+from .pretrained import bundled_weights
 from .save_load import load_weights
-from .shipped import bundled_weights
 
 #: The largest of them has 460 MB.
 _SIZE_LIMIT = 2**30

@@ -167,7 +167,7 @@ def test_closed_streams_change_no_exit_code(closed, line, code, tmp_path):
 def test_a_training_without_a_console_keeps_its_files_whole(place):
     """With closed descriptors, the next file opened would be the one that Paddle prints to."""
     line = " ".join([*CLI, "train", *TRAIN, "-o data.root=sample -o data.name=cifar10"])
-    line = line.replace("-o data.image_size=32", "-o data.limit=64 -o run.name=closed")
+    line = line.replace("-o data.image_size=32", "-o data.max_train_images=64 -o run.name=closed")
     done = subprocess.run(
         ["setsid", "-w", "sh", "-c", f"{line} 0<&- 1>&- 2>&-"],
         env={**environment(), "TERM": ""},
@@ -183,8 +183,8 @@ def test_a_training_without_a_console_keeps_its_files_whole(place):
 def begin(folder, name, epochs):
     """Begin a training whose output goes into a pipe."""
     options = f"""
-        -o data.name=cifar10 -o data.root=sample -o train.epochs={epochs} -o data.limit=64
-        -o run.name={name} -o run.visualdl=false -o run.report=false -o run.log_every=0.2
+        -o data.name=cifar10 -o data.root=sample -o train.epochs={epochs} -o data.max_train_images=64
+        -o run.name={name} -o run.visualdl=false -o run.report=false -o run.log_interval=0.2
     """
     return subprocess.Popen(
         [*CLI, "train", *TRAIN[:-2], *options.split()],

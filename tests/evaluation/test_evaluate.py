@@ -162,7 +162,12 @@ def test_a_run_whose_test_loss_is_not_finite_ends_with_a_result(tmp_path, capsys
     line = ["train", "-c", "resnet20_cifar10_paper", "-o", f"run.dir={tmp_path}"]
     for override in (
         *("run.name=run", "data.root=sample", "optimizer.lr=1e18", "train.epochs=1"),
-        *("data.limit=64", "train.batch_size=64", "data.validation=0", "train.select=last"),
+        *(
+            "data.max_train_images=64",
+            "train.batch_size=64",
+            "data.validation=0",
+            "test.weights=last",
+        ),
         *("schedule.name=constant", "schedule.milestones=null"),
     ):
         line += ["-o", override]

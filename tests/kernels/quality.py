@@ -35,7 +35,7 @@ def train(place: Path, side: str, seeds: int, overrides: list[str]) -> list[list
     """Train with each seed and return the rows of each run's history."""
     kernels, precision = SIDES[side]
     folder = place / side
-    line = [*overrides, f"run.dir={place}", f"run.name={folder.name}", f"train.runs={seeds}"]
+    line = [*overrides, f"run.dir={place}", f"run.name={folder.name}", f"train.num_seeds={seeds}"]
     line.append(f"train.precision={precision}")
     process = subprocess.run(
         [
@@ -75,7 +75,7 @@ def main() -> int:
     overrides = [
         f"model.name={arguments.model}",
         "model.options={num_classes: 10, stem: cifar}",
-        "data.limit=5000",
+        "data.max_train_images=5000",
         "data.validation=500",
         "train.epochs=4",
         "run.report=false",

@@ -19,7 +19,7 @@ from paddle_resnet.runs.run_folder import RunFolder
 
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
-    "data.limit=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
+    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
     "train.budget=null", "train.epochs=1", "run.report=false", "run.visualdl=false",
 ]  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
     line = ["train"]
     for override in [
         *SMALL, f"run.dir={tmp_path}", "run.name=a", "train.resume=auto", "data.validation=0.02",
-        "train.save_every=1 steps",
+        "train.checkpoint_interval=1 steps",
     ]:  # fmt: skip
         line += ["-o", override]
     folder = RunFolder(tmp_path / "a")

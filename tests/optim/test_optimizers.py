@@ -77,7 +77,9 @@ def test_adam_adds_the_decay_to_the_gradient(tiny):
 
 def test_lars(tiny):
     """You et al. 2017, equation (6); excluded parameters take plain momentum steps."""
-    config = OptimizerConfig(name="lars", lr=2.0, momentum=0.9, weight_decay=0.3, trust=0.01)
+    config = OptimizerConfig(
+        name="lars", lr=2.0, momentum=0.9, weight_decay=0.3, trust_coefficient=0.01
+    )
     before, gradients, after = one_step(tiny, config)
     for name, weight in before.items():
         gradient, decay, rate = gradients[name], 0.0, 2.0
@@ -137,7 +139,7 @@ def test_orthogonal_steps(shape):
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw", "lars", "lamb"])
 def test_a_rate_of_0_holds_a_part_and_the_others_move(tiny, name):
-    before, _, after = one_step(tiny, OptimizerConfig(name=name, rates={"layer1": 0.0}))
+    before, _, after = one_step(tiny, OptimizerConfig(name=name, lr_multipliers={"layer1": 0.0}))
     for key, weight in before.items():
         assert np.array_equal(weight, after[key]) == key.startswith("layer1.")
 
@@ -145,9 +147,11 @@ def test_a_rate_of_0_holds_a_part_and_the_others_move(tiny, name):
 def test_rates_multiply_and_the_longest_name_counts(tiny):
     rates = {"layer1": 0.5, "layer1.0.conv1": 0.25, "layer": 7.0}
     with pytest.raises(ConfigError, match=r"names 'layer', .* Did you mean 'layer[12]'"):
-        make_optimizer(OptimizerConfig(rates=rates), tiny)
+        make_optimizer(OptimizerConfig(lr_multipliers=rates), tiny)
     del rates["layer"]
-    config = OptimizerConfig(name="sgd", lr=0.1, weight_decay=0, layer_decay=0.5, rates=rates)
+    config = OptimizerConfig(
+        name="sgd", lr=0.1, weight_decay=0, layer_decay=0.5, lr_multipliers=rates
+    )
     before, gradients, after = one_step(tiny, config)
     depth = {"conv1": 8, "bn1": 8, "layer1": 4, "layer2": 2, "fc": 1}
     for name, weight in before.items():
@@ -158,13 +162,13 @@ def test_rates_multiply_and_the_longest_name_counts(tiny):
 
 
 def test_rates_of_names_that_end_alike(tiny):
-    config = OptimizerConfig(rates={".bias": 64.0, "fc": 0.5, "fc.bias": 0.25})
+    config = OptimizerConfig(lr_multipliers={".bias": 64.0, "fc": 0.5, "fc.bias": 0.25})
     make_optimizer(config, tiny)
     found = {n: p.optimize_attr["learning_rate"] for n, p in tiny.named_parameters()}
     assert found["bn1.bias"] == found["layer1.0.bn2.bias"] == 64
     assert (found["fc.weight"], found["fc.bias"], found["conv1.weight"]) == (0.5, 0.25, 1)
     with pytest.raises(ConfigError, match=r"names '\.bia'"):
-        make_optimizer(OptimizerConfig(rates={".bia": 2.0}), tiny)
+        make_optimizer(OptimizerConfig(lr_multipliers={".bia": 2.0}), tiny)
 
 
 def test_a_network_without_depth_refuses_layer_decay():

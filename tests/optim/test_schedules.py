@@ -44,7 +44,7 @@ def test_closed_forms(name, progress, expected):
 
 def test_own_parameters():
     assert schedule("polynomial", power=0.5)(0.75) == pytest.approx(0.5)
-    assert schedule("step", every=0.25, gamma=0.5)(0.75) == pytest.approx(0.125)
+    assert schedule("step", step_size=0.25, gamma=0.5)(0.75) == pytest.approx(0.125)
     steps = schedule("multistep", milestones=[0.1, 0.2, 0.9], gamma=0.5)
     assert [steps(t) for t in (0.05, 0.15, 0.5, 0.95)] == [1, 0.5, 0.25, 0.125]
 
@@ -55,16 +55,19 @@ STEPS = 30
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (schedule("cosine", final=0.1), paddle.optimizer.lr.CosineAnnealingDecay(1.0, STEPS, 0.1)),
         (
-            schedule("polynomial", power=3.0, final=0.1),
+            schedule("cosine", end_factor=0.1),
+            paddle.optimizer.lr.CosineAnnealingDecay(1.0, STEPS, 0.1),
+        ),
+        (
+            schedule("polynomial", power=3.0, end_factor=0.1),
             paddle.optimizer.lr.PolynomialDecay(1.0, STEPS, end_lr=0.1, power=3.0),
         ),
         (
             schedule("multistep", milestones=[0.3, 0.6, 0.9], gamma=0.2),
             paddle.optimizer.lr.MultiStepDecay(1.0, [9, 18, 27], gamma=0.2),
         ),
-        (schedule("step", every=0.2, gamma=0.5), paddle.optimizer.lr.StepDecay(1.0, 6, 0.5)),
+        (schedule("step", step_size=0.2, gamma=0.5), paddle.optimizer.lr.StepDecay(1.0, 6, 0.5)),
         (
             schedule("linear", warmup=0.2),
             paddle.optimizer.lr.LinearWarmup(
@@ -72,7 +75,7 @@ STEPS = 30
             ),
         ),
         (
-            schedule("onecycle", warmup=0.3, warmup_from=0.04, final=4e-6),
+            schedule("onecycle", warmup=0.3, warmup_start_factor=0.04, end_factor=4e-6),
             # Its last phase ends with the last step itself.
             paddle.optimizer.lr.OneCycleLR(
                 1.0, STEPS + 1, divide_factor=25.0, end_learning_rate=4e-6, phase_pct=10 / 31
@@ -93,7 +96,7 @@ def test_warmup_climbs_linearly_to_the_peak_and_never_starts_at_zero():
     assert rate(0.05) == pytest.approx(0.5)
     assert rate(0.1) == pytest.approx(1.0)
     assert rate(0.55) == pytest.approx(0.5)
-    rate = schedule("constant", warmup=0.1, warmup_from=0.2)
+    rate = schedule("constant", warmup=0.1, warmup_start_factor=0.2)
     assert [rate(0.0), rate(0.05), rate(0.1)] == pytest.approx([0.2, 0.6, 1.0])
 
 
@@ -105,19 +108,19 @@ def test_one_cycle_climbs_and_falls_on_cosines():
 
 
 def test_final_share():
-    assert schedule("linear", final=0.2)(1.0) == pytest.approx(0.2)
-    assert schedule("cosine", final=0.2)(0.5) == pytest.approx(0.6)
+    assert schedule("linear", end_factor=0.2)(1.0) == pytest.approx(0.2)
+    assert schedule("cosine", end_factor=0.2)(0.5) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_by_epoch_the_rate_stays_throughout_an_epoch(name):
-    smooth, stairs = schedule(name), schedule(name, epochs=7, by="epoch")
+    smooth, stairs = schedule(name), schedule(name, epochs=7, interval="epoch")
     for step in range(7 * 13):
         assert stairs(step / (7 * 13)) == smooth((step // 13) / 7)
 
 
 def test_by_epoch_the_warmup_goes_by_step_and_no_epoch_is_wasted():
-    rate = schedule("linear", epochs=10, by="epoch", warmup=0.15)
+    rate = schedule("linear", epochs=10, interval="epoch", warmup=0.15)
     assert rate(0.075) == pytest.approx(0.5)
     # From the warm-up's end to the next epoch at the peak, then down at epochs alone.
     assert [rate(t) for t in (0.15, 0.199)] == [1, 1]
@@ -127,7 +130,7 @@ def test_by_epoch_the_warmup_goes_by_step_and_no_epoch_is_wasted():
 @given(st.integers(1, 300), st.integers(1, 400), st.data())
 def test_an_epoch_begins_with_its_first_step_whatever_rounding_does(epochs, steps, data):
     epoch = data.draw(st.integers(0, epochs - 1))
-    stairs = schedule("linear", epochs=epochs, by="epoch")
+    stairs = schedule("linear", epochs=epochs, interval="epoch")
     for step in (0, steps - 1):
         progress = (epoch * steps + step) / (epochs * steps)
         assert stairs(progress) == pytest.approx(1 - epoch / epochs, abs=1e-9)
@@ -143,7 +146,9 @@ def test_an_epoch_begins_with_its_first_step_whatever_rounding_does(epochs, step
 )
 def test_always_a_share_of_the_peak(name, warmup, begin, final, progress, epochs):
     by = "epoch" if epochs else "step"
-    rate = schedule(name, epochs, warmup=warmup, warmup_from=begin, final=final, by=by)
+    rate = schedule(
+        name, epochs, warmup=warmup, warmup_start_factor=begin, end_factor=final, interval=by
+    )
     assert 0 <= rate(progress) <= 1 + 1e-12
 
 
@@ -157,15 +162,15 @@ def test_never_climbs_after_the_warmup(name, a, b):
 @given(st.sampled_from(NAMES), st.floats(0.01, 0.5), SHARES, SHARES)
 def test_never_falls_within_the_warmup(name, warmup, a, b):
     # Milestones count over the whole training: these begin after the warm-up.
-    rate = schedule(name, warmup=warmup, **{"every": 0.6} if name == "step" else {})
+    rate = schedule(name, warmup=warmup, **{"step_size": 0.6} if name == "step" else {})
     early, late = sorted((warmup * a * 0.999, warmup * b * 0.999))
     assert rate(early) <= rate(late) + 1e-12
 
 
 @given(st.sampled_from(FALLING), st.floats(0, 0.9), SHARES)
 def test_ends_where_it_should(name, warmup, final):
-    assert schedule(name, warmup=warmup, final=final)(1.0) == pytest.approx(final, abs=1e-12)
-    assert schedule(name, warmup=warmup, final=final)(warmup) == pytest.approx(1.0)
+    assert schedule(name, warmup=warmup, end_factor=final)(1.0) == pytest.approx(final, abs=1e-12)
+    assert schedule(name, warmup=warmup, end_factor=final)(warmup) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

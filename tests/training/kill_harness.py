@@ -31,13 +31,13 @@ RECIPE = {
     "model.options.widths": "[8,8,16,16]",
     "model.options.stochastic_depth": "0.3",
     "data.root": "sample",
-    "data.limit": "400",
+    "data.max_train_images": "400",
     "optimizer.lr": "0.01",
     "train.budget": "null",
     "train.batch_size": "16",
     "train.eval_batch_size": "200",
     "train.resume": "auto",
-    "run.log_every": "0.0001",
+    "run.log_interval": "0.0001",
     "run.report": "false",
 }
 
@@ -130,7 +130,7 @@ def command(folder: Path, epochs: int, every: str, seed: int) -> list[str]:
     recipe = {
         **RECIPE,
         "train.epochs": str(epochs),
-        "train.save_every": every,
+        "train.checkpoint_interval": every,
         "train.seed": str(seed),
         "run.dir": str(folder.parent),
         "run.name": folder.name,
@@ -294,7 +294,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--runs", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--every", default="20 steps", help="train.save_every")
+    parser.add_argument("--every", default="20 steps", help="train.checkpoint_interval")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

@@ -29,7 +29,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("parts", [2, 3])
-@pytest.mark.parametrize("augment", [Augment(erase=0.5, trivial=True), Augment(mixup=0.2)])
+@pytest.mark.parametrize(
+    "augment", [Augment(random_erasing=0.5, trivial_augment=True), Augment(mixup=0.2)]
+)
 def test_the_shares_of_a_batch_are_the_batch(sample, parts, augment):
     loader = BatchLoader(
         sample.train_images[:45],
@@ -99,7 +101,7 @@ def test_a_dataset_is_evaluated_without_repetitions(monkeypatch, size):
 
 def recipe(folder, epochs, *overrides):
     line = kill_harness.command(folder, epochs, "2 steps", 0)[1:]
-    for override in ("data.limit=63", "train.drop_last=false", *overrides):
+    for override in ("data.max_train_images=63", "train.drop_last=false", *overrides):
         line += ["-o", override]
     return line
 
@@ -181,7 +183,7 @@ def test_paddles_data_parallel_averages_the_gradients_of_bfloat16_maps(tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("override", ["train.budget=1m", "train.runs=2"])
+@pytest.mark.parametrize("override", ["train.budget=1m", "train.num_seeds=2"])
 def test_what_is_for_one_process_is_refused(tmp_path, override):
     folder = tmp_path / "run"
     process = launch(2, 1, folder.parent, *recipe(folder, 2, override))

@@ -50,7 +50,7 @@ def earlier(tmp_path_factory):
     line = ["train", "-c", "quickstart", "-o", f"run.dir={runs}", "-o", "run.name=earlier"]
     for override in [
         "model.name=resnet18", "model.options.widths=[8,8,16,16]", "model.options.stem=cifar",
-        "data.root=sample", "data.limit=64", "train.budget=null", "train.epochs=1",
+        "data.root=sample", "data.max_train_images=64", "train.budget=null", "train.epochs=1",
         "train.batch_size=16", "run.visualdl=false", "run.report=false",
     ]:  # fmt: skip
         line += ["-o", override]
@@ -174,7 +174,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.damaged=stop"], r"1 damaged image among 61: .*damaged\.jpg"),
+        (["data.on_corrupt=stop"], r"1 damaged image among 61: .*damaged\.jpg"),
         (["data.test=0.999"], "data.test=0.999 .*a share such as 0.1|without training images"),
         (["data.validation=5000"], r"data.validation=5000 cannot be held out of 54 images"),
         (["data.root=null"], "data.name=folder needs data.root"),
@@ -183,7 +183,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
         (["data.crop_padding=4"], "two ways to crop"),
         (["augment.mixup=0.01"], "'augment.mixup' is 0.01 .*expected 0, or from 0.05 to 4"),
         (["augment.cutmx=1"], "Did you mean 'cutmix'"),
-        (["augment.test_time=crop"], "expected none or flip or shifts_flip or crops or crops_flip"),
+        (["test.tta=crop"], "expected none or flip or shifts_flip or crops or crops_flip"),
         (["data.flip=false", "augment.alternate_flip=true"], "no effect without flip"),
         (["data.mean=[0.5]"], "mean must be 3 numbers"),
         (["model.pretrained=/nowhere"], "there is no run folder or weights file"),
@@ -263,9 +263,9 @@ def test_other_classes_get_a_new_head_even_where_their_number_is_the_same(
 
 
 EVERYTHING = [
-    "augment.trivial=true", "augment.erase=0.5", "augment.mixup=0.2", "augment.cutmix=1",
-    "augment.size_from=0.5", "augment.alternate_flip=true", "augment.cutout=4",
-    "augment.test_time=crops_flip", "data.workers=3",
+    "augment.trivial_augment=true", "augment.random_erasing=0.5", "augment.mixup=0.2", "augment.cutmix=1",
+    "augment.initial_scale=0.5", "augment.alternate_flip=true", "augment.cutout=4",
+    "test.tta=crops_flip", "data.workers=3",
 ]  # fmt: skip
 
 

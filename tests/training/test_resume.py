@@ -39,7 +39,7 @@ root = pytest.mark.skipif(
 
 #: Most of the time would be evaluation.
 SMALL = (
-    "data.limit=64", "data.validation=0.05", "train.eval_batch_size=100",
+    "data.max_train_images=64", "data.validation=0.05", "train.eval_batch_size=100",
     "model.options.layers=[1,1,1,1]", "run.visualdl=false",
 )  # fmt: skip
 
@@ -201,7 +201,7 @@ def test_auto_does_not_go_on_with_another_recipe(whole, tmp_path, capsys):
 
 def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
-    now = config(tmp_path, "train.save_every=2m", "run.report=true", "data.download=false")
+    now = config(tmp_path, "train.checkpoint_interval=2m", "run.report=true", "data.download=false")
     merged = RunFolder.find(now).config_with(now)
     train = dataclasses.replace(now.train, precision="float32")  # what `auto` was
     assert merged == dataclasses.replace(now, train=train)
@@ -341,7 +341,7 @@ def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeyp
 @pytest.mark.parametrize("mode", ["warn", "stop"])
 def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, mode):
     folder = tmp_path / "run"
-    started = config(tmp_path, f"run.write_errors={mode}", "run.visualdl=true")
+    started = config(tmp_path, f"run.on_write_error={mode}", "run.visualdl=true")
     with pytest.raises(TrainingError) as error:
         run_and_break(started, lambda: shutil.rmtree(folder), monkeypatch)
     sentence = str(error.value)
@@ -353,7 +353,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
         assert "the run folder was removed" in out
         assert "epoch 2/2" in out
     else:
-        assert "training stopped after step 3, as run.write_errors asks" in sentence
+        assert "training stopped after step 3, as run.on_write_error asks" in sentence
         assert "epoch 1/2:" not in out
 
 
@@ -368,7 +368,7 @@ def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
                 while file.write(bytes(4096)):
                     pass
 
-        started = config(disk, f"run.write_errors={mode}", "train.epochs=3")
+        started = config(disk, f"run.on_write_error={mode}", "train.epochs=3")
         with pytest.raises(TrainingError, match="No space left on device"):
             run_and_break(started, fill, monkeypatch)
         folder = RunFolder(disk / "run")
@@ -438,7 +438,7 @@ def test_a_clock_that_goes_backwards_does_no_harm(whole, tmp_path, monkeypatch):
         return now[0]
 
     monkeypatch.setattr(time, "time", backwards)
-    started = config(tmp_path, "train.save_every=0.001s", "run.visualdl=true")
+    started = config(tmp_path, "train.checkpoint_interval=0.001s", "run.visualdl=true")
     with stopping_after(5):
         run(started)
     run(started, resume=RunFolder.find(started))

@@ -12,7 +12,12 @@ from paddle_resnet.training.timed_training import timed_training
 
 @pytest.fixture(scope="module")
 def config():
-    overrides = ("train.budget=2s", "data.root=sample", "data.validation=0", "data.limit=400")
+    overrides = (
+        "train.budget=2s",
+        "data.root=sample",
+        "data.validation=0",
+        "data.max_train_images=400",
+    )
     return load_config("quickstart", overrides)
 
 

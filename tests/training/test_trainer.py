@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 #: A run of seconds: 64 images, a thin ResNet-18 with the ImageNet stem.
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
-    "data.limit=64", "train.batch_size=16",
+    "data.max_train_images=64", "train.batch_size=16",
     "train.eval_batch_size=100", "optimizer.lr=0.01",
 ]  # fmt: skip
 
@@ -172,7 +172,7 @@ def start(tmp_path, *overrides):
 
 @pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "evaluating, step 1:", "epoch 1/2: "])
 def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, tmp_path, wait_for):
-    process = start(tmp_path, "run.log_every=0.001")
+    process = start(tmp_path, "run.log_interval=0.001")
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -199,7 +199,12 @@ def test_a_finished_run_is_not_resumed(finished, capsys):
 
 def test_a_budget_is_kept(tmp_path):
     began = time.monotonic()
-    assert main(command(tmp_path, "train.budget=12s", "data.limit=null", "run.report=false")) == 0
+    assert (
+        main(
+            command(tmp_path, "train.budget=12s", "data.max_train_images=null", "run.report=false")
+        )
+        == 0
+    )
     wall = time.monotonic() - began
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["training"]["budget"] == 12
@@ -221,7 +226,9 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
 
 
 def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
-    process = start(tmp_path, "train.budget=8s", "data.limit=null", "run.log_every=0.5")
+    process = start(
+        tmp_path, "train.budget=8s", "data.max_train_images=null", "run.log_interval=0.5"
+    )
     for line in process.stdout:
         if "round 1/" in line:
             process.send_signal(signal.SIGINT)
@@ -240,7 +247,7 @@ def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
 
 
 def test_a_run_does_not_go_on_with_another_recipe(tmp_path, capsys):
-    process = start(tmp_path, "run.log_every=0.001")
+    process = start(tmp_path, "run.log_interval=0.001")
     for line in process.stdout:
         if "step 2:" in line:
             process.send_signal(signal.SIGINT)

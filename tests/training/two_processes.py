@@ -74,9 +74,9 @@ def train(row: Row, place: Path, images: int, epochs: int) -> None:
     """Train once and note what came out."""
     row.run = place / f"run-{row.processes}-{row.threads}-{row.sync_bn}-{len(row.speeds)}"
     recipe = {
-        "data.limit": images,
+        "data.max_train_images": images,
         "optimizer.lr": 0.001,  # at a large rate, a last bit grows into another network in no time
-        "augment.size_from": 1,
+        "augment.initial_scale": 1,
         "train.epochs": epochs,
         "train.sync_bn": str(row.sync_bn).lower(),
         "run.dir": row.run.parent,

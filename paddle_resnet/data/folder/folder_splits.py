@@ -40,7 +40,7 @@ def valid_splits(config: Config, notify: Callable[[str], None]) -> DatasetIndex:
         )
     listing = open_dataset(config.data.root)
     damaged = find_corrupt(listing, config.data.workers or 2, notify)
-    listing = drop_corrupt(listing, damaged, config.data.damaged == "skip")
+    listing = drop_corrupt(listing, damaged, config.data.on_corrupt == "skip")
     parts, notes = dict(listing.parts), list(listing.notes)
     held: list[str] = []
     if "test" not in parts and "validation" in parts:
@@ -78,7 +78,7 @@ def image_files(part: SplitFiles, config: Config, memory: ImageCache) -> ImageFi
         part.paths,
         config.data.image_size or IMAGE_SIZE,
         channels=int(config.model.options.get("in_channels", 3)),
-        share=config.data.centre,
+        share=config.data.crop_pct,
         memory=memory,
     )
 

@@ -72,7 +72,7 @@ def drop_corrupt(
     if not skip:
         raise DataError(
             f"{counted(len(damaged), 'damaged image')} among {len(listing):,}: {shown_ones} "
-            "(data.damaged=skip leaves them out.)"
+            "(data.on_corrupt=skip leaves them out.)"
         )
     parts = {}
     for name, part in listing.parts.items():

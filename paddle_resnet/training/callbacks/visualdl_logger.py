@@ -113,8 +113,8 @@ _MAIN = {
 }
 #: Where things are, and how often something is said, has no part in the result.
 _PLACES = (
-    *("run.", "data.root", "data.download", "data.workers", "data.memory"),
-    *("train.resume", "train.save_every", "train.keep_checkpoints"),
+    *("run.", "data.root", "data.download", "data.workers", "data.cache_mb"),
+    *("train.resume", "train.checkpoint_interval", "train.keep_checkpoints"),
 )
 
 

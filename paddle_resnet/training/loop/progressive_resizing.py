@@ -50,6 +50,6 @@ class ProgressiveResizing:
 
 def make_progressive_resizing(config: Config, progress: Progress) -> Callable[[tuple], tuple]:
     """Return what a recipe does to each batch before it is trained on."""
-    if config.augment.size_from == 1:
+    if config.augment.initial_scale == 1:
         return lambda batch: batch
-    return ProgressiveResizing(progress, config.augment.size_from, config.augment.size_until)
+    return ProgressiveResizing(progress, config.augment.initial_scale, config.augment.full_scale_at)

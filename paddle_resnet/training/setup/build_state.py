@@ -57,7 +57,7 @@ def build_state(
     if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
         raise ConfigError(
             "optimizer.name is muon, which has no steps for weights in half precision: set "
-            "train.precision_level to O1."
+            "train.amp_level to O1."
         )
     optimizer = make_optimizer(config.optimizer, network)
     schedule = make_schedule(config.schedule, lambda: plan.epochs)
@@ -80,7 +80,7 @@ def build_state(
         epoch_means=EpochMeans([MixupAccuracy(topk=(1, min(5, len(splits.classes))))]),
         precision=precision,
         scaler=precision.make_scaler(),
-        accumulator=GradientAccumulator(config.train.accumulate),
+        accumulator=GradientAccumulator(config.train.grad_accum_steps),
         learning_rate=LearningRate(optimizer, config.optimizer.lr, schedule),
         ema=ema,
         seed=seed,
@@ -92,8 +92,8 @@ def _callbacks(
     config: Config, network: nn.Layer, log: Callable[[str], None], validated: bool
 ) -> list[Callback]:
     callbacks: list[Callback] = []
-    if config.finetune.frozen_until:
-        callbacks.append(Freezing(network, config.finetune.frozen_until))
+    if config.finetune.unfreeze_at:
+        callbacks.append(Freezing(network, config.finetune.unfreeze_at))
     stop, plateau = config.early_stopping, config.plateau
     for name, section in (("early_stopping", stop), ("plateau", plateau)):
         if section.patience is not None and not validated:
@@ -112,7 +112,7 @@ def _callbacks(
                 patience=plateau.patience,
                 min_delta=plateau.min_delta,
                 cooldown=plateau.cooldown,
-                min_factor=plateau.least,
+                min_factor=plateau.min_factor,
             )
         )
     return callbacks

@@ -13,9 +13,8 @@ from ...data.splits import DataSplits
 from ...errors import ConfigError, WeightsError, for_display
 from ...models.trained_model import find_weights_file, read_model_metadata
 from ...weights.key_names import is_head
-from ...weights.pretrained import fetch_pretrained
+from ...weights.pretrained import bundled_weights, fetch_pretrained
 from ...weights.save_load import load_weights
-from ...weights.shipped import bundled_weights
 
 PUBLISHED = "published"
 

@@ -27,7 +27,7 @@ def make_plan(
 ) -> Union[StepPlan, TimeBudget]:
     """Return the plan of a recipe: its time budget if it has one, else its epochs."""
     # A view more takes as long as an image more.
-    test_images = len(splits.test.images) * TTA_VIEWS[config.augment.test_time]
+    test_images = len(splits.test.images) * TTA_VIEWS[config.test.tta]
     if config.train.budget is not None:
         return TimeBudget(config.train.budget, speed, test_images=test_images)
     return StepPlan(

@@ -13,9 +13,9 @@ from paddle_resnet.data.augment.resize import resize_batch
 from paddle_resnet.errors import DataError
 
 EVERYTHING = {
-    "resized_crop": Augment(resized_crop=0.3),
-    "trivial": Augment(trivial=True),
-    "erase": Augment(erase=0.5),
+    "resized_crop": Augment(random_resized_crop=0.3),
+    "trivial": Augment(trivial_augment=True),
+    "erase": Augment(random_erasing=0.5),
     "cutout": Augment(cutout=8),
     "mixup": Augment(mixup=0.2),
     "cutmix": Augment(cutmix=1.0),
@@ -156,7 +156,7 @@ def test_a_crop_that_would_stick_out_keeps_its_ratio():
 def test_a_resized_crop_of_a_flat_image_stays_flat_and_one_of_a_ramp_is_a_ramp():
     ramp = np.tile(np.arange(32, dtype=np.uint8) * 8, (40, 1, 32, 1))
     ramp[:20] = 77
-    batches = BatchLoader(ramp, np.zeros(40, int), 40, augment=Augment(resized_crop=0.25))
+    batches = BatchLoader(ramp, np.zeros(40, int), 40, augment=Augment(random_resized_crop=0.25))
     images = next(iter(batches))[0] * 255
     np.testing.assert_allclose(images[:20], 77, atol=1e-4)
     slopes = np.diff(images[20:, 0, 16, 4:28]).mean(1)
@@ -167,14 +167,16 @@ def test_a_resized_crop_of_a_flat_image_stays_flat_and_one_of_a_ramp_is_a_ramp()
 
 def test_two_ways_to_crop_are_refused(sample):
     with pytest.raises(DataError, match="two ways to crop"):
-        loader(sample, Augment(resized_crop=0.3), crop_padding=4)
+        loader(sample, Augment(random_resized_crop=0.3), crop_padding=4)
 
 
 def test_switches_without_effect_are_refused(sample):
     with pytest.raises(DataError, match="alternate_flip says how to flip"):
         loader(sample, Augment(alternate_flip=True), flip=False)
     with pytest.raises(DataError, match="resized_crop needs square images"):
-        BatchLoader(np.zeros((4, 3, 8, 9), np.uint8), [0] * 4, 2, augment=Augment(resized_crop=0.3))
+        BatchLoader(
+            np.zeros((4, 3, 8, 9), np.uint8), [0] * 4, 2, augment=Augment(random_resized_crop=0.3)
+        )
 
 
 # -- erasing ---------------------------------------------------------------------------------

@@ -456,7 +456,7 @@ def test_memory_changes_nothing_and_stays_within_its_limit(files):
             2,
             shuffle=True,
             flip=True,
-            augment=Augment(resized_crop=0.1, trivial=True),
+            augment=Augment(random_resized_crop=0.1, trivial_augment=True),
         )
         augmented.append([batch for epoch in range(3) for batch in loader.batches(epoch)])
         assert memory.used <= limit

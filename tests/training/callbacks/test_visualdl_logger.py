@@ -22,10 +22,10 @@ from paddle_resnet.training.trainer import run
 
 RECIPE = (
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "model.options.layers=[1,1,1,1]",
-    "model.options.stochastic_depth=0.3", "data.root=sample", "data.limit=64",
+    "model.options.stochastic_depth=0.3", "data.root=sample", "data.max_train_images=64",
     "data.validation=0.05", "train.budget=null", "train.epochs=2", "train.batch_size=16",
-    "train.eval_batch_size=100", "train.save_every=1 steps", "optimizer.lr=0.01",
-    "run.log_every=0.0001", "run.report=false",
+    "train.eval_batch_size=100", "train.checkpoint_interval=1 steps", "optimizer.lr=0.01",
+    "run.log_interval=0.0001", "run.report=false",
 )  # fmt: skip
 
 

@@ -205,7 +205,7 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
 
 def test_the_views_that_can_be_asked_for_are_those_that_there_are(capsys):
     for kind in TTA_VIEWS:
-        assert load_config(overrides=[f"augment.test_time={kind}"]).augment.test_time == kind
+        assert load_config(overrides=[f"test.tta={kind}"]).test.tta == kind
     for command in ("evaluate", "predict"):
         with pytest.raises(SystemExit):
             main([command, "--help"])

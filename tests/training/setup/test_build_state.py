@@ -18,7 +18,7 @@ from paddle_resnet.weights import read_weights
 
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
-    "data.limit=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
+    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
     "train.budget=null", "run.report=false", "run.visualdl=false",
 ]  # fmt: skip
 
@@ -69,14 +69,14 @@ def test_early_stopping_and_its_line(tmp_path, capsys):
 def test_a_plateau_lowers_the_rate(tmp_path):
     folder = train(
         tmp_path, "train.epochs=4", "schedule.name=constant", "schedule.warmup=0",
-        "plateau.patience=1", "plateau.min_delta=100", "plateau.factor=0.5", "plateau.least=0.2",
+        "plateau.patience=1", "plateau.min_delta=100", "plateau.factor=0.5", "plateau.min_factor=0.2",
     )  # fmt: skip
     assert [row["lr"] for row in rows(folder)] == pytest.approx([0.01, 0.01, 0.005, 0.0025])
     assert "learning rate" in folder.log.read_text()
 
 
 def test_head_first_then_all(tmp_path):
-    folder = train(tmp_path, "train.epochs=1", "finetune.frozen_until={backbone: 1}")
+    folder = train(tmp_path, "train.epochs=1", "finetune.unfreeze_at={backbone: 1}")
     frozen = read_weights(folder.last)[0]
     start = train(tmp_path, "train.epochs=1", "optimizer.lr=1e-12", name="start")
     begin = read_weights(start.last)[0]
@@ -91,7 +91,7 @@ def test_head_first_then_all(tmp_path):
 
 def test_accumulation_and_steps_by_epoch(tmp_path):
     folder = train(
-        tmp_path, "train.epochs=2", "train.accumulate=3", "schedule.by=epoch",
+        tmp_path, "train.epochs=2", "train.grad_accum_steps=3", "schedule.interval=epoch",
         "schedule.name=linear", "schedule.warmup=0",
     )  # fmt: skip
     assert [row["lr"] for row in rows(folder)] == pytest.approx([0.01, 0.005])
@@ -111,8 +111,8 @@ def refused(capsys, tmp_path, *overrides):
     ("overrides", "part"),
     [
         (["early_stopping.patience=1", "data.validation=0"], "no validation images"),
-        (["finetune.frozen_until={layer5: 1}"], "Did you mean 'layer"),
-        (["optimizer.rates={layer5: 1}"], "Did you mean 'layer"),
+        (["finetune.unfreeze_at={layer5: 1}"], "Did you mean 'layer"),
+        (["optimizer.lr_multipliers={layer5: 1}"], "Did you mean 'layer"),
         (["train.precision=float61"], "Did you mean 'float16'?"),
     ],
 )
@@ -135,7 +135,7 @@ def test_sync_bn_in_one_process_is_a_notice(tmp_path, capsys):
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("seeds")
-    return train(tmp_path, "train.epochs=1", "train.runs=3", "train.seed=5", name="many").path
+    return train(tmp_path, "train.epochs=1", "train.num_seeds=3", "train.seed=5", name="many").path
 
 
 def test_runs_with_several_seeds_and_their_spread(seeds, capsys):
@@ -208,8 +208,8 @@ def test_seeds_of_a_trained_network_go_on(seeds, tmp_path):
     line = ["train"]
     for override in [
         *(each for each in SMALL if each != widths), f"model.pretrained={seeds / 'seed-5'}",
-        "train.epochs=1", "train.runs=2", f"run.dir={tmp_path}", "run.name=two",
-        "train.save_every=1 steps",
+        "train.epochs=1", "train.num_seeds=2", f"run.dir={tmp_path}", "run.name=two",
+        "train.checkpoint_interval=1 steps",
     ]:  # fmt: skip
         line += ["-o", override]
     with stopping_after(2):
@@ -223,7 +223,7 @@ def test_seeds_of_a_trained_network_go_on(seeds, tmp_path):
 def test_seeds_do_not_overwrite_others(seeds, capsys):
     line = ["train"]
     for override in [
-        *SMALL, "train.epochs=1", "train.runs=2", f"run.dir={seeds.parent}", "run.name=many",
+        *SMALL, "train.epochs=1", "train.num_seeds=2", f"run.dir={seeds.parent}", "run.name=many",
     ]:  # fmt: skip
         line += ["-o", override]
     assert main(line) == 2
@@ -249,7 +249,13 @@ def test_the_folder_of_all_seeds_is_no_run(seeds, tmp_path, command, capsys):
 def test_one_process_at_a_time_in_the_folder_of_all_seeds(tmp_path, capsys):
     """Asked for the moment that the first seed begins, and again between two of them."""
     folder = tmp_path / "two"
-    overrides = (*SMALL, "train.epochs=1", "train.runs=2", f"run.dir={tmp_path}", "run.name=two")
+    overrides = (
+        *SMALL,
+        "train.epochs=1",
+        "train.num_seeds=2",
+        f"run.dir={tmp_path}",
+        "run.name=two",
+    )
     config = load_config(None, overrides)
     refusals = []
 
@@ -278,25 +284,25 @@ def test_seeds_go_on_from_another_folder(tmp_path, monkeypatch):
     def look(line):
         roots.append(RunFolder(tmp_path / "runs" / "many").read_config().data.root)
 
-    line = ("data.name=folder", "data.root=data", "train.runs=2", "run.name=many")
+    line = ("data.name=folder", "data.root=data", "train.num_seeds=2", "run.name=many")
     with pytest.raises(UserError):  # there are no images in it
         train_seeds(load_config(None, line), write=look)
     assert roots == [str(tmp_path / "data")]
 
 
 def test_seeds_that_are_refused_leave_no_folder(tmp_path, capsys):
-    assert "nowhere" in refused(capsys, tmp_path, "train.runs=2", "data.root=/nowhere")
+    assert "nowhere" in refused(capsys, tmp_path, "train.num_seeds=2", "data.root=/nowhere")
 
 
 @pytest.mark.parametrize("optimizer", ["lars", pytest.param("lamb", marks=pytest.mark.slow)])
 def test_all_features_go_on_to_the_bit(tmp_path, optimizer):
     """From every checkpoint of a run, it ends with the same weights, averages included."""
     whole = train(
-        tmp_path, "train.epochs=4", f"optimizer.name={optimizer}", "train.accumulate=2",
-        "data.limit=80", "ema.decay=0.9", "finetune.frozen_until={backbone: 0.4, conv1: 0.7}",
+        tmp_path, "train.epochs=4", f"optimizer.name={optimizer}", "train.grad_accum_steps=2",
+        "data.max_train_images=80", "ema.decay=0.9", "finetune.unfreeze_at={backbone: 0.4, conv1: 0.7}",
         "optimizer.layer_decay=0.9", "optimizer.clip_norm=1", "plateau.patience=1",
         "plateau.min_delta=0.5", "early_stopping.patience=9", "schedule.name=onecycle",
-        "train.save_every=1 steps", "train.keep_checkpoints=99", name="whole",
+        "train.checkpoint_interval=1 steps", "train.keep_checkpoints=99", name="whole",
     )  # fmt: skip
     steps = sorted(int(path.stem[5:]) for path in whole.checkpoints.glob("step-*"))
     # 5 batches an epoch: after the 2nd and the 4th, and at the end; never within a group.

@@ -177,7 +177,7 @@ def test_a_name_that_the_file_system_has_in_another_encoding(tmp_path):
         ("optimizer.name=2024-05-01", "'2024-05-01'"),
         ("data.name=12:30", "'12:30'"),
         ("train.resume=NO", "'NO'"),
-        ("schedule.by=~", "'~'"),
+        ("schedule.interval=~", "'~'"),
     ],
 )
 def test_a_choice_is_refused_as_it_was_typed(given, said):
