@@ -59,7 +59,6 @@ def rooms_imported(path: Path) -> set[str]:
 
 #: Imports that still lead upward: file, room.
 UPWARD = {
-    ("compare/comparison_page.py", "report"),
     ("data/splits.py", "distributed"),
     ("evaluation/final_test.py", "training"),
     ("optim/learning_rate.py", "training"),

@@ -7,9 +7,7 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -17,6 +15,7 @@ from typing import Any, Callable, Optional
 from .. import cpu_runtime
 from ..cpu_runtime import RUNTIME
 from ..errors import UserError
+from ..io.child_process import ChildEnded, ChildProcess
 from ..stats import ratios
 from .step_speed import stem_of
 
@@ -75,26 +74,26 @@ def measure(
     }
     full = {**asked, "precision": "float32"}
     with ExitStack() as stack:
-        sides = {"ours": stack.enter_context(_Side("ours", "ours.py", asked))}
+        sides = {"ours": stack.enter_context(_side("ours", "ours.py", asked))}
         if precision != "float32":
             name = "ours, float32"
-            sides[name] = stack.enter_context(_Side(name, "ours.py", full))
+            sides[name] = stack.enter_context(_side(name, "ours.py", full))
         plain = "ours, plain Paddle"
-        sides[plain] = stack.enter_context(_Side(plain, "ours.py", {**full, "kernels": "off"}))
+        sides[plain] = stack.enter_context(_side(plain, "ours.py", {**full, "kernels": "off"}))
         if hasattr(paddle.vision.models, model):
             sides["Paddle as installed"] = stack.enter_context(
-                _Side("Paddle as installed", "paddle_stock.py", full)
+                _side("Paddle as installed", "paddle_stock.py", full)
             )
         for name, options in _torch_sides(torch_python, precision, compiled, say).items():
             python = torch_python or sys.executable
             sides[name] = stack.enter_context(
-                _Side(name, "torch_resnet.py", {**full, **options}, python)
+                _side(name, "torch_resnet.py", {**full, **options}, python)
             )
         answers: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for turn in range(rounds + 1):
             say(f"round {turn} of {rounds}" if turn else "warming up")
             for name, process in sides.items():
-                answers[name].append(process.do(what))
+                answers[name].append(_measured(process, what))
     seconds = {name: [a["seconds"] for a in given[1:]] for name, given in answers.items()}
     table: dict[str, dict[str, float]] = {}
     for name, times in seconds.items():
@@ -151,53 +150,25 @@ def _torch_sides(
     return sides
 
 
-class _Side:
-    """A script of ``framework_scripts/`` in its own process."""
-
-    def __init__(
-        self, name: str, script: str, asked: dict[str, Any], python: str = sys.executable
-    ) -> None:
-        self.name = name
-        # What our own import has set is ours alone; the others run as a user would start them.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MALLOC_"))}
-        if script == "ours.py":
-            environment["PYTHONPATH"] = os.pathsep.join(
-                filter(None, [str(_PACKAGE), environment.get("PYTHONPATH", "")])
-            )
-            environment["PADDLE_RESNET_KERNELS"] = asked["kernels"]
-        else:
-            environment.pop("PYTHONPATH", None)
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in __exit__)
-        self._process = subprocess.Popen(
-            [python, str(_SCRIPTS / script), json.dumps(asked)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=environment,
+def _side(
+    name: str, script: str, asked: dict[str, Any], python: str = sys.executable
+) -> ChildProcess:
+    """Start a script of ``framework_scripts/`` in its own process."""
+    # What our own import has set is ours alone; the others run as a user would start them.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MALLOC_"))}
+    if script == "ours.py":
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(_PACKAGE), environment.get("PYTHONPATH", "")])
         )
+        environment["PADDLE_RESNET_KERNELS"] = asked["kernels"]
+    else:
+        environment.pop("PYTHONPATH", None)
+    return ChildProcess(name, [python, str(_SCRIPTS / script), json.dumps(asked)], environment)
 
-    def __enter__(self) -> _Side:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-    def do(self, what: str) -> dict[str, float]:
-        """Have it do a step; return ``seconds`` and ``memory``."""
-        try:
-            self._process.stdin.write(what + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            self._errors.seek(0)
-            last = (
-                self._errors.read().strip().splitlines() or ["killed: is there enough memory?"]
-            )[-1]
-            raise UserError(f"the side '{self.name}' ended: {last}")
-        return json.loads(line)
+def _measured(side: ChildProcess, what: str) -> dict[str, float]:
+    """Have a side do a step; return ``seconds`` and ``memory``."""
+    try:
+        return side.call(what)
+    except ChildEnded as error:
+        raise UserError(f"the side '{side.name}' ended: {error.last_line}") from None

@@ -160,7 +160,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _seconds(text: Optional[str]) -> Optional[float]:
-    from ..config.schema import parse_duration
+    from ..config import parse_duration
     from ..errors import UserError
 
     try:

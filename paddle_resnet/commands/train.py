@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show:
         from ..config import config_to_yaml
 
-        print(config_to_yaml(config or load_config(Path(arguments.resume) / "config.yaml")), end="")
+        if config is None:
+            config = load_config(Path(arguments.resume) / "config.yaml", resolved=True)
+        print(config_to_yaml(config), end="")
         return 0
 
     console.outlive_the_reader()

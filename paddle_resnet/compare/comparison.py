@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -131,7 +132,9 @@ class _Pair:
         self.processes = {
             key: stack.enter_context(
                 ChildProcess(
-                    self.names[key], lambda line, key=key: say(f"{self.names[key]}: {line}")
+                    self.names[key],
+                    [sys.executable, "-m", "paddle_resnet.compare.worker"],
+                    say=lambda line, key=key: say(f"{self.names[key]}: {line}"),
                 )
             )
             for key in sides

@@ -1,19 +1,13 @@
 """One side of a comparison, in a process of its own so that its peak memory is its own.
 
-Reads a request per line from standard input, ``{"do": ..., ...}``, and answers in lines of JSON:
-any number of ``{"say": text}``, then ``{"done": ...}``, or ``{"turn": true}`` (it goes on after the
-next line, whatever that says), or ``{"refused": sentence}``, or
-``{"fault": traceback}``.
+The protocol is that of :mod:`paddle_resnet.io.child_process`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import sys
 import time
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any, Callable
@@ -22,6 +16,7 @@ import numpy as np
 
 from .. import cpu_runtime
 from ..errors import ModelError, UserError
+from ..io.child_process import serve
 
 #: Of Paddle's high-level-API lesson: momentum with an L2 penalty.
 RATE, MOMENTUM, DECAY = 0.01, 0.9, 1e-4
@@ -222,34 +217,11 @@ def _reason(error: Exception) -> str:
     return re.sub(r"^(\([A-Z]\w+\)|\w*Error:)\s*", "", said)[:200].rstrip(".") + "."
 
 
-def main() -> None:
-    """Answer requests until standard input ends."""
-    # Answers go out on a descriptor of their own: Paddle and callbacks print to standard output.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def answer(**content: object) -> None:
-        answers.write(json.dumps(content) + "\n")
-        answers.flush()
-
+def _make(say: Callable[[str], None], wait: Callable[[], None]) -> Worker:
     cpu_runtime.import_paddle()
     warnings.filterwarnings("ignore", message="When training, we now always track")
-
-    def wait() -> None:
-        answer(turn=True)
-        if not sys.stdin.readline():
-            raise EOFError("nobody is left to say when to go on")
-
-    worker = Worker(lambda line: answer(say=line), wait)
-    for line in iter(sys.stdin.readline, ""):
-        request = json.loads(line)
-        try:
-            answer(done=getattr(worker, request.pop("do"))(**request))
-        except UserError as error:
-            answer(refused=str(error))
-        except Exception:
-            answer(fault=traceback.format_exc())
+    return Worker(say, wait)
 
 
 if __name__ == "__main__":
-    main()
+    serve(_make)

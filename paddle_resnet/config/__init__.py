@@ -1,9 +1,6 @@
 """Recipes: every setting with its default, read from YAML, checked, and written."""
 
-from .schema import (
-    Config,
-    OptimizerConfig,
-    ScheduleConfig,
+from .recipes import (
     all_keys,
     config_from_dict,
     config_to_dict,
@@ -11,9 +8,9 @@ from .schema import (
     find_recipe,
     list_recipes,
     load_config,
-    parse_duration,
-    steps_of,
 )
+from .schema import Config, OptimizerConfig, ScheduleConfig
+from .values import parse_duration, steps_of
 
 __all__ = [
     "Config",

@@ -71,7 +71,7 @@ def refuse_without_effect(
     Args:
         config: a recipe as nested values, every key present.
         defaults: the recipe of which nothing was given.
-        in_file, overridden: keys such as ``"optimizer.trust_coefficient"`` that stand in the recipe's file,
+        in_file, overridden: keys such as ``"optimizer.momentum"`` that stand in the recipe's file,
             and in overrides.
 
     Raises:

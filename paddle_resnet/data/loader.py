@@ -89,6 +89,12 @@ class BatchLoader:
     ) -> None:
         if getattr(images, "dtype", None) != np.uint8 or images.ndim != 4 or 0 in images.shape:
             raise DataError(f"images must be uint8 [N, C, H, W], but are {_describe(images)}.")
+        # 3 columns of at least 8 rows and 8 channels are no image, but one with its channels last.
+        if images.shape[3] in (1, 3) and min(images.shape[1:3]) >= 8:
+            raise DataError(
+                f"images must be uint8 [N, C, H, W], but are {_describe(images)}, with the "
+                "channels last: images.transpose(0, 3, 1, 2) puts them first."
+            )
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
             raise DataError(
@@ -110,12 +116,15 @@ class BatchLoader:
         self.part, self.parts = 0, 1
         if self.crop_padding and augment.random_resized_crop:
             raise DataError(
-                "crop_padding and augment.random_resized_crop are two ways to crop: choose one of them."
+                "crop_padding and augment.random_resized_crop are two ways to crop: "
+                "choose one of them."
             )
         if augment.alternate_flip and not flip:
             raise DataError("alternate_flip says how to flip: it has no effect without flip.")
         if augment.random_resized_crop and images.shape[2] != images.shape[3]:
-            raise DataError(f"resized_crop needs square images, but they are {images.shape[2:]}.")
+            raise DataError(
+                f"random_resized_crop needs square images, but they are {images.shape[2:]}."
+            )
         if drop_last and batch_size > len(images):
             raise DataError(
                 f"batch_size {batch_size} is larger than the data set of {len(images)} images, "

@@ -215,7 +215,7 @@ def split_validation(
 
 
 def limit_train_images(images: Labelled, config: Config) -> Labelled:
-    """Return ``data.max_train_images`` of the images, each class by its share, or all where it is None."""
+    """Return ``data.max_train_images`` of the images, each class by its share; None: all."""
     if config.data.max_train_images is None or config.data.max_train_images >= len(images[1]):
         return images
     # The held-out part of a second split: class-balanced too.

@@ -84,7 +84,8 @@ def _of_run(
     """Return a part as the run had it, from another place where one is given."""
     data = config.data
     if root is not None:
-        data = dataclasses.replace(data, root=root, sample=True)  # "sample" is asked for, if it is
+        # "sample" as root asks for the sample.
+        data = dataclasses.replace(data, root=root, allow_sample=True)
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
     parts = load_splits(config, notify)

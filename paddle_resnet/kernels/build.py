@@ -17,6 +17,7 @@ from .. import cpu_runtime
 from ..errors import UserError
 from ..io.atomic_files import cache_folder
 from . import mode
+from .create_graph import is_recording
 
 CSRC = Path(__file__).parent / "csrc"
 SOURCES = tuple(sorted(path.name for path in CSRC.glob("*.cc")))
@@ -35,6 +36,10 @@ FLAGS = (
     "-DPADDLE_WITH_CUSTOM_KERNEL",
     "-DPADDLE_NO_PYTHON",
 )
+
+
+#: Kept for as long as the library may call it.
+_IS_RECORDING = ctypes.CFUNCTYPE(ctypes.c_bool)(is_recording)
 
 
 class Unavailable(UserError):
@@ -133,6 +138,7 @@ def _load(path: Path) -> ctypes.CDLL:
         loaded.paddle_resnet_bfloat16_product.argtypes = [ctypes.c_int64, ctypes.c_int64]
         loaded.paddle_resnet_blocks.argtypes = [ctypes.POINTER(ctypes.c_int64)]
         loaded.paddle_resnet_profile_rows.restype = ctypes.c_char_p
+        loaded.paddle_resnet_ask_recording(_IS_RECORDING)
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:
         raise Unavailable(

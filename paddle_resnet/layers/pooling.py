@@ -1,4 +1,4 @@
-"""Max-pooling, local and global."""
+"""Max-pooling, local and global, and what follows it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ class MaxPool2D(nn.MaxPool2D):
 
     def _reference(self, x: Tensor) -> Tensor:
         return nn.MaxPool2D.forward(self, x)  # no super(): Paddle 2.6 cannot export it
+
+
+class Flatten(nn.Flatten):
+    """Pooled features as rows: ``[N, C, H, W]`` to ``[N, C * H * W]``.
+
+    As a reshape: Paddle 3's own ``flatten`` has no second derivative.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one row for each image."""
+        return paddle.reshape(x, [0, -1])  # 0: as many as there are
 
 
 class GlobalMaxPool(nn.Layer):

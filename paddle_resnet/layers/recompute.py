@@ -9,6 +9,8 @@ import paddle
 from paddle import Tensor, nn
 from paddle.distributed.fleet.utils import recompute as run_again_in_backward
 
+from ..errors import ModelError
+from ..kernels.create_graph import is_recording
 from .activation_dtype import capture_mode
 
 
@@ -31,6 +33,11 @@ def run(layers: Sequence[nn.Layer], x: Tensor, checkpoint: bool) -> Tensor:
     def call(x: Tensor) -> Tensor:
         nonlocal passes
         passes += 1
+        if passes > 1 and is_recording():
+            raise ModelError(
+                "there is no second derivative through recomputed blocks: set recompute to False "
+                "for paddle.grad(..., create_graph=True)."
+            )
         with now(), _still_statistics(layers) if passes > 1 else contextlib.nullcontext():
             return _call(layers, x)
 

@@ -48,7 +48,7 @@ class AuxiliaryHead(nn.Layer):
         x = self.conv(self.pool(x))
         if self._to_nchw:  # fc1's weights are ordered by channel first
             x = paddle.transpose(x, [0, 3, 1, 2])
-        return self.fc2(self.dropout(F.relu(self.fc1(paddle.flatten(x, 1)))))
+        return self.fc2(self.dropout(F.relu(self.fc1(paddle.reshape(x, [0, -1])))))
 
 
 class GoogLeNet(Network):

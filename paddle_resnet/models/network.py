@@ -9,6 +9,7 @@ from paddle import Tensor, nn
 
 from ..errors import ModelError, did_you_mean
 from ..layers.activation_dtype import is_float32, run_stage, to_float32
+from ..layers.pooling import Flatten
 from ..layers.recompute import run
 
 #: Parameters in Paddle's sense which no gradient ever moves.
@@ -70,7 +71,7 @@ class Network(nn.Layer):
             raise ModelError(f"dropout must be at least 0 and less than 1, got {dropout}.")
         self.num_features = num_features
         self.avgpool = nn.AdaptiveAvgPool2D(1, data_format=self.data_format)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.reset_classifier(self.num_classes)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import formatting
 from ..pages import page
+from ..pages.metric_cards import card_spans
 from ..pages.recipe_table import environment_facts, recipe_groups
 from ..runs.run_reader import Run, read_run
 from ..stats import wilson
@@ -57,7 +58,7 @@ def render_report(run: Run) -> str:
         notices=summary_cards.notices(run),
         headline=summary_cards.headline(run),
         cards=cards,
-        spans=summary_cards.card_spans(cards),
+        spans=card_spans(cards),
         period=summary_cards.period(run),
         curves=curves,
         curves_json=page.json_block([chart.data() for chart in curves]),

@@ -192,7 +192,7 @@ class RunFolder:
 
     def read_config(self) -> Config:
         """Return the run's recipe."""
-        return load_config(self.config)
+        return load_config(self.config, resolved=True)
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
         """Return the rows of one of the JSON-lines files; a torn last line is left out."""

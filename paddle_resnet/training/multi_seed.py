@@ -59,8 +59,8 @@ def train_seeds(
     init_distributed()
     if world_size() > 1:
         raise TrainingError(
-            f"train.num_seeds is {config.train.num_seeds}, which is for a single process: launch one run for "
-            "each train.seed."
+            f"train.num_seeds is {config.train.num_seeds}, which is for a single process: "
+            "launch one run for each train.seed."
         )
     if resume is None:
         config = resolve_precision(config)  # once, for all seeds
@@ -196,7 +196,7 @@ def _one(config: Config, folder: Path, seed: int) -> Config:
     """Return the recipe of one of the runs."""
     return dataclasses.replace(
         config,
-        train=dataclasses.replace(config.train, seed=seed, runs=1),
+        train=dataclasses.replace(config.train, seed=seed, num_seeds=1),
         run=dataclasses.replace(config.run, dir=str(folder), name=f"seed-{seed}"),
     )
 

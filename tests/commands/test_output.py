@@ -183,8 +183,9 @@ def test_a_training_without_a_console_keeps_its_files_whole(place):
 def begin(folder, name, epochs):
     """Begin a training whose output goes into a pipe."""
     options = f"""
-        -o data.name=cifar10 -o data.root=sample -o train.epochs={epochs} -o data.max_train_images=64
-        -o run.name={name} -o run.visualdl=false -o run.report=false -o run.log_interval=0.2
+        -o data.name=cifar10 -o data.root=sample -o train.epochs={epochs}
+        -o data.max_train_images=64 -o run.name={name} -o run.visualdl=false
+        -o run.report=false -o run.log_interval=0.2
     """
     return subprocess.Popen(
         [*CLI, "train", *TRAIN[:-2], *options.split()],

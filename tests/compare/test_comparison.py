@@ -1,6 +1,7 @@
 """Comparing networks: what a name stands for, what a worker does, and one whole run."""
 
 import json
+import sys
 
 import numpy as np
 import paddle
@@ -188,7 +189,8 @@ def test_peak_memory_counts_what_was_held():
 
 
 def test_a_worker_that_fails_or_is_ended():
-    with ChildProcess("it", print) as process:
+    command = [sys.executable, "-m", "paddle_resnet.compare.worker"]
+    with ChildProcess("it", command, say=print) as process:
         with pytest.raises(RuntimeError, match="AttributeError"):
             process.call("nonsense")
         process._process.kill()

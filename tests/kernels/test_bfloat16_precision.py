@@ -19,8 +19,9 @@ from paddle_resnet.runs.run_folder import RunFolder
 
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
-    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
-    "train.budget=null", "train.epochs=1", "run.report=false", "run.visualdl=false",
+    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100",
+    "optimizer.lr=0.01", "train.budget=null", "train.epochs=1", "run.report=false",
+    "run.visualdl=false",
 ]  # fmt: skip
 
 NO_UNITS = "this CPU has no bfloat16 units"

@@ -22,8 +22,8 @@ from paddle_resnet.weights import read_weights
 RECIPE = (
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.name=folder",
     "data.image_size=32", "data.crop_padding=0", "train.budget=null", "train.epochs=2",
-    "train.batch_size=8", "train.checkpoint_interval=1 steps", "run.visualdl=false", "run.report=false",
-    "run.name=run",
+    "train.batch_size=8", "train.checkpoint_interval=1 steps", "run.visualdl=false",
+    "run.report=false", "run.name=run",
 )  # fmt: skip
 
 

@@ -263,9 +263,9 @@ def test_other_classes_get_a_new_head_even_where_their_number_is_the_same(
 
 
 EVERYTHING = [
-    "augment.trivial_augment=true", "augment.random_erasing=0.5", "augment.mixup=0.2", "augment.cutmix=1",
-    "augment.initial_scale=0.5", "augment.alternate_flip=true", "augment.cutout=4",
-    "test.tta=crops_flip", "data.workers=3",
+    "augment.trivial_augment=true", "augment.random_erasing=0.5", "augment.mixup=0.2",
+    "augment.cutmix=1", "augment.initial_scale=0.5", "augment.alternate_flip=true",
+    "augment.cutout=4", "test.tta=crops_flip", "data.workers=3",
 ]  # fmt: skip
 
 

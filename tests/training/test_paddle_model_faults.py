@@ -549,3 +549,19 @@ def test_the_page_lists_these_tests_and_no_others():
     rows = re.findall(r"^\|.*`(test_\w+)` *\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) == len(set(rows))
     assert tests <= set(rows)
+
+
+def test_the_page_names_tests_that_exist_and_every_failing_case():
+    """Whatever conformance case the base class fails has a row, and no row is made up."""
+    page = PAGE.read_text(encoding="utf-8")
+    files = {path: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py")}
+    names = set(re.findall(r"^def (test_\w+)", "\n".join(files.values()), re.MULTILINE))
+    assert set(re.findall(r"`(test_\w+)`", page)) <= names
+    failing = {
+        name
+        for path, text in files.items()
+        if path.name.startswith("test_conformance_")
+        for name in re.findall(r'^@conforms\n(?:@.*\n)*def (test_\w+)\(.*\):\n    """', text, re.M)
+    }
+    assert len(failing) == 15
+    assert failing <= set(re.findall(r"`(test_\w+)` \|$", page, re.MULTILINE))

@@ -92,8 +92,8 @@ def test_evaluation_is_of_the_runs_own_images_and_views(finished, tmp_path, caps
     copy.mkdir()
     (copy / "best.safetensors").write_bytes(finished.best.read_bytes())
     recipe = finished.config.read_text()
-    assert "test_time: none" in recipe
-    (copy / "config.yaml").write_text(recipe.replace("test_time: none", "test_time: flip"))
+    assert "tta: none" in recipe
+    (copy / "config.yaml").write_text(recipe.replace("tta: none", "tta: flip"))
 
     def told(source, *options):
         assert main(["evaluate", str(source), "--json", *options]) == 0
@@ -106,7 +106,9 @@ def test_evaluation_is_of_the_runs_own_images_and_views(finished, tmp_path, caps
     assert (alone["tta"], alone["images"], alone["is_sample"]) == ("none", 500, True)
     # 200 of the sample's 2,000 were held out; of the others, the run was trained on 64.
     assert told(finished.path, "--split", "train")["images"] == 64
-    (copy / "config.yaml").write_text(recipe.replace("limit: 64", "limit: null"))
+    (copy / "config.yaml").write_text(
+        recipe.replace("max_train_images: 64", "max_train_images: null")
+    )
     assert told(copy, "--split", "train")["images"] == 1800
     assert main(["evaluate", str(finished.path)]) == 0
     out = capsys.readouterr().out

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "backward_counter.h"
 #include "batch_norm.h"
 #include "tensors.h"
 
@@ -59,6 +60,26 @@ PD_BUILD_GRAD_OP(paddle_resnet_convert)
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Converted));
 
+// Both are linear: the gradient of the gradient is the operator itself.
+Tensors ConvertedSecond(const Tensor& ddx) {
+  return Guarded([&] {
+    RefuseThirdDerivative();
+    return Converted(ddx);
+  });
+}
+
+Tensors ForkSecond(const Tensor& ddx) {
+  return Guarded([&] {
+    RefuseThirdDerivative();
+    return Fork(ddx);
+  });
+}
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_convert)
+    .Inputs({paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad(paddle::Grad("Y"))})
+    .SetKernelFn(PD_KERNEL(ConvertedSecond));
+
 PD_BUILD_OP(paddle_resnet_branch)
     .Inputs({"X"})
     .Outputs({"A", "B"})
@@ -68,3 +89,8 @@ PD_BUILD_GRAD_OP(paddle_resnet_branch)
     .Inputs({paddle::Grad("A"), paddle::Grad("B")})
     .Outputs({paddle::Grad("X")})
     .SetKernelFn(PD_KERNEL(Joined));
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_branch)
+    .Inputs({paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad(paddle::Grad("A")), paddle::Grad(paddle::Grad("B"))})
+    .SetKernelFn(PD_KERNEL(ForkSecond));

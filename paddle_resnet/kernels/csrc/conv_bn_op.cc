@@ -17,11 +17,15 @@
 #include "backward_counter.h"
 #include "profile.h"
 #include "scratch.h"
+#include "second_derivative.h"
 #include "tensors.h"
 
 int64_t backward_passes = 0;
 
 namespace {
+
+// Whether Paddle records the backward pass under way, for a further derivative.
+bool (*is_recording)() = [] { return false; };
 
 using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
@@ -178,7 +182,50 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
   return gradients;
 }
 
+// What is behind a gradient, or null where nobody asked for it.
+template <typename Number>
+const Number* Given(const Tensor& gradient) {
+  return gradient.impl() && gradient.initialized() ? In<Number>(gradient) : nullptr;
+}
+
+template <typename Number>
+Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
+               const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
+               const Tensor& winners, const Tensor& dy, const Tensor& ddx, const Tensor& ddweight,
+               const Tensor& ddgamma, const Tensor& ddbeta, const Tensor* ddresidual, int stride,
+               int pad, int dilation, int groups, bool batch_statistics, bool relu, bool pool,
+               bool need_x, bool need_weight) {
+  RefuseThirdDerivative();
+  const auto s = Shape(x, weight, stride, pad, dilation, groups);
+  Tensor dx = EmptyMap<Number>(need_x ? x.shape() : std::vector<int64_t>{1});
+  Tensor dweight = Empty(weight.shape()), dgamma = Empty(gamma.shape());
+  Tensor ddy = EmptyMap<Number>(dy.shape());
+  SecondDerivative<Number>{
+      s, batch_statistics, relu, pool, In<Number>(x), In<Number>(conv),
+      y ? In<Number>(*y) : nullptr, In<Number>(dy), weight.data<float>(), gamma.data<float>(),
+      beta.data<float>(), mean.data<float>(), inverse.data<float>(),
+      pool ? winners.data<uint8_t>() : nullptr,
+      need_x ? Given<Number>(ddx) : nullptr, ddresidual ? Given<Number>(*ddresidual) : nullptr,
+      need_weight ? Given<float>(ddweight) : nullptr, Given<float>(ddgamma), Given<float>(ddbeta),
+      need_x ? In<Number>(dx) : nullptr, In<Number>(ddy), dweight.data<float>(),
+      dgamma.data<float>()}
+      .Run();
+  // Paddle waits for a gradient of whatever it could be asked for, also where there is none.
+  Tensors gradients = {dx, dweight, dgamma};
+  for (const Tensor* constant : {&beta, y, &conv, &mean, &inverse, &winners})
+    if (constant) gradients.push_back(ZerosLike(*constant));
+  gradients.push_back(ddy);
+  return gradients;
+}
+
 }  // namespace
+
+void RefuseThirdDerivative() {
+  if (is_recording())
+    throw std::runtime_error(
+        "there is no third derivative, neither here nor of Paddle's own batch norm: leave "
+        "create_graph out where the second one is computed");
+}
 
 #define ATTRIBUTES                                                                      \
   int stride, int pad, int dilation, int groups, float epsilon, float momentum,         \
@@ -236,6 +283,33 @@ Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma
   });
 }
 
+Tensors ConvBNSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
+                     const Tensor& beta, const Tensor& conv, const Tensor& mean,
+                     const Tensor& inverse, const Tensor& winners, const Tensor& dy,
+                     const Tensor& ddx, const Tensor& ddweight, const Tensor& ddgamma,
+                     const Tensor& ddbeta, ATTRIBUTES) {
+  return ForNumbers(x, [&](auto number) {
+    return Second<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, winners,
+                                    dy, ddx, ddweight, ddgamma, ddbeta, nullptr, stride, pad,
+                                    dilation, groups, batch_statistics, relu, pool, need_x,
+                                    need_weight);
+  });
+}
+
+Tensors ConvBNAddSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
+                        const Tensor& beta, const Tensor& y, const Tensor& conv,
+                        const Tensor& mean, const Tensor& inverse, const Tensor& winners,
+                        const Tensor& dy, const Tensor& ddx, const Tensor& ddweight,
+                        const Tensor& ddgamma, const Tensor& ddbeta, const Tensor& ddresidual,
+                        ATTRIBUTES) {
+  return ForNumbers(x, [&](auto number) {
+    return Second<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, winners, dy,
+                                    ddx, ddweight, ddgamma, ddbeta, &ddresidual, stride, pad,
+                                    dilation, groups, batch_statistics, relu, pool, need_x,
+                                    need_weight);
+  });
+}
+
 PD_BUILD_OP(paddle_resnet_conv_bn)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance"})
     .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
@@ -250,6 +324,18 @@ PD_BUILD_GRAD_OP(paddle_resnet_conv_bn)
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNGrad));
 
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn)
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "Winners",
+             paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
+             paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
+             paddle::Grad(paddle::Grad("Beta"))})
+    .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
+              paddle::Grad("Beta"), paddle::Grad("Conv"), paddle::Grad("SavedMean"),
+              paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
+              paddle::Grad(paddle::Grad("Y"))})
+    .Attrs(ATTRIBUTE_NAMES)
+    .SetKernelFn(PD_KERNEL(ConvBNSecond));
+
 PD_BUILD_OP(paddle_resnet_conv_bn_add)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance", "Residual"})
     .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
@@ -263,6 +349,21 @@ PD_BUILD_GRAD_OP(paddle_resnet_conv_bn_add)
               paddle::Grad("Beta"), paddle::Grad("Residual")})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAddGrad));
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn_add)
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse", "Winners",
+             paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
+             paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
+             paddle::Grad(paddle::Grad("Beta")),
+             paddle::Grad(paddle::Grad("Residual"))})
+    .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
+              paddle::Grad("Beta"), paddle::Grad("Y"), paddle::Grad("Conv"),
+              paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
+              paddle::Grad(paddle::Grad("Y"))})
+    .Attrs(ATTRIBUTE_NAMES)
+    .SetKernelFn(PD_KERNEL(ConvBNAddSecond));
+
+extern "C" void paddle_resnet_ask_recording(bool (*ask)()) { is_recording = ask; }
 
 extern "C" int64_t paddle_resnet_backward_passes() { return backward_passes; }
 

@@ -133,7 +133,23 @@ void MaxPoolGradient(const PoolShape& s, const Number* dy, const uint8_t* winner
   }
 }
 
+template <typename Number>
+void TakeWinners(const PoolShape& s, const Number* x, const uint8_t* winners, Number* y) {
+#pragma omp parallel for schedule(static)
+  for (int64_t row = 0; row < s.n * s.oh; ++row) {
+    const Number* image = x + row / s.oh * s.h * s.w * s.c;
+    for (int64_t at = row * s.ow * s.c; at < (row + 1) * s.ow * s.c; ++at) {
+      const int64_t ox = at / s.c % s.ow, tap = winners[at];
+      const int64_t py = row % s.oh * s.stride - s.pad + tap / s.window;
+      const int64_t px = ox * s.stride - s.pad + tap % s.window;
+      y[at] = image[(py * s.w + px) * s.c + at % s.c];
+    }
+  }
+}
+
 template void MaxPool(const PoolShape&, const float*, float*, uint8_t*);
 template void MaxPool(const PoolShape&, const BFloat16*, BFloat16*, uint8_t*);
 template void MaxPoolGradient(const PoolShape&, const float*, const uint8_t*, float*);
 template void MaxPoolGradient(const PoolShape&, const BFloat16*, const uint8_t*, BFloat16*);
+template void TakeWinners(const PoolShape&, const float*, const uint8_t*, float*);
+template void TakeWinners(const PoolShape&, const BFloat16*, const uint8_t*, BFloat16*);

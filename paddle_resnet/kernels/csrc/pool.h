@@ -15,3 +15,6 @@ template <typename Number>
 void MaxPool(const PoolShape&, const Number* x, Number* y, uint8_t* winners);
 template <typename Number>
 void MaxPoolGradient(const PoolShape&, const Number* dy, const uint8_t* winners, Number* dx);
+// y = x at the winners' places.
+template <typename Number>
+void TakeWinners(const PoolShape&, const Number* x, const uint8_t* winners, Number* y);

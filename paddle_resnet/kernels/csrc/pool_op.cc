@@ -51,6 +51,23 @@ Tensors PooledGrad(const Tensor& x, const Tensor& winners, const Tensor& dy, int
   });
 }
 
+template <typename Number>
+void Picked(const PoolShape& s, const Tensor& ddx, const Tensor& winners, Tensor& ddy) {
+  TakeWinners(s, In<Number>(ddx), In<uint8_t>(winners), In<Number>(ddy));
+}
+
+// The gradient of the gradient: of each window, the number at the winner's place.
+Tensors PooledSecond(const Tensor& x, const Tensor& winners, const Tensor& ddx, int window, int stride, int pad,
+                     bool ceil) {
+  return Guarded([&]() -> Tensors {
+    RefuseThirdDerivative();
+    Tensor ddy = EmptyTensor(winners.shape(), ddx.dtype());
+    const auto s = Shape(ddx, window, stride, pad, ceil);
+    (IsBFloat16(ddx) ? Picked<BFloat16> : Picked<float>)(s, ddx, winners, ddy);
+    return {ZerosLike(x), ZerosLike(winners), ddy};
+  });
+}
+
 }  // namespace
 
 PD_BUILD_OP(paddle_resnet_max_pool)
@@ -64,3 +81,9 @@ PD_BUILD_GRAD_OP(paddle_resnet_max_pool)
     .Outputs({paddle::Grad("X")})
     .Attrs({"window: int", "stride: int", "pad: int", "ceil: bool"})
     .SetKernelFn(PD_KERNEL(PooledGrad));
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_max_pool)
+    .Inputs({"X", "Winners", paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad("X"), paddle::Grad("Winners"), paddle::Grad(paddle::Grad("Y"))})
+    .Attrs({"window: int", "stride: int", "pad: int", "ceil: bool"})
+    .SetKernelFn(PD_KERNEL(PooledSecond));

@@ -1,6 +1,8 @@
 // How a tensor of Paddle's comes to lie in a block of ours.
 #include "tensors.h"
 
+#include <cstring>
+
 #include "caching_allocator.h"
 #include "paddle/phi/core/dense_tensor.h"
 
@@ -37,4 +39,10 @@ paddle::Tensor EmptyTensor(const std::vector<int64_t>& shape, paddle::DataType n
   for (const int64_t side : shape) bytes *= side;
   return bytes < kLarge ? paddle::empty(shape, numbers, paddle::CPUPlace())
                         : InBlock(shape, numbers, bytes);
+}
+
+paddle::Tensor ZerosLike(const paddle::Tensor& x) {
+  paddle::Tensor zeros = EmptyTensor(x.shape(), x.dtype());
+  std::memset(zeros.data(), 0, x.numel() * phi::SizeOf(x.dtype()));
+  return zeros;
 }

@@ -11,6 +11,8 @@
 // Throws std::bad_alloc where a block is not to be had.
 paddle::Tensor EmptyTensor(const std::vector<int64_t>& shape, paddle::DataType);
 
+paddle::Tensor ZerosLike(const paddle::Tensor&);
+
 inline bool IsBFloat16(const paddle::Tensor& x) {
   return x.dtype() == paddle::DataType::BFLOAT16;
 }

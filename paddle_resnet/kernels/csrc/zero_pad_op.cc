@@ -82,3 +82,17 @@ PD_BUILD_GRAD_OP(paddle_resnet_zero_pad)
     .Outputs({paddle::Grad("X")})
     .Attrs({"stride: int", "before: int", "after: int"})
     .SetKernelFn(PD_KERNEL(ZeroPadGrad));
+
+// It is linear: the gradient of the gradient is the operator itself, and that of x is zero.
+Tensors ZeroPadSecond(const Tensor& x, const Tensor& ddx, int stride, int before, int after) {
+  return Guarded([&]() -> Tensors {
+    RefuseThirdDerivative();
+    return {ZerosLike(x), ZeroPad(ddx, stride, before, after)[0]};
+  });
+}
+
+PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_zero_pad)
+    .Inputs({"X", paddle::Grad(paddle::Grad("X"))})
+    .Outputs({paddle::Grad("X"), paddle::Grad(paddle::Grad("Y"))})
+    .Attrs({"stride: int", "before: int", "after: int"})
+    .SetKernelFn(PD_KERNEL(ZeroPadSecond));

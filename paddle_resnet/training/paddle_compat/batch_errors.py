@@ -44,6 +44,7 @@ def explain(
     inputs: list,
     labels: list,
     outputs: Optional[list],
+    error: Exception,
 ) -> str:
     """Return what is wrong with a batch that made Paddle raise; empty where it cannot be told.
 
@@ -51,10 +52,13 @@ def explain(
         network, loss: as in ``prepare``.
         inputs, labels: the batch's tensors.
         outputs: of the network; None where it raised.
+        error: what was raised.
     """
     if outputs is None:
         return _about_images(network, inputs)
-    return _about_count(loss, outputs, labels) or _about_labels(loss, inputs, labels, outputs)
+    if not labels and (loss is None or isinstance(error, TypeError)):
+        return "the batch has no labels: expected (images, labels)"
+    return _about_count(loss, outputs, labels) or _about_labels(loss, labels, outputs)
 
 
 def _about_images(network: nn.Layer, inputs: list) -> str:
@@ -103,14 +107,12 @@ def _about_images(network: nn.Layer, inputs: list) -> str:
 def _about_count(loss: Optional[Callable[..., Any]], outputs: list, labels: list) -> str:
     """Return what is wrong with the number of parts of a batch."""
     if loss is None:
-        return "" if labels else "the batch has no labels: expected (images, labels)"
+        return ""
     call = loss.forward if isinstance(loss, nn.Layer) else loss
     try:
         signature = inspect.signature(call)
         signature.bind(*outputs, *labels)
     except TypeError:
-        if not labels:
-            return "the batch has no labels: expected (images, labels)"
         name = type(loss).__name__ if isinstance(loss, nn.Layer) else _name(loss)
         taken = [p for p in signature.parameters.values() if p.default is p.empty]
         return (
@@ -123,9 +125,7 @@ def _about_count(loss: Optional[Callable[..., Any]], outputs: list, labels: list
     return ""
 
 
-def _about_labels(
-    loss: Optional[Callable[..., Any]], inputs: list, labels: list, outputs: list
-) -> str:
+def _about_labels(loss: Optional[Callable[..., Any]], labels: list, outputs: list) -> str:
     if not labels or not isinstance(outputs[0], paddle.Tensor) or outputs[0].ndim != 2:
         return ""
     label, logits = labels[0], outputs[0]

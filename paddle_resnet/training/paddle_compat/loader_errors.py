@@ -182,9 +182,13 @@ def _no_text(batch: Any) -> Any:
     parts = batch.values() if isinstance(batch, dict) else batch
     for value in parts if isinstance(batch, (dict, list, tuple)) else [batch]:
         if isinstance(value, np.ndarray) and value.dtype.kind in "OUSM":
+            text = value.dtype.kind in "US"
+            advice = (
+                ", such as the positions of the labels in a list of the classes" if text else ""
+            )
             raise DataError(
                 f"a batch holds {value.dtype} ({for_display(value.ravel()[:3].tolist())}): "
-                "expected numbers, such as the positions of the labels in a list of the classes."
+                f"expected numbers{advice}."
             )
     return batch
 

@@ -173,7 +173,7 @@ def test_two_ways_to_crop_are_refused(sample):
 def test_switches_without_effect_are_refused(sample):
     with pytest.raises(DataError, match="alternate_flip says how to flip"):
         loader(sample, Augment(alternate_flip=True), flip=False)
-    with pytest.raises(DataError, match="resized_crop needs square images"):
+    with pytest.raises(DataError, match="random_resized_crop needs square images"):
         BatchLoader(
             np.zeros((4, 3, 8, 9), np.uint8), [0] * 4, 2, augment=Augment(random_resized_crop=0.3)
         )
@@ -412,12 +412,12 @@ def test_scaling_to_the_same_size_gives_the_same_array_and_up_is_refused():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"erase": 1.5}, "erase must be 0 or from 0 to 1, not 1.5"),
+        ({"random_erasing": 1.5}, "random_erasing must be 0 or from 0 to 1, not 1.5"),
         ({"mixup": 0.01}, "mixup must be 0 or from 0.05 to 4, not 0.01"),
         ({"cutmix": -1}, "cutmix must be 0 or from 0.05"),
-        ({"resized_crop": 2}, "resized_crop must be 0 or from 0 to 1"),
+        ({"random_resized_crop": 2}, "random_resized_crop must be 0 or from 0 to 1"),
         ({"cutout": -1}, "cutout must be 0 or more pixels"),
-        ({"erase": float("nan")}, "erase must be"),
+        ({"random_erasing": float("nan")}, "random_erasing must be"),
     ],
 )
 def test_switches_out_of_range_are_told(wrong, message):

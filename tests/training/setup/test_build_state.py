@@ -18,8 +18,8 @@ from paddle_resnet.weights import read_weights
 
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
-    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100", "optimizer.lr=0.01",
-    "train.budget=null", "run.report=false", "run.visualdl=false",
+    "data.max_train_images=64", "train.batch_size=16", "train.eval_batch_size=100",
+    "optimizer.lr=0.01", "train.budget=null", "run.report=false", "run.visualdl=false",
 ]  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def test_early_stopping_and_its_line(tmp_path, capsys):
 def test_a_plateau_lowers_the_rate(tmp_path):
     folder = train(
         tmp_path, "train.epochs=4", "schedule.name=constant", "schedule.warmup=0",
-        "plateau.patience=1", "plateau.min_delta=100", "plateau.factor=0.5", "plateau.min_factor=0.2",
+        "plateau.patience=1", "plateau.min_delta=100", "plateau.factor=0.5",
+        "plateau.min_factor=0.2",
     )  # fmt: skip
     assert [row["lr"] for row in rows(folder)] == pytest.approx([0.01, 0.01, 0.005, 0.0025])
     assert "learning rate" in folder.log.read_text()
@@ -299,7 +300,8 @@ def test_all_features_go_on_to_the_bit(tmp_path, optimizer):
     """From every checkpoint of a run, it ends with the same weights, averages included."""
     whole = train(
         tmp_path, "train.epochs=4", f"optimizer.name={optimizer}", "train.grad_accum_steps=2",
-        "data.max_train_images=80", "ema.decay=0.9", "finetune.unfreeze_at={backbone: 0.4, conv1: 0.7}",
+        "data.max_train_images=80", "ema.decay=0.9",
+        "finetune.unfreeze_at={backbone: 0.4, conv1: 0.7}",
         "optimizer.layer_decay=0.9", "optimizer.clip_norm=1", "plateau.patience=1",
         "plateau.min_delta=0.5", "early_stopping.patience=9", "schedule.name=onecycle",
         "train.checkpoint_interval=1 steps", "train.keep_checkpoints=99", name="whole",
