@@ -60,9 +60,6 @@ def rooms_imported(path: Path) -> set[str]:
 #: Imports that still lead upward: file, room.
 UPWARD = {
     ("data/splits.py", "distributed"),
-    ("evaluation/final_test.py", "training"),
-    ("optim/learning_rate.py", "training"),
-    ("runs/run_writer.py", "training"),
 }
 
 

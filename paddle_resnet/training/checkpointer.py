@@ -192,15 +192,20 @@ class Checkpointer:
         Otherwise the best metrics become those of the file, whatever the checkpoint says: an
         older checkpoint may have taken the place of a corrupt one.
         """
-        best, path = state.best, self.writer.folder.best
+        best, path, epoch = state.best, self.writer.folder.best, state.progress.epoch
         on_disk = read_metrics(path)
-        own = best.metrics is not None and best.metrics["epoch"] == state.progress.epoch
-        if own and not state.epoch_means.steps and on_disk != best.metrics:
+        is_best = best.metrics is not None and best.metrics["epoch"] == epoch
+        is_own = is_best and not state.epoch_means.steps
+        if on_disk is None and path.is_file():
+            source = "the checkpoint" if is_own else "the next evaluation"
+            self.writer.log(f"warning: '{path}' is corrupt: it is replaced by that of {source}.")
+        if is_own and on_disk != best.metrics:
             if self._save_best(state):
                 return
-        elif on_disk is None and path.is_file():
+        elif on_disk is not None and on_disk["epoch"] > epoch:
             self.writer.log(
-                f"warning: '{path}' is corrupt: the next weights that are evaluated take its place."
+                f"warning: '{path}' is of {state.progress.plan.unit} {on_disk['epoch']}, which "
+                "comes after the checkpoint: it stays until there is a better one."
             )
         best.metrics = on_disk
 

@@ -13,7 +13,7 @@ from paddle_resnet.evaluation.tta import TTA_VIEWS, tta_views
 from paddle_resnet.training.image_classifier import ImageClassifier
 from paddle_resnet.training.loop.batch_stream import BatchStream
 from paddle_resnet.training.loop.losses import MixupAccuracy, MixupCrossEntropy
-from paddle_resnet.training.loop.progress import StepPlan
+from paddle_resnet.training.loop.progress import Progress, StepPlan
 from paddle_resnet.training.loop.progressive_resizing import ProgressiveResizing, image_size_at
 
 
@@ -173,34 +173,22 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
     loader = BatchLoader(sample.train_images[:64], sample.train_labels[:64], 16, shuffle=True)
 
     def stream(steps):
-        pace = StepPlan(12)
-        pace.steps = steps
-        result = BatchStream(loader, pace, ProgressiveResizing(pace, 0.5, 1.0))
-        result.load_state({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
-        return pace, result
+        progress = Progress(StepPlan(3, 12))
+        progress.step = steps
+        result = BatchStream(loader, transform=ProgressiveResizing(progress, 0.5, 1.0))
+        result.load_state_dict({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
+        return progress, result
 
-    pace, whole = stream(0)
+    progress, whole = stream(0)
     batches = []
     for _ in range(3):
-        for batch in whole:
+        for batch in whole.rest_of_epoch():
             batches.append(batch)
-            pace.steps += 1
-    assert [images.shape[2] for images, _ in batches] == [
-        16,
-        16,
-        16,
-        20,
-        20,
-        20,
-        24,
-        24,
-        24,
-        28,
-        28,
-        28,
-    ]
-    pace, late = stream(6)
-    assert np.array_equal(next(iter(late))[0], batches[6][0])
+            progress.step += 1
+    sizes = [images.shape[2] for images, _ in batches]
+    assert sizes == [16] * 3 + [20] * 3 + [24] * 3 + [28] * 3
+    _, late = stream(6)
+    assert np.array_equal(next(late.rest_of_epoch())[0], batches[6][0])
 
 
 def test_the_views_that_can_be_asked_for_are_those_that_there_are(capsys):
