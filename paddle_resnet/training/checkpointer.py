@@ -153,6 +153,20 @@ class Checkpointer:
         """Write ``last.safetensors``, once, when training ends."""
         self._save_weights(state, self.writer.folder.last, {"epoch": state.progress.epoch})
 
+    def save_last_checkpoint(self, state: TrainState) -> None:
+        """Write ``last.safetensors`` with the weights of the newest checkpoint, if there is one.
+
+        For a training that diverged: its present weights are of no use.
+        """
+        try:
+            found = self.checkpoints.newest(self.writer.log)
+        except UserError:
+            return
+        if found is not None:
+            state.load_weights(found.state)
+            epoch = found.state["progress"]["epoch"]
+            self._save_weights(state, self.writer.folder.last, {"epoch": epoch})
+
     def _save_best(self, state: TrainState) -> bool:
         return self._save_weights(state, self.writer.folder.best, state.best.metrics)
 

@@ -40,6 +40,7 @@ from .callbacks.metric_logger import MetricLogger
 from .callbacks.progress_bar import ProgressBar
 from .callbacks.visualdl_logger import VisualDLLogger
 from .checkpointer import BestMetrics, Checkpointer
+from .loop.nan_guard import NonFiniteError
 from .loop.progress import Progress
 from .loop.seeding import be_deterministic, seed_everything
 from .loop.speed import SpeedMonitor
@@ -345,6 +346,9 @@ class Trainer:
             )
         except TrainingInterrupted:
             self.checkpointer.save_last(self.state)
+            raise
+        except NonFiniteError:
+            self.checkpointer.save_last_checkpoint(self.state)
             raise
         finally:
             self.bar.close()

@@ -14,11 +14,15 @@ from ...errors import TrainingError
 
 
 class NonFiniteError(TrainingError):
-    """A loss, a BN statistic or a weight became NaN or infinite; the step was taken back.
+    """A loss, a BN statistic or a weight became NaN or infinite."""
+
+
+class NonFiniteStep(NonFiniteError):
+    """A step with such a loss or BN statistic, which was taken back.
 
     Args:
         what: which, as the beginning of a sentence.
-        step: step of the epoch, from 1. Default: unknown, the batch was trained on by itself.
+        step: of the epoch, from 1. Default: unknown, the batch was trained on by itself.
         epoch: from 1.
     """
 
@@ -37,11 +41,11 @@ class NonFiniteError(TrainingError):
 
 @contextmanager
 def step_of_epoch(step: int, epoch: int) -> Iterator[None]:
-    """Let a :class:`NonFiniteError` that is raised within this block name step and epoch."""
+    """Let a :class:`NonFiniteStep` that is raised within this block name step and epoch."""
     try:
         yield
-    except NonFiniteError as error:
-        raise NonFiniteError(error.what, step=step, epoch=epoch) from None
+    except NonFiniteStep as error:
+        raise NonFiniteStep(error.what, step=step, epoch=epoch) from None
 
 
 def check_finite(network: nn.Layer, where: str) -> None:
@@ -52,11 +56,11 @@ def check_finite(network: nn.Layer, where: str) -> None:
         where: ``step 10``, for the sentence.
 
     Raises:
-        TrainingError: one is.
+        NonFiniteError: one is.
     """
     for name, tensor in network.state_dict().items():
         if not np.isfinite(tensor.numpy()).all():
-            raise TrainingError(
+            raise NonFiniteError(
                 f"after {where}, '{name}' holds NaN or infinite values: training stopped, and what "
                 "was saved before stays as it is. A smaller learning rate or a longer warm-up "
                 "helps most often."

@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from ...distributed.collectives import all_reduce_array, world_size
 from ...distributed.gradients import all_reduce_gradients, all_reduce_mean
 from ...distributed.sync_bn import local_bn_buffers
-from .nan_guard import NonFiniteError, step_of_epoch
+from .nan_guard import NonFiniteStep, step_of_epoch
 from .train_state import StepResult, TrainState
 
 
@@ -27,7 +27,7 @@ def train_step(state: TrainState, batch: Sequence[Any]) -> StepResult:
         StepResult: the mean loss and the number of images, of all ranks.
 
     Raises:
-        NonFiniteError: the loss or a BN statistic became NaN or infinite on some rank. Weights and
+        NonFiniteStep: the loss or a BN statistic became NaN or infinite on some rank. Weights and
             BN statistics are as they were before the step.
     """
     images, *labels = (paddle.to_tensor(each) for each in batch)
@@ -54,7 +54,7 @@ def forward_backward(
         tuple: the result, and the losses that were added up.
 
     Raises:
-        NonFiniteError: see :func:`train_step`.
+        NonFiniteStep: see :func:`train_step`.
     """
     set_mode(state.network, state.loss, training=True)
     state.bn_snapshot.take()
@@ -70,7 +70,7 @@ def forward_backward(
     if broken or not math.isfinite(value):
         state.bn_snapshot.restore()
         what = "a running statistic became NaN or infinite"
-        raise NonFiniteError(what if math.isfinite(value) else f"the loss became {value}")
+        raise NonFiniteStep(what if math.isfinite(value) else f"the loss became {value}")
     # This rank's part of the mean over all images of the update.
     factor = state.accumulator.add(images) * (own / images)
     loss = loss if factor == 1.0 else loss * factor

@@ -159,6 +159,12 @@ class TrainState:
         """Return the content of a checkpoint: nested dicts of JSON types and NumPy arrays."""
         return CompositeState(self._parts()).state_dict()
 
+    def load_weights(self, state: dict[str, Any]) -> None:
+        """Restore the network and its average alone, from a :meth:`state_dict`."""
+        NetworkState(self.network).load_state_dict(state["network"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+
     def load_state_dict(self, state: dict[str, Any], origin: str = "the checkpoint") -> None:
         """Restore :meth:`state_dict`.
 
