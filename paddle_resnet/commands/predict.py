@@ -47,13 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.image_io import find_images, for_display, read_image
-    from ..errors import DataError, UserError
+    from ..data.folder.image_decoder import PATH_LIMIT
+    from ..data.folder.image_io import find_images, read_image, value_range_of
+    from ..errors import DataError, UserError, for_display
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
     source, given = _split(arguments.paths)
-    paths = find_images(given)
+    paths, notes = find_images(given)
     cpu_runtime.import_paddle()
     from ..evaluation.classify import classify
     from ..models import load_trained
@@ -70,20 +71,26 @@ def run(arguments: argparse.Namespace) -> int:
             "network, name its run folder or weights file before the images.",
             file=sys.stderr,
         )
+    value_range = config.data.value_range if config is not None else None
+    if value_range is None:
+        value_range, more = value_range_of(paths)
+        notes += more
+    for note in notes:
+        print(f"Notice: {note}", file=sys.stderr)
     bad = 0
     for path in paths:
         try:
-            pixels = read_image(path, trained.input_shape, trained.centre)
+            pixels = read_image(path, trained.input_shape, trained.centre, value_range)
         except DataError as error:
             bad += 1
             print(f"error: {error}", file=sys.stderr)
             continue
         answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
         if arguments.json:
-            print(json.dumps({"image": for_display(path), "top": answers}))
+            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
         else:
             print(
-                f"{for_display(path)}: "
+                f"{for_display(path, PATH_LIMIT)}: "
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
             )
     return 2 if bad else 0
@@ -95,22 +102,22 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     Raises:
         UserError: a network without images, or a first path that is nothing at all.
     """
-    from ..data.folder.image_io import SUFFIXES
-    from ..errors import UserError, did_you_mean
+    from ..data.folder.file_walk import LeftOut, walk
+    from ..errors import UserError, did_you_mean, for_display
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
     is_run = any((path / name).is_file() for name in ("config.yaml", "best.safetensors"))
     if path.is_dir() and len(paths) > 1 and not is_run:
         # One without images must be meant as a run's: the error is then about its weights.
-        is_run = not any(p.suffix.lower() in SUFFIXES for p in path.rglob("*"))
+        is_run = next(walk(path, LeftOut()), None) is None
     if names_weights or is_run:
         if len(paths) == 1:
             raise UserError(f"'{first}' is a network: name the images that it should classify.")
         return first, paths[1:]
     if not path.exists():
         raise UserError(
-            f"there is no run folder or weights file '{first}', and no image of that name."
-            + did_you_mean(first, [DEFAULT])
+            f"there is no run folder or weights file '{for_display(first, 300)}', and no image of "
+            "that name." + did_you_mean(first, [DEFAULT])
         )
     return DEFAULT, paths
