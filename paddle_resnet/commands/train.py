@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         if resume is not None:
             config = resume.config_with(config)
             if is_finished(resume):
-                print(f"the run '{resume.path}' is finished: there is nothing to go on with.")
+                print(f"the run '{resume.path}' is finished: there is nothing to resume.")
                 return 0
 
     def report(folder: RunFolder) -> None:

@@ -135,8 +135,8 @@ class BatchMethods(paddle.Model):
         state.loss = self._loss
         with self._explained(inputs, labels, outputs):
             result, losses = forward_backward(state, inputs, labels, outputs)
-        with all_reduce_metrics(self._metrics):
-            metrics = self._update_metrics(outputs, labels)
+            with all_reduce_metrics(self._metrics):
+                metrics = self._update_metrics(outputs, labels)
         if update:
             _update(state)
         self._note_inputs(inputs)
@@ -165,13 +165,14 @@ class BatchMethods(paddle.Model):
         inputs, labels, outputs = tensors(inputs), tensors(labels), []
         self._set_mode("eval")
         losses: list = []
-        with self._explained(inputs, labels, outputs), self._precision.autocast():
-            outputs.extend(as_list(self.network(*inputs)))
-            if self._loss is not None:
-                losses = as_list(self._loss(*outputs, *labels))
+        with self._explained(inputs, labels, outputs):
+            with self._precision.autocast():
+                outputs.extend(as_list(self.network(*inputs)))
+                if self._loss is not None:
+                    losses = as_list(self._loss(*outputs, *labels))
+            metrics = self._update_metrics(outputs, labels)
         value = sum(float(each.mean()) for each in losses)
         self._note_inputs(inputs)
-        metrics = self._update_metrics(outputs, labels)
         return self._remember(losses, metrics, value, int(inputs[0].shape[0]))
 
     @paddle.no_grad()
@@ -232,7 +233,7 @@ class BatchMethods(paddle.Model):
         except Exception as error:
             if self.mode == "train":
                 self._state.bn_snapshot.restore()  # the failed step has moved the statistics
-            reason = explain(self.network, self._loss, inputs, labels, outputs or None)
+            reason = explain(self.network, self._loss, inputs, labels, outputs or None, error)
             if not reason:
                 raise
             if self._entries:
