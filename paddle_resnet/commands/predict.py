@@ -71,7 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
             "network, name its run folder or weights file before the images.",
             file=sys.stderr,
         )
-    value_range = config.data.value_range if config is not None else None
+    value_range = trained.value_range
+    if value_range is None and config is not None:
+        value_range = config.data.value_range
     if value_range is None:
         value_range, more = value_range_of(paths)
         notes += more

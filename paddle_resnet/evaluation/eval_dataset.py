@@ -156,7 +156,7 @@ def _recorded_files(
             "trained on."
         )
     labels = np.array([trained.classes.index(label) for label in found.labels], np.int64)
-    images = _image_files(trained, found.paths, config.data.value_range)
+    images = _image_files(trained, found.paths, _range_of(trained, config))
     return images, labels, list(trained.classes)
 
 
@@ -184,7 +184,7 @@ def _other_files(
         splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
         listing.notes += _about_seen(splits, root)
         part = part.take(np.flatnonzero([not each for each in splits]))
-    value_range = config.data.value_range if config is not None else None
+    value_range = _range_of(trained, config)
     if verified.extremes and value_range is None:
         chosen = choose_range(verified.extremes.values())
         listing.notes += describe_range(verified.extremes, chosen)
@@ -211,6 +211,13 @@ def _about_seen(splits: Sequence[str], root: str) -> list[str]:
             "is left to test with. (--split train evaluates them.)"
         )
     return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
+
+
+def _range_of(trained: TrainedModel, config: Optional[Config]) -> Optional[Sequence[float]]:
+    """Return the value range that a network was trained with; None where it needed none."""
+    if trained.value_range is None and config is not None:
+        return config.data.value_range
+    return trained.value_range
 
 
 def _image_files(

@@ -20,6 +20,7 @@ from .. import cpu_runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..cpu_runtime import RUNTIME
 from ..data.splits import record_images
+from ..distributed.collectives import broadcast_from_rank0
 from ..errors import ConfigError, TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..io.file_lock import FolderLock
@@ -95,6 +96,18 @@ class RunFolder:
         return folder
 
     @classmethod
+    def create_on_all_ranks(cls, config: Config, recipe: str) -> RunFolder:
+        """Call :meth:`create` on rank 0, and return the folder on every rank; rank 0 locks it."""
+        made: list[RunFolder] = []
+
+        def create() -> str:
+            made.append(cls.create(config, recipe))
+            return str(made[0].path)
+
+        path = broadcast_from_rank0(create)
+        return made[0] if made else cls(Path(path))
+
+    @classmethod
     def open(cls, path: Union[str, Path]) -> RunFolder:
         """Return the folder of a run that exists.
 
@@ -146,6 +159,13 @@ class RunFolder:
             for section in ("data", "train", "run")
         }
         return dataclasses.replace(own, **changes)
+
+    def is_finished(self) -> bool:
+        """Return whether the run has come to its end."""
+        try:
+            return json.loads(self.result.read_text(encoding="utf-8"))["status"] == "finished"
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def has_checkpoints(self) -> bool:
         """Return whether there is any, sound or not."""

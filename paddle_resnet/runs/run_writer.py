@@ -49,6 +49,15 @@ class RunWriter:
         self.failed.pop(path, None)
         return True
 
+    def write_last(self, path: Path, write: Callable[[Path], Any]) -> None:
+        """Write one of the files that end a run; a failure must not hide the run's outcome."""
+        if not is_rank0():
+            return
+        try:
+            write(path)
+        except OSError as error:
+            self.failed[path] = error.strerror or str(error)
+
     def _report(self, path: Path, reason: str, consequence: str) -> None:
         is_deleted = self.folder.is_deleted()
         if is_deleted:

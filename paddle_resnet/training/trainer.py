@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Callable, Optional
 
 from paddle import nn
@@ -47,13 +45,14 @@ from .loop.speed import SpeedMonitor
 from .loop.time_budget import TimeBudget
 from .loop.train_state import TrainState
 from .loop.training_loop import train
+from .run_result import run_result
 from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
 from .setup.init_weights import load_init_weights, resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
-from .wording import duration, metrics_text
+from .wording import duration
 
 
 @dataclass
@@ -98,7 +97,7 @@ def run(
         if resume is not None:
             broadcast_from_rank0(resume.acquire)
             stack.callback(resume.release)
-            if is_finished(resume):
+            if resume.is_finished():
                 raise TrainingError(f"the run '{resume.path}' is finished: it cannot be resumed.")
         seed_everything(config.train.seed)
         if config.train.deterministic:
@@ -126,7 +125,7 @@ def run(
             measure_eval_speed(config, network, splits, progress, speed)
         if isinstance(progress.plan, TimeBudget):
             progress.plan.plan_rounds(len(splits.validation.images) if splits.validation else 0)
-        folder = resume or _create(config, recipe)
+        folder = resume or RunFolder.create_on_all_ranks(config, recipe)
         stack.callback(folder.release)
         log.open(folder.log)
         trainer = Trainer(config, options, splits, state, folder, log)
@@ -137,18 +136,6 @@ def run(
             raise
         _report(folder, afterwards, log, failed=False)
         return RunResult(folder, result)
-
-
-def _create(config: Config, recipe: str) -> RunFolder:
-    """Make the run's folder on rank 0, and return it on every rank."""
-    made: list[RunFolder] = []
-
-    def create() -> str:
-        made.append(RunFolder.create(config, recipe))
-        return str(made[0].path)
-
-    path = broadcast_from_rank0(create)
-    return made[0] if made else RunFolder(Path(path))
 
 
 def _report(
@@ -163,14 +150,6 @@ def _report(
         if not failed:
             raise
         log(f"warning: no report could be written: {type(error).__name__}: {error}")
-
-
-def is_finished(folder: RunFolder) -> bool:
-    """Return whether a run has come to its end."""
-    try:
-        return json.loads(folder.result.read_text(encoding="utf-8"))["status"] == "finished"
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 class Trainer:
@@ -255,7 +234,9 @@ class Trainer:
                 evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
             predictions, images = self.folder.predictions, self.splits.test.images
-            self._write(predictions, lambda path: save_predictions(path, evaluation, images))
+            self.writer.write_last(
+                predictions, lambda path: save_predictions(path, evaluation, images)
+            )
             if self.visualdl is not None:
                 self.visualdl.write_test(evaluation.summary(), self.state.progress.step)
         except TrainingInterrupted:
@@ -287,7 +268,7 @@ class Trainer:
         return result
 
     def _clean_folder(self, checkpoint: Optional[str]) -> None:
-        """Remove what a killed process left; called when all ranks have read what is there."""
+        """Remove what a killed process left; all ranks have read what is there."""
         self.folder.remove_stale_files()
         if checkpoint is None:
             self.log("no checkpoint had been written yet: training starts anew")
@@ -360,14 +341,14 @@ class Trainer:
         state, ks = self.state, (1, min(5, len(self.splits.classes)))
 
         def validate(network: nn.Layer) -> dict[str, Any]:
-            loss, accuracy = LossMeter(), TopKMeter(ks)
+            meters = loss, accuracy = LossMeter(), TopKMeter(ks)
             self.bar.open("validating", len(validation))
             evaluate(
                 network,
                 state.speed.time_evaluation(validation, world_size()),
-                [loss, accuracy],
+                meters,
                 precision=state.precision,
-                on_batch=lambda done: self.bar.advance(done, metrics_text({"loss": loss.value})),
+                on_batch=lambda done: self.bar.advance(done, f"loss {loss.value:.4f}"),
             )
             self.bar.close()
             accuracies = {f"val_acc_top{k}": accuracy.accuracy(k) for k in ks}
@@ -396,44 +377,16 @@ class Trainer:
         )
         return evaluation, weights
 
-    def _result(
-        self, status: str, *, reason: Optional[str] = None, test: Optional[dict[str, Any]] = None
-    ) -> dict[str, Any]:
-        return {
-            "status": status,
-            **({"reason": reason} if reason is not None else {}),
-            "model": {
-                "name": self.config.model.name,
-                "options": self.options,
-                "parameters": self.parameters,
-            },
-            "data": self.splits.describe(self.config.data.name),
-            "training": self._summary(),
-            "best": self.state.best.metrics,
-            "test": test,
-        }
-
-    def _summary(self) -> dict[str, Any]:
-        """Return the entry ``training`` of result.json."""
-        progress = self.state.progress
-        seconds = progress.train_seconds
-        return {
-            "seconds": round(progress.elapsed, 2),
-            "steps": progress.step,
-            "images": progress.images,
-            "epochs": round(self.state.batches.epochs, 4),
-            "images_per_second": round(progress.images / seconds, 2) if seconds else 0.0,
-            "budget": self.config.train.budget,
-        }
+    def _result(self, status: str, **entries: Any) -> dict[str, Any]:
+        return run_result(
+            status,
+            self.config,
+            self.options,
+            self.parameters,
+            self.splits,
+            self.state,
+            **entries,
+        )
 
     def _write_result(self, result: dict[str, Any]) -> None:
-        self._write(self.folder.result, lambda path: atomic_write_json(path, result))
-
-    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Write one of the files that end a run; a full disk must not hide the run's outcome."""
-        if not is_rank0():
-            return
-        try:
-            write(path)
-        except OSError as error:
-            self.writer.failed[path] = error.strerror or str(error)
+        self.writer.write_last(self.folder.result, lambda path: atomic_write_json(path, result))

@@ -13,7 +13,9 @@ from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data.folder.image_io import read_image
 from paddle_resnet.data.splits import load_splits
+from paddle_resnet.models import load_trained
 from paddle_resnet.runs.run_folder import RunFolder
+from paddle_resnet.weights import read_weights, save_weights
 
 QUICK = (
     "model.name=resnet20", "model.pretrained=resnet20", "train.epochs=1", "train.batch_size=4",
@@ -285,6 +287,25 @@ def test_a_run_reads_12_bits_as_it_was_trained(tmp_path, capsys):
     capsys.readouterr()
     assert main(line) in (0, 2)
     assert "value_range" not in capsys.readouterr().err
+
+
+def test_weights_alone_read_images_as_they_say(tmp_path, trained, capsys):
+    """The answer is that of the same pixels in 8 bits, by the file's range and not the image's."""
+    arrays, metadata = read_weights(trained[0] / "best.safetensors")
+    network = load_trained(trained[0]).network
+    path = save_weights(network, tmp_path / "w.safetensors", {**metadata, "value_range": [0, 4080]})
+    assert {*read_weights(path)[0]} == {*arrays}
+    grey = np.random.RandomState(0).randint(0, 64, (40, 40))
+    Image.fromarray((grey * 16).astype(np.uint16)).save(tmp_path / "wide.png")
+    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "narrow.png")
+    answers = []
+    for name in ("wide", "narrow"):
+        capsys.readouterr()
+        assert main(["predict", str(path), str(tmp_path / f"{name}.png"), "--json"]) == 0
+        said = capsys.readouterr()
+        assert "Notice" not in said.err
+        answers.append(json.loads(said.out)["top"])
+    assert answers[0] == answers[1]
 
 
 def test_a_range_of_the_recipe_wins(tmp_path):

@@ -16,7 +16,7 @@ from ...evaluation.paddle_metrics import (
     metric_values,
     set_metric_counts,
 )
-from .values import count
+from .state_values import count
 
 
 class EpochMeans:

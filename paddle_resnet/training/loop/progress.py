@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Optional, Protocol
 
 from .speed import SpeedMonitor
-from .values import count, finite
+from .state_values import count, finite
 
 
 class Plan(Protocol):

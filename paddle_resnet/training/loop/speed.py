@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional
 
-from .values import finite
+from .state_values import finite
 
 #: Part of the mean step that stays when a step is added to it: about the last 30 steps count.
 _KEEP = 0.97

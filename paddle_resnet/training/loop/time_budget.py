@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from .progress import Progress
 from .speed import SpeedMonitor
-from .values import count
+from .state_values import count
 
 
 class TimeBudget:

@@ -198,7 +198,7 @@ SUFFIXES = {
     ".jpe": lambda: encoded("JPEG"),
     ".JPG": lambda: encoded("JPEG"),
     ".pgm": lambda: pnm(noise(4095), 4095),
-    ".pbm": lambda: b"P1\n4 4\n" + b"0 1 1 0\n" * 4,
+    ".pbm": lambda: b"P4\n8 4\n" + bytes([0x3C] * 4),
     ".pnm": lambda: encoded("PPM"),
     ".tga": lambda: encoded("TGA"),
     ".jp2": lambda: encoded("JPEG2000"),
