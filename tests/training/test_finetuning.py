@@ -192,7 +192,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
         (["augment.cutmx=1"], "Did you mean 'cutmix'"),
         (["test.tta=crop"], "expected none or flip or shifts_flip or crops or crops_flip"),
         (["data.flip=false", "augment.alternate_flip=true"], "no effect without flip"),
-        (["data.mean=[0.5]"], "mean must be 3 numbers"),
+        (["data.mean=[0.5]"], "data.mean holds 1 number"),
         (["model.pretrained=/nowhere"], "there is no run folder or weights file"),
         (
             ["data.name=cifar10", "data.root=sample", "data.image_size=64"],
