@@ -48,6 +48,22 @@ def colorize(panel: HeatPanel) -> np.ndarray:
     return pixels
 
 
+def overlay(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return an image under its heat map.
+
+    Args:
+        pixels: uint8 [H, W, 3]; it becomes grey, so that all colour is the map's.
+        shares: float [H, W], 0 to 1; the more, the less of the image is seen.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    grey = pixels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    weight = 0.75 * np.sqrt(np.clip(shares, 0, 1))[..., None]
+    mixed = (1 - weight) * grey + weight * ramp(1 - 0.9 * np.clip(shares, 0, 1))
+    return np.clip(mixed, 0, 255).round().astype(np.uint8)
+
+
 def scale_ticks(panel: HeatPanel, count: int = 5) -> list[tuple[str, str]]:
     """Return (colour, label) of some steps of the colour scale, low to high."""
     places = np.linspace(0, 1, count)
