@@ -70,10 +70,12 @@ def _folder(arguments: argparse.Namespace) -> int:
 
     from ..data.folder.folder_report import describe, lines
     from ..data.folder.open_dataset import open_dataset
-    from ..data.folder.verify_images import find_corrupt
+    from ..data.folder.verify_images import verify_images
 
     listing = open_dataset(arguments.path)
-    damaged = find_corrupt(listing, notify=lambda line: print(line, file=sys.stderr))
-    report = describe(listing, damaged)
+    verified = verify_images(
+        listing.paths, listing.root, notify=lambda line: print(line, file=sys.stderr)
+    )
+    report = describe(listing, verified)
     print(json.dumps(report, indent=2) if arguments.json else "\n".join(lines(report)))
-    return 2 if damaged else 0
+    return 2 if verified.corrupt else 0

@@ -29,6 +29,7 @@ _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
     ("data.test", "data.name", _one_of("folder")),
     ("data.image_size", "data.name", _one_of("folder")),
     ("data.crop_pct", "data.name", _one_of("folder")),
+    ("data.value_range", "data.name", _one_of("folder")),
     ("data.on_corrupt", "data.name", _one_of("folder")),
     ("data.cache_mb", "data.name", _one_of("folder")),
     ("data.mean", "data.normalize", _TRUE),

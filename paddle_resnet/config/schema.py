@@ -22,6 +22,7 @@ from .values import (
     Whole,
     above_0,
     alpha,
+    low_and_high,
     one_folder,
     share_or_whole,
 )
@@ -77,6 +78,9 @@ class DataConfig:
     #: for a folder the pretrained network's or ImageNet's.
     mean: Channels = None
     std: Annotated[Channels, AfterValidator(above_0)] = None
+    #: Values of black and white in images of a folder that have more than 8 bits and do not say it
+    #: themselves, such as ``[0, 4095]``; None chooses one range for all of them.
+    value_range: Annotated[Optional[list[Number]], AfterValidator(low_and_high)] = None
     #: What to do about corrupt images of a folder: leave them out, with a notice, or stop.
     on_corrupt: Literal["skip", "stop"] = "skip"
     #: Threads that prepare batches ahead; None is 2 for folders and 0 for images in memory.

@@ -89,6 +89,13 @@ def _on_the_scale(values: Optional[list[float]]) -> Optional[list[float]]:
     return values
 
 
+def low_and_high(values: Optional[list[float]]) -> Optional[list[float]]:
+    """Refuse what is not two numbers in ascending order."""
+    if values is not None and (len(values) != 2 or not values[0] < values[1]):
+        raise ValueError("expected the values of black and of white, such as [0, 4095]")
+    return values
+
+
 def above_0(values: Optional[list[float]]) -> Optional[list[float]]:
     """Refuse a list with a 0 in it."""
     if values is not None and 0 in values:

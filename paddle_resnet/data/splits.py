@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -15,6 +16,7 @@ from .channel_stats import mean_and_std
 from .cifar.cifar100 import load_cifar100
 from .folder.folder_splits import image_files, normalisation, valid_splits
 from .folder.image_files import ImageCache, Images, take
+from .folder.split_record import write_record
 
 Labelled = tuple[Images, np.ndarray]
 
@@ -33,6 +35,10 @@ class DataSplits:
     is_sample: bool
     #: Share of an image that evaluation looks at, see ``data.crop_pct``; images in memory: all.
     centre: float = 1.0
+    #: Black and white of image files of more than 8 bits that do not say their own.
+    value_range: Optional[list[float]] = None
+    #: Image file to the first digits of the SHA-256 of its content.
+    digests: dict[Path, str] = field(default_factory=dict)
 
     @property
     def input_shape(self) -> list[int]:
@@ -50,6 +56,37 @@ class DataSplits:
             "test": len(self.test.images),
             "classes": self.classes,
         }
+
+
+def record_images(config: Config, path: Path) -> Config:
+    """Write which image files a recipe trains on, validates with and tests on, if it takes files.
+
+    Args:
+        config: the recipe.
+        path: the file, see `split_record.write_record`.
+
+    Returns:
+        Config: the recipe with the value range that was chosen for its images.
+
+    Raises:
+        DataError: see `load_splits`.
+        OSError: it cannot be written.
+    """
+    if config.data.name != "folder":
+        return config
+    parts = load_splits(config, lambda line: None)
+    loaders = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    write_record(
+        path,
+        Path(config.data.root).expanduser(),
+        {
+            split: (loader.images.paths, [parts.classes[label] for label in loader.labels])
+            for split, loader in loaders.items()
+            if loader is not None
+        },
+        parts.digests,
+    )
+    return replace(config, data=replace(config.data, value_range=parts.value_range))
 
 
 def load_splits(config: Config, notify: Callable[[str], None] = print) -> DataSplits:
@@ -98,10 +135,10 @@ def _cifar100(config: Config, notify: Callable[[str], None]) -> DataSplits:
 
 
 def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
-    listing = valid_splits(config, notify)
+    listing, verified, value_range = valid_splits(config, notify)
     memory = ImageCache(config.data.cache_mb * 2**20)
     train, validation, test = (
-        (image_files(part, config, memory), part.labels) if part else None
+        (image_files(part, config, memory, value_range), part.labels) if part else None
         for part in map(listing.parts.get, ("train", "validation", "test"))
     )
     return _parts(
@@ -115,6 +152,8 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
         is_sample=False,
         workers=2,
         centre=config.data.crop_pct,
+        value_range=None if value_range is None else list(value_range),
+        digests={path: facts.digest for path, facts in verified.facts.items()},
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Callable, Optional
 
 import numpy as np
@@ -10,14 +12,21 @@ import numpy as np
 from ..config import Config, config_from_dict
 from ..data import CLASSES, BatchLoader, ImageFiles, load_cifar10
 from ..data.cifar.cifar100 import load_cifar100
+from ..data.folder.image_decoder import PATH_LIMIT
 from ..data.folder.image_files import Images
-from ..data.folder.open_dataset import open_dataset
-from ..data.folder.verify_images import drop_corrupt, find_corrupt
+from ..data.folder.open_dataset import find_files
+from ..data.folder.split_record import Recorded, find_recorded, read_record
+from ..data.folder.value_range import choose_range, describe_range
+from ..data.folder.verify_images import drop_corrupt, verify_images
 from ..data.splits import load_splits
-from ..errors import DataError
+from ..errors import DataError, for_display
+from ..formatting import counted
 from ..models import TrainedModel
 
+#: Beside the weights of a run; see `data.splits.record_images`.
+RECORD = "images.csv"
 Notify = Callable[[str], None]
+Labelled = tuple[Images, np.ndarray, list[str]]
 
 
 def eval_loader(
@@ -31,6 +40,9 @@ def eval_loader(
 ) -> tuple[BatchLoader, bool]:
     """Return a loader of a data set's images as a trained network takes them.
 
+    The test images of a run are those that it set aside, wherever they are now in its data set.
+    Of other data, images that the run was trained on are no test images: they are left out.
+
     Args:
         trained: the network.
         split: ``test`` or ``train``: of a run of CIFAR, without the images that it held out.
@@ -38,7 +50,7 @@ def eval_loader(
         config: the recipe of the network's run, which says what data it was trained on, and where
             they are; without it that is told by the classes.
         root: other data: an archive of CIFAR, a folder of images or a list. Of a folder without a
-            ``test`` (or ``val``) part, all images are taken, whatever the split.
+            ``test`` (or ``val``) split, all images are taken, whatever the split.
         notify: takes lines that the user should see.
 
     Returns:
@@ -52,10 +64,18 @@ def eval_loader(
         raise DataError(
             f"'{trained.path}' knows classes of its own: name a folder of images of them (--data)."
         )
+    record = read_record(trained.path.parent / RECORD) if name == "folder" else None
+    is_sample = False
     if name == "folder" and root is not None:
-        images, labels, classes = _files(trained, split, root, notify)
-        is_sample = False
+        images, labels, classes = _other_files(trained, split, root, config, record, notify)
+    elif record and config is not None:
+        images, labels, classes = _recorded_files(trained, split, config, record, notify)
     elif config is not None:
+        if name == "folder":
+            notify(
+                f"Notice: the run does not say which images it was tested on (no {RECORD}): they "
+                "are chosen anew, which is another choice if the data set has changed."
+            )
         images, labels, classes, is_sample = _of_run(config, split, root, notify)
     else:
         images, labels, classes, is_sample = _cifar(name, split, root, notify)
@@ -106,26 +126,108 @@ def _cifar(
     return images, labels, data.classes, getattr(data, "is_sample", False)
 
 
-def _files(
-    trained: TrainedModel, split: str, root: str, notify: Notify
-) -> tuple[Images, np.ndarray, list[str]]:
-    listing = open_dataset(root)
-    listing = drop_corrupt(listing, find_corrupt(listing, notify=notify), skip=True)
+def _recorded_files(
+    trained: TrainedModel, split: str, config: Config, record: Sequence[Recorded], notify: Notify
+) -> Labelled:
+    """Return the images of a run's split, wherever they are now."""
+    root = Path(config.data.root or "").expanduser()
+    wanted = [row for row in record if row.split == split]
+    try:
+        found = find_recorded(wanted, root)
+    except DataError as error:
+        raise DataError(f"{error} Name the place of the run's images: --data PATH.") from None
+    if found.missing:
+        changed = f" ({found.changed:,} of them were changed)" if found.changed else ""
+        what = (
+            f"{len(found.missing):,} of the {len(wanted):,} {split} images of this run are not in "
+            f"'{for_display(root, PATH_LIMIT)}' any more, such as "
+            f"'{for_display(found.missing[0].path, PATH_LIMIT)}'{changed}"
+        )
+        if not found.paths:
+            raise DataError(f"{what}. Name the place where they are: --data PATH.")
+        notify(f"Notice: {what}: the others are evaluated.")
+    if found.moved:
+        notify(f"Notice: {counted(found.moved, 'image')} found under another name by the content.")
+    trained_on = {row.digest for row in record if row.split == "train"}
+    copies = sum(row.digest in trained_on for row in wanted) if split == "test" else 0
+    if copies:
+        notify(
+            f"Notice: {copies:,} of the test images have a copy among those that this run was "
+            "trained on."
+        )
+    labels = np.array([trained.classes.index(label) for label in found.labels], np.int64)
+    images = _image_files(trained, found.paths, _range_of(trained, config))
+    return images, labels, list(trained.classes)
+
+
+def _other_files(
+    trained: TrainedModel,
+    split: str,
+    root: str,
+    config: Optional[Config],
+    record: Optional[Sequence[Recorded]],
+    notify: Notify,
+) -> Labelled:
+    """Return the images of a folder or list that is not, or not known to be, the run's own."""
+    found = find_files(root, known=trained.classes)
+    wanted = ("test", "validation", "train") if split == "test" else ("train",)
+    held = next((name for name in wanted if found.entries.get(name)), next(iter(found.entries), ""))
+    found.entries = {name: files for name, files in found.entries.items() if name == held}
+    listing = found.for_evaluation(trained.classes, f"'{trained.path}'")
+    verified = verify_images(listing.paths, listing.root, notify=notify)
+    listing = drop_corrupt(listing, verified.corrupt, skip=True)
+    part = listing.parts.get(held)
+    if part is None:
+        raise DataError(f"every image of '{for_display(root, PATH_LIMIT)}' is corrupt.")
+    if split == "test" and record:
+        seen = {row.digest: row.split for row in record if row.split != "test"}
+        splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
+        listing.notes += _about_seen(splits, root)
+        part = part.take(np.flatnonzero([not each for each in splits]))
+    value_range = _range_of(trained, config)
+    if verified.extremes and value_range is None:
+        chosen = choose_range(verified.extremes.values())
+        listing.notes += describe_range(verified.extremes, chosen)
+        value_range = list(chosen)
     for note in listing.notes:
         notify(f"Notice: {note}")
-    strange = [name for name in listing.classes if name not in trained.classes]
-    if strange:
+    return _image_files(trained, part.paths, value_range), part.labels, list(trained.classes)
+
+
+def _about_seen(splits: Sequence[str], root: str) -> list[str]:
+    """Return a sentence about images that a run was trained on or validated with.
+
+    Raises:
+        DataError: there are no others.
+    """
+    trained_on, validated = splits.count("train"), splits.count("validation")
+    if not trained_on + validated:
+        return []
+    parts = [f"{counted(trained_on, 'image')} that this run was trained on"] if trained_on else []
+    parts += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
+    if trained_on + validated == len(splits):
         raise DataError(
-            f"'{root}' has the class '{strange[0]}', which '{trained.path}' does not know: it "
-            f"knows {_some(trained.classes)}."
+            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image "
+            "is left to test with. (--split train evaluates them.)"
         )
-    wanted = ("test", "validation", "train") if split == "test" else ("train",)
-    part = listing.parts[next(name for name in wanted if name in listing.parts)]
-    numbers = np.array([trained.classes.index(name) for name in listing.classes], np.int64)
+    return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
+
+
+def _range_of(trained: TrainedModel, config: Optional[Config]) -> Optional[Sequence[float]]:
+    """Return the value range that a network was trained with; None where it needed none."""
+    if trained.value_range is None and config is not None:
+        return config.data.value_range
+    return trained.value_range
+
+
+def _image_files(
+    trained: TrainedModel, paths: Sequence[Path], value_range: Optional[Sequence[float]]
+) -> ImageFiles:
     channels, height, _ = trained.input_shape
-    images = ImageFiles(part.paths, height, channels=channels, share=trained.centre)
-    return images, numbers[part.labels], list(trained.classes)
+    return ImageFiles(
+        paths, height, channels=channels, share=trained.centre, value_range=value_range
+    )
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

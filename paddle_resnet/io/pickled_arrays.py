@@ -15,6 +15,10 @@ _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"
 _MAX_DIMENSIONS, _MAX_SIZE = 8, 2**40
 
 
+class NotNumbers(PickleError):
+    """An array of texts, objects, dates, records or complex numbers."""
+
+
 def checked_sizes(sizes: Any) -> tuple[int, ...]:
     """Return ``sizes`` as a tuple.
 
@@ -55,7 +59,7 @@ class _Dtype(Stub):
 
     def to_numpy(self) -> np.dtype:
         if self.code is None:
-            raise PickleError("it holds an array of something other than numbers")
+            raise NotNumbers("it holds an array of something other than numbers")
         return np.dtype(self.order + self.code)
 
 
@@ -72,7 +76,8 @@ class Array(Stub):
         """Return a read-only view of the file's bytes.
 
         Raises:
-            PickleError: the description is not that of an array of numbers, or lies about size.
+            NotNumbers: it is an array of something else.
+            PickleError: the description is not that of an array, or lies about size.
         """
         if type(self.state) is not tuple or len(self.state) != 5:
             raise PickleError("an array in it has no content")
@@ -80,7 +85,7 @@ class Array(Stub):
         if isinstance(data, _Encoded):
             data = data.data
         if not isinstance(dtype, _Dtype) or type(data) not in (bytes, bytearray):
-            raise PickleError("it holds an array of something other than numbers")
+            raise NotNumbers("it holds an array of something other than numbers")
         shape, kind = checked_shape(shape), dtype.to_numpy()
         if math.prod(shape) * kind.itemsize != len(data):
             raise PickleError(

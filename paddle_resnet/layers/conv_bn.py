@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Callable, Optional, Union
 
 from paddle import Tensor, nn
@@ -12,12 +9,13 @@ from paddle import Tensor, nn
 from ..errors import ModelError
 from ..kernels.conv_bn_act import conv_bn_act, unsupported_layers
 from .activation_functions import Activation, add_act, make_activation
+from .flat_names import FlatNames
 from .pooling import MaxPool2D
 
 NormLayer = Callable[..., nn.Layer]
 
 
-class ConvBNLayer(nn.Layer):
+class ConvBNLayer(FlatNames, nn.Layer):
     """Convolution without bias, batch normalisation, then an optional sum and activation.
 
     ``forward(x, residual)`` computes ``act(bn(conv(x)) + residual)``: the whole of
@@ -127,38 +125,6 @@ class ConvBNLayer(nn.Layer):
     def extra_repr(self) -> str:
         """Name the activation in ``print(network)``."""
         return f"act={self.act}"
-
-    # The methods below give the inner layers their public names, at whatever depth the unit
-    # sits and whoever asks: state_dict, set_state_dict, paddle.save, jit.save, named_parameters.
-
-    def _state_dict_impl(  # type: ignore[override]
-        self, destination=None, include_sublayers=True, structured_name_prefix="", *args, **kwargs
-    ):
-        own = super()._state_dict_impl(None, include_sublayers, "", *args, **kwargs)
-        destination = OrderedDict() if destination is None else destination
-        for name, value in own.items():
-            destination[self._public_name(structured_name_prefix, name)] = value
-        return destination
-
-    def named_sublayers(
-        self, prefix: str = "", include_self: bool = False, *args, **kwargs
-    ) -> Iterator[tuple[str, nn.Layer]]:
-        """Yield ``(name, layer)`` pairs under the public names: ``conv2`` and ``bn2``."""
-        if include_self:
-            yield prefix, self
-        for name, layer in super().named_sublayers("", False, *args, **kwargs):
-            yield self._public_name(prefix + "." if prefix else "", name), layer
-
-    def _public_name(self, prefix: str, name: str) -> str:
-        """Turn ``("layer1.0.conv2.", "bn.weight")`` into ``"layer1.0.bn2.weight"``."""
-        head, dot, unit = prefix[:-1].rpartition(".")
-        part, _, rest = name.partition(".")
-        names = self.names
-        if names is None and re.fullmatch(r"conv\d+", unit):
-            names = (unit, unit.replace("conv", "bn"))
-        if names is None or part not in ("conv", "bn"):
-            return prefix + name
-        return head + dot + names[part == "bn"] + ("." + rest if rest else "")
 
 
 def make_norm(norm_layer: NormLayer, channels: int, data_format: str) -> nn.Layer:

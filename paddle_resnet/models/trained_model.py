@@ -32,6 +32,10 @@ def _is_share(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value <= 1
 
 
+def _is_range(value: Any) -> bool:
+    return value is None or (_numbers(value) and len(value) == 2 and value[0] < value[1])
+
+
 #: What a weights file must say about itself to be usable on its own, and how to see that it is no
 #: nonsense: the file may come from anyone.
 REQUIRED: dict[str, Callable[[Any], bool]] = {
@@ -64,6 +68,8 @@ class TrainedModel:
     path: Path
     #: Share of an image's shorter side that it looks at, in the middle.
     centre: float = 1.0
+    #: Black and white of the images of more than 8 bits that it was trained on, if there were any.
+    value_range: Union[list[float], None] = None
 
 
 def model_metadata(
@@ -74,8 +80,12 @@ def model_metadata(
     std: Union[list[float], None],
     input_shape: list[int],
     centre: float = 1.0,
+    value_range: Union[list[float], None] = None,
 ) -> dict[str, Any]:
-    """Return the metadata that makes a weights file usable by :func:`load_trained`."""
+    """Return the metadata that makes a weights file usable by :func:`load_trained`.
+
+    Args: see :class:`TrainedModel`; ``options`` are the network's.
+    """
     return {
         "model": model,
         "options": options,
@@ -84,6 +94,7 @@ def model_metadata(
         "std": std,
         "input_shape": input_shape,
         "centre": centre,
+        **({} if value_range is None else {"value_range": list(value_range)}),
     }
 
 
@@ -156,8 +167,8 @@ def read_model_metadata(path: Path) -> tuple[Union[dict[str, Any], None], dict[s
     """Return what a weights file says about itself, and apart from it its network's options.
 
     Returns:
-        tuple: ``model``, ``classes``, ``mean``, ``std``, ``input_shape`` and ``centre``, or None
-        where the file is not one that a run wrote; and the options.
+        tuple: ``model``, ``classes``, ``mean``, ``std``, ``input_shape``, ``centre`` and
+        ``value_range``, or None where the file is not one that a run wrote; and the options.
 
     Raises:
         WeightsError: it cannot be read, or what it says is nonsense.
@@ -178,7 +189,9 @@ def _description(
         )
     facts = {key: metadata[key] for key in REQUIRED}
     facts["centre"] = metadata.get("centre", 1.0)
+    facts["value_range"] = metadata.get("value_range")
     unsound = [] if _is_share(facts["centre"]) else ["centre"]
+    unsound += [] if _is_range(facts["value_range"]) else ["value_range"]
     unsound += [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
     options = facts.pop("options")
     # A list says how many blocks each stage has; every block has an array at least.

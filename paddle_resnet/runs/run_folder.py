@@ -20,7 +20,8 @@ import paddle
 from .. import cpu_runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..cpu_runtime import RUNTIME
-from ..errors import ConfigError, TrainingError
+from ..data.splits import record_images
+from ..errors import ConfigError, TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, utf8, with_home
 from ..io.file_lock import FolderLock
 from ..version import __version__
@@ -38,6 +39,7 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.environment = self.path / "environment.json"
+        self.images = self.path / "images.csv"
         self.log = self.path / "log.txt"
         self.history = self.path / "history.jsonl"
         self.steps = self.path / "steps.jsonl"
@@ -80,6 +82,7 @@ class RunFolder:
             folder = cls(path)
             folder.acquire()
             atomic_write_json(folder.environment, environment())
+            config = record_images(config, folder.images)
             # Last: with its recipe, a folder is a run.
             atomic_write_text(folder.config, config_to_yaml(absolute_paths(config)))
         except OSError as error:
@@ -87,6 +90,9 @@ class RunFolder:
             raise TrainingError(
                 f"cannot make the run's folder '{path}': {error.strerror or error}."
             ) from None
+        except UserError:  # the images changed a moment ago
+            folder.release()
+            raise
         return folder
 
     @classmethod
@@ -121,7 +127,8 @@ class RunFolder:
             key, before, now = different[0]
             raise ConfigError(
                 f"the run '{folder.path}' has {key} {before!r}, and now it is {now!r}: it can only "
-                "go on with the recipe it began with. For a new run, choose another run.name."
+                "go on with the recipe it began with. For a new run, choose another run.name; to "
+                f"begin it with these weights, add -o model.pretrained={folder.path}."
             )
         return folder
 
@@ -213,7 +220,7 @@ def _remove(path: Path) -> None:
 def is_unused(path: Path) -> bool:
     """Return whether a folder holds nothing of any run."""
     # Of a process killed at its very beginning there may be files without a recipe.
-    leftovers = {"environment.json", ".lock"}
+    leftovers = {"environment.json", "images.csv", ".lock"}
     return path.is_dir() and all(
         each.name in leftovers or each.name.endswith(".tmp") for each in path.iterdir()
     )
@@ -245,6 +252,10 @@ _FROM_PRETRAINED = {
 _WHAT_AUTO_BECOMES = [("train.precision", dtype, "auto") for dtype in ("float32", "bfloat16")]
 
 
+#: What is chosen for a run's images where the recipe leaves it open.
+_CHOSEN = {"data.value_range"}
+
+
 def _keys_of(config: Config, section: str) -> list[str]:
     return [field.name for field in dataclasses.fields(getattr(config, section))]
 
@@ -264,6 +275,7 @@ def _differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
         and not _is_free(section, key)
         and (f"{section}.{key}", value, new[section][key]) not in _WHAT_AUTO_BECOMES
         and f"{section}.{key}" not in filled_in
+        and not (f"{section}.{key}" in _CHOSEN and new[section][key] is None)
     ]
 
 

@@ -16,7 +16,8 @@ from ..errors import WeightsError
 from ..io.checksum import checksum
 from ..io.pickled_arrays import Array, array_names, checked_shape
 from ..io.safe_pickle import PickleError, read
-from .state_dict_file import StateDictFile, contents_of, printable, widen_bfloat16, widened
+from .state_dict_file import StateDictFile, printable, widen_bfloat16, widened
+from .state_dict_search import contents_of
 from .torch_reader import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
@@ -60,14 +61,18 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDi
     try:
         contents = _contents(data, entry)
         if not contents.arrays:
+            for name, why in contents.ignored.items():
+                raise PickleError(f"it holds no arrays ('{name}' is {why})")
             raise PickleError("it holds no arrays")
         if not all(map(printable, contents.arrays)):
             raise PickleError("an array in it has a name that cannot be printed")
         return contents
     except PickleError as error:
         more = ""
-        if "asks for" in str(error):
-            more = " Nothing of it was run. (A whole network in a pickle? Save its state_dict().)"
+        if "it asks for" in str(error):
+            more = " Nothing of it was run."
+        elif " an object of " in str(error):
+            more = " Nothing of it was run. (A network? Save its state_dict().)"
         raise WeightsError(f"'{path}' cannot be read: {error}.{more}") from None
 
 
@@ -127,10 +132,11 @@ def _contents(data: bytes, entry: Optional[str]) -> StateDictFile:
 
 
 def _read_pickle(data: bytes, entry: Optional[str]) -> StateDictFile:
-    thing = read(io.BytesIO(data), array_names())
+    unknown: set[str] = set()
+    thing = read(io.BytesIO(data), array_names(), unknown=unknown)
     if type(thing) is int and thing == LEGACY_MAGIC:
         return read_torch_legacy(data, entry)
-    return contents_of(thing, "paddle", entry)
+    return contents_of(thing, "paddle", entry, unknown)
 
 
 def _is_as_written(contents: StateDictFile) -> bool:

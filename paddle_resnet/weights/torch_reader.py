@@ -12,13 +12,14 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
 from ..io.pickled_arrays import array_names, checked_shape, checked_sizes
-from ..io.safe_pickle import Name, PickleError, Stub, read
-from .state_dict_file import StateDictFile, TensorStub, contents_of, widen_bfloat16
+from ..io.safe_pickle import Foreign, Name, PickleError, Stub, read
+from .state_dict_file import StateDictFile, TensorStub, widen_bfloat16
+from .state_dict_search import contents_of
 
 #: What the first pickle of the legacy format holds.
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -73,7 +74,8 @@ class _Tensor(TensorStub):
 
     def __init__(self, storage: Any, offset: Any, size: Any, stride: Any) -> None:
         if not isinstance(storage, _Storage):
-            raise PickleError("a tensor in it has no storage")
+            of = f" that we know, but a {storage.name}" if isinstance(storage, Foreign) else ""
+            raise PickleError(f"a tensor in it has no storage{of}")
         self.storage, self.offset, self.shape, self.strides = storage, offset, size, stride
         self.is_bfloat16 = storage.kind == "bfloat16"
 
@@ -138,13 +140,17 @@ class _Storages:
     def __init__(self) -> None:
         self.by_key: dict[str, _Storage] = {}
 
-    def find(self, identity: Any) -> _Storage:
+    def find(self, identity: Any) -> Union[Stub, Name]:
         """Return the storage of ``("storage", type, key, device, count[, view])``."""
+        if type(identity) is tuple and len(identity) == 4 and type(identity[1]) is Name:
+            return identity[1]  # ("module", class, file, source), of whole networks before 1.6
         if type(identity) is not tuple or len(identity) not in (5, 6):
             raise PickleError("it refers to something other than a storage")
         tag, kind, key, _, count = identity[:5]
-        if _text(tag) != "storage" or type(kind) is not Name or kind.name not in _STORAGES:
+        if _text(tag) != "storage" or type(kind) is not Name:
             raise PickleError("it refers to something other than a storage")
+        if kind.name not in _STORAGES:  # of complex or quantized numbers: in no network of ours
+            return Foreign(kind.name)
         if type(count) is not int or count < 0 or (len(identity) == 6 and identity[5] is not None):
             raise PickleError("it refers to a storage of no sound size")
         storage = self.by_key.setdefault(_text(key), _Storage(_STORAGES[kind.name], count))
@@ -176,14 +182,15 @@ def read_torch_zip(data: bytes, entry: Optional[str] = None) -> StateDictFile:
     if f"{root}constants.pkl" in members:
         raise PickleError("it is a TorchScript program; save the module's state_dict() instead")
     storages = _Storages()
-    thing = read(io.BytesIO(members[pickles[0]]), _torch_names(), storages.find)
+    unknown: set[str] = set()
+    thing = read(io.BytesIO(members[pickles[0]]), _torch_names(), storages.find, unknown)
     order = ">" if bytes(members.get(f"{root}byteorder", b"")) == b"big" else "<"
     for key, storage in storages.by_key.items():
         name = f"{root}data/{key}"
         if name not in members:
             raise PickleError("a storage that it refers to is missing")
         storage.fill(members[name], order)
-    return contents_of(thing, "torch", entry)
+    return contents_of(thing, "torch", entry, unknown)
 
 
 def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> StateDictFile:
@@ -199,7 +206,8 @@ def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> StateDictFile
     if type(system) is not dict:
         raise PickleError("it does not say what machine wrote it")
     little = system.get("little_endian", system.get(b"little_endian", True))
-    thing = read(file, _torch_names(), storages.find)
+    unknown: set[str] = set()
+    thing = read(file, _torch_names(), storages.find, unknown)
     keys = read(file, {})
     view = memoryview(data)
     for key in keys if type(keys) is list else ():
@@ -212,7 +220,7 @@ def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> StateDictFile
             raise PickleError(f"a storage in it says {storage.count:,} numbers, then {count:,}")
         storage.fill(view[start : start + storage.size], "<" if little is not False else ">")
         file.seek(start + storage.size)
-    return contents_of(thing, "torch", entry)
+    return contents_of(thing, "torch", entry, unknown)
 
 
 def _members(data: bytes) -> dict[str, memoryview]:

@@ -28,6 +28,14 @@ def test_a_file_alone_is_enough(network, tmp_path):
         assert np.array_equal(tensor.numpy(), trained.network.state_dict()[key].numpy()), key
 
 
+def test_a_file_may_say_the_value_range_of_its_images(network, tmp_path):
+    assert load_trained(saved(network, tmp_path)).value_range is None
+    assert load_trained(saved(network, tmp_path, value_range=[0, 4095])).value_range == [0, 4095]
+    facts = ("resnet20", OPTIONS, ["cat", "dog"], None, None, [3, 32, 32], 0.9, [-1.0, 1.0])
+    path = save_weights(network, tmp_path / "v.safetensors", model_metadata(*facts))
+    assert load_trained(path).value_range == [-1.0, 1.0]
+
+
 def test_a_network_that_began_with_published_weights_downloads_nothing(network, tmp_path):
     path = saved(network, tmp_path, options={**OPTIONS, "pretrained": True})
     assert load_trained(path).model == "resnet20"  # nothing is published under that name
@@ -58,6 +66,11 @@ def test_options_of_the_first_weights_do_not_matter(network, tmp_path):
         ({"mean": [float("nan")] * 3, "std": {}}, "have a strange mean, std"),
         ({"input_shape": [3, 10**6, 10**6]}, "have a strange input_shape"),
         ({"input_shape": [3, 32]}, "have a strange input_shape"),
+        ({"value_range": [4095, 0]}, "have a strange value_range"),
+        ({"value_range": [0, float("inf")]}, "have a strange value_range"),
+        ({"value_range": [0, 1, 2]}, "have a strange value_range"),
+        ({"value_range": "0 to 4095"}, "have a strange value_range"),
+        ({"value_range": 4095}, "have a strange value_range"),
         ({"classes": ["cat"]}, "2 outputs and names 1 classes"),
         # More memory than there is, if it were believed.
         ({"options": {**OPTIONS, "widths": [10**7] * 3}}, r"expected \[10000000, 3, 3, 3\]"),

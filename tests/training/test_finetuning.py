@@ -121,6 +121,13 @@ def test_what_was_tuned_can_be_evaluated_and_asked(tuned, photos, capsys):
     assert (
         main(["evaluate", str(tuned.path), "--data", str(photos), "--tta", "flip", "--json"]) == 0
     )
+    said = capsys.readouterr()
+    assert json.loads(said.out)["images"] == 6  # those that the run has not seen
+    assert "left out: 49 images that this run was trained on and 5 images" in said.err
+    assert (
+        main(["evaluate", str(tuned.path), "--data", str(photos), "--split", "train", "--json"])
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["images"] == 60
     image = photos / "ship" / "1.jpg"
     assert main(["predict", str(tuned.path), str(image), "--json"]) == 0

@@ -14,7 +14,34 @@ from pickle_bytes import array, safetensors, state, tensor, torch_legacy, torch_
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.weights import open_weights
 
-KINDS = ("code", "bomb", "name", "array", "tensor", "zip", "legacy", "safe", "file", "cut")
+KINDS = (
+    "code",
+    "beside",
+    "bomb",
+    "name",
+    "array",
+    "tensor",
+    "zip",
+    "legacy",
+    "safe",
+    "file",
+    "cut",
+)
+
+
+#: The weights beside which a payload stands.
+WEIGHTS = "LOADED {'w': [[1.0, 2.0], [3.0, 4.0]]}"
+#: Of the payloads by themselves, the one that has weights behind it.
+LOADS = "call whose result is thrown away"
+#: What no unpickler needs for data, so that the whole file is refused.
+REFUSED_ANYWHERE = (
+    "BUILD on a class, to change it",
+    "EXT1: a name by number",
+    "PERSID in text",
+    "NEXT_BUFFER: bytes from elsewhere",
+    "call of a string",
+    "name that is a list of lists of lists",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +65,11 @@ def test_nothing_runs_and_every_answer_is_a_sentence(kind, table):
     assert rows
     for file, tries, answer, executed, _ in rows:
         assert not executed, f"{file}: {tries}"
+        if tries == LOADS and answer == WEIGHTS:
+            continue
+        if kind == "beside" and not tries.startswith(REFUSED_ANYWHERE):
+            assert answer == WEIGHTS, f"{file}: {tries}: {answer}"
+            continue
         assert not answer.startswith(("LOADED", "RAISED")), f"{file}: {tries}: {answer}"
         assert "MemoryError" not in answer, f"{file}: {tries}: {answer}"
         assert answer.endswith((".", ")")), answer

@@ -2,117 +2,100 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 
-from ...errors import DataError
-from .dataset_index import SPLIT_NAMES, DatasetIndex, build, counted
-from .image_io import SUFFIXES, for_display
+from ...errors import DataError, for_display
+from ...formatting import counted
+from .dataset_index import FoundFiles
+from .file_walk import LeftOut, folders, loose_images, walk
+from .folder_layout import find_splits, nested_classes, unwrap
+from .image_decoder import PATH_LIMIT
 
-#: What systems and tools leave behind in folders.
-_CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
+#: Suffixes of archives: the likely reason why a folder holds no images.
+_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z"}
 
 
-def read_folder(root: Path) -> DatasetIndex:
+def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
     """List the images of ``root/class/*.jpg``, or of ``root/train/class/*.jpg`` and so on.
 
-    Classes are the names of folders, in alphabetical order (numbers in the order of their values,
-    where all names are numbers). Folders within a class's belong to it. Symbolic links are
-    followed; hidden files, and files whose suffix is not an image's, are left out.
+    Folders within a class's belong to it. What a walk leaves out is said in `file_walk`.
 
     Args:
-        root: the folder. Parts are ``train``, ``val`` (``valid``, ``validation``, ``dev``) and
-            ``test``, in any case of letters.
+        root: the folder. Splits are ``train``, ``val`` (``valid``, ``validation``, ``dev``) and
+            ``test``, in any case of letters, also in longer names such as ``seg_train`` and
+            ``Test_Set``. Wrappers around them or around the classes are passed through.
+        known: names of classes; a folder of that name is a class and nothing else.
 
     Raises:
-        DataError: it is no such folder, or see `listing.build`.
+        DataError: it is no such folder.
     """
-    folders = _folders(root)
-    parts = {}
-    for part, names in SPLIT_NAMES.items():
-        found = [folder for folder in folders if folder.name.lower() in names]
-        if len(found) > 1:
-            raise DataError(
-                f"'{for_display(root)}' has both '{for_display(found[0].name)}' and "
-                f"'{for_display(found[1].name)}': which one is the {part} part?"
-            )
-        if found:
-            parts[part] = found[0]
-    if len(folders) > len(parts) and not any(map(_folders, parts.values())):
-        parts = {}  # classes that are called so, such as the train among a bus and a plane
-    notes: list[str] = []
-    if "train" not in parts:
-        if parts and len(folders) == len(parts):
-            raise DataError(
-                f"'{for_display(root)}' has '{for_display(next(iter(parts.values())).name)}', "
-                "but no folder 'train' beside it."
-            )
-        parts = {"train": root}  # `test` may well be a class here
-    elif set(parts.values()) != set(folders):
-        others = sorted(for_display(f.name) for f in set(folders) - set(parts.values()))
-        notes.append(f"beside the part 'train', {', '.join(others[:5])} is not read.")
-    entries = {}
-    for part, folder in parts.items():
-        entries[part], ignored, empty = [], 0, []
-        for class_folder in _folders(folder):
-            before = len(entries[part])
-            for path in _files(class_folder):
-                if path.suffix.lower() in SUFFIXES:
-                    entries[part].append((path, class_folder.name))
-                else:
-                    ignored += 1
-            if len(entries[part]) == before:
-                empty.append(for_display(class_folder.name))
-        where = for_display(folder.name)
-        if empty and part == "train":
-            notes.append(f"no images in {where}/: {', '.join(empty[:5])}; left out as a class.")
-        if ignored:
-            notes.append(
-                f"left out of {where}/: {counted(ignored, 'file')} without an image's suffix."
-            )
-        if not entries[part]:
-            loose = [e for e in _entries(folder) if Path(e.name).suffix.lower() in SUFFIXES]
-            what = (
-                f"{counted(len(loose), 'image')}, but in no class's folder"
-                if loose
-                else "no images"
-            )
-            if part == "train":
-                raise DataError(
-                    f"'{for_display(folder)}' holds {what}: expected a folder per class, such as "
-                    f"{where}/cat/1.jpg and {where}/dog/2.jpg."
-                )
-            notes.append(f"{where}/ holds {what}: it is not used.")
-    return build(root, {part: files for part, files in entries.items() if files}, notes)
+    top = unwrap(root, known)
+    splits = find_splits(top, known)
+    notes, no_train = [], ""
+    if top != root:
+        notes.append(f"the images lie in '{for_display(top.relative_to(root), PATH_LIMIT)}'.")
+    unread = [folder for folder in folders(top) if folder not in splits.values()]
+    if splits and "train" not in splits and unread and not known:
+        splits, unread = {}, []  # `test` may well be a class here
+    if not splits:
+        splits, unread = {"train": top}, []
+    elif "train" not in splits:
+        name = for_display(next(iter(splits.values())).name)
+        no_train = (
+            f"'{for_display(root, PATH_LIMIT)}' has '{name}', but no folder 'train' beside it."
+        )
+    if unread:
+        names = ", ".join(for_display(folder.name) for folder in unread[:5])
+        notes.append(f"beside the part '{next(iter(splits))}', {names} is not read.")
+    found = FoundFiles(root, {}, notes, no_train=no_train)
+    known = set(known)
+    for split, folder in splits.items():
+        folder = unwrap(folder, known)
+        if split == "train" and (doubt := nested_classes(folder, folders(folder))):
+            found.notes.append(doubt)
+        _read_split(found, split, folder)
+        known |= {name for _, name in found.entries.get(split, ())}
+    return found
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
+def _read_split(found: FoundFiles, split: str, folder: Path) -> None:
+    """Add the images of a split's class folders, and sentences about what is not taken."""
+    where = for_display(folder.name)
+    files, empty, left_out = [], [], LeftOut()
+    for class_folder in folders(folder):
+        before = len(files)
+        files += [(path, class_folder.name) for path in walk(class_folder, left_out)]
+        if len(files) == before:
+            empty.append(class_folder.name)
+    loose = loose_images(folder)
+    if left_out:
+        found.left_out.append(f"left out of {where}/: {left_out.sentence()}.")
+    if files:
+        found.entries[split] = files
+        if loose:
+            found.left_out.append(
+                f"left out of {where}/: {counted(len(loose), 'image')} in no class's folder."
+            )
+        if empty and split == "train":
+            names = ", ".join(for_display(name) for name in empty[:5])
+            found.notes.append(f"no images in {where}/: {names}; left out as a class.")
+        return
+    what = f"{counted(len(loose), 'image')}, but in no class's folder" if loose else "no images"
+    if split == "train":
         raise DataError(
-            f"the folder '{for_display(folder)}' cannot be read: {error.strerror or error}."
-        ) from None
-    return [each for each in found if not each.name.startswith(".") and each.name not in _CLUTTER]
+            f"'{for_display(folder, PATH_LIMIT)}' holds {what}: expected a folder per class, "
+            f"such as {where}/cat/1.jpg and {where}/dog/2.jpg.{_reasons(folder, found)}"
+        )
+    found.notes.append(f"{where}/ holds {what}: it is not used.")
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Walk through a folder in order; links that lead back up, to other classes, are left out."""
-    top = os.path.realpath(folder)
-    waiting, seen = [folder], {top}
-    while waiting:
-        for entry in _entries(waiting.pop(0)):
-            if entry.is_dir():
-                real = os.path.realpath(entry.path)
-                above = top.startswith(os.path.join(real, ""))
-                if real not in seen and not above:
-                    seen.add(real)
-                    waiting.append(Path(entry.path))
-            elif entry.is_file():
-                yield Path(entry.path)
+def _reasons(folder: Path, found: FoundFiles) -> str:
+    """Return what was left out just before, which is the likely reason of an error."""
+    for entry in sorted(folder.iterdir()):
+        if entry.is_file() and entry.suffix.lower() in _ARCHIVES:
+            return f" There is '{for_display(entry.name)}': unpack it first."
+    left_out = LeftOut()
+    if any(walk(folder, left_out)) or not left_out:
+        return found.why()
+    return f" Left out: {left_out.sentence()}."

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...errors import DataError, for_display
 from .dataset_index import DatasetIndex
-from .image_io import for_display
+from .image_decoder import PATH_LIMIT
+from .value_range import choose_range, describe_range
+from .verify_images import Verified
 
 
-def describe(listing: DatasetIndex, damaged: dict[Path, str]) -> dict[str, Any]:
+def describe(listing: DatasetIndex, verified: Verified) -> dict[str, Any]:
     """Return counts per class and part, imbalance, damaged files and copies (JSON types).
 
     Args:
         listing: the files.
-        damaged: of `checked.find_corrupt`.
+        verified: what decoding the files showed.
 
     Returns:
         ``classes``, ``images`` (part to counts in the order of the classes), ``imbalance`` (most
@@ -32,13 +33,13 @@ def describe(listing: DatasetIndex, damaged: dict[Path, str]) -> dict[str, Any]:
     }
     train = counts["train"]
     return {
-        "root": for_display(listing.root),
+        "root": for_display(listing.root, PATH_LIMIT),
         "classes": listing.classes,
         "images": counts,
         "imbalance": max(train) / max(min(train), 1),
-        "damaged": [damaged[path] for path in sorted(damaged)],
-        "copies": _copies(listing),
-        "notes": listing.notes,
+        "damaged": [verified.corrupt[path] for path in sorted(verified.corrupt)],
+        "copies": _copies(listing, verified),
+        "notes": [*listing.notes, *_about_range(verified)],
     }
 
 
@@ -78,36 +79,26 @@ def lines(report: dict[str, Any], most: int = 30) -> list[str]:
     return result
 
 
-def _copies(listing: DatasetIndex) -> list[list[dict[str, str]]]:
-    """Find files of equal content. Only those of equal size are read, so it costs little."""
-    by_size: dict[int, list[tuple[Path, str, str]]] = defaultdict(list)
-    for part, files in listing.parts.items():
+def _about_range(verified: Verified) -> list[str]:
+    try:
+        chosen = choose_range(verified.extremes.values())
+    except DataError as error:
+        return [f"in doubt: {error}"]
+    return describe_range(verified.extremes, chosen) if chosen is not None else []
+
+
+def _copies(listing: DatasetIndex, verified: Verified) -> list[list[dict[str, str]]]:
+    """Find valid files of equal content."""
+    by_content: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for split, files in listing.parts.items():
         for path, label in zip(files.paths, files.labels):
-            try:
-                by_size[path.stat().st_size].append((path, part, listing.classes[label]))
-            except OSError:
-                continue
-    groups = []
-    for size in by_size:
-        by_content = defaultdict(list)
-        for path, part, name in by_size[size] if len(by_size[size]) > 1 else ():
-            by_content[_digest(path)].append(
-                {"path": for_display(path), "part": part, "class": name}
-            )
-        groups += [group for digest, group in by_content.items() if digest and len(group) > 1]
+            if path in verified.facts:
+                file = {"path": for_display(path, PATH_LIMIT), "part": split}
+                file["class"] = listing.classes[label]
+                by_content[verified.facts[path].digest].append(file)
+    groups = [group for group in by_content.values() if len(group) > 1]
     return sorted(groups, key=lambda g: (not _differ(g, "part"), not _differ(g, "class")))
 
 
 def _differ(group: list[dict[str, str]], key: str) -> bool:
     return len({file[key] for file in group}) > 1
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()

@@ -12,7 +12,8 @@ from ..stratified_split import train_validation_split
 from .dataset_index import DatasetIndex, SplitFiles
 from .image_files import ImageCache, ImageFiles
 from .open_dataset import open_dataset
-from .verify_images import drop_corrupt, find_corrupt
+from .value_range import ValueRange, choose_range, describe_range
+from .verify_images import Verified, drop_corrupt, verify_images
 
 #: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -22,15 +23,21 @@ IMAGE_SIZE = 224
 _TEST_SEED = 2
 
 
-def valid_splits(config: Config, notify: Callable[[str], None]) -> DatasetIndex:
-    """List a recipe's images, damaged ones left out, with all three parts.
+def valid_splits(
+    config: Config, notify: Callable[[str], None]
+) -> tuple[DatasetIndex, Verified, Optional[ValueRange]]:
+    """List a recipe's images, corrupt ones left out, with all three splits.
 
     A part that the data set lacks is held out of the training images. A validation part without a
     test part becomes the test part: it is what others compare figures on, and figures that choose
     the weights are no test.
 
+    Returns:
+        tuple: the files; what decoding them showed; and the value range of those that do not say
+        their own, None where there are none.
+
     Raises:
-        DataError: there is no such data set, it cannot be split, or an image is damaged and the
+        DataError: there is no such data set, it cannot be split, or an image is corrupt and the
             recipe says to stop.
     """
     if config.data.root is None:
@@ -39,8 +46,12 @@ def valid_splits(config: Config, notify: Callable[[str], None]) -> DatasetIndex:
             "list of images (-o data.root=my_photos)."
         )
     listing = open_dataset(config.data.root)
-    damaged = find_corrupt(listing, config.data.workers or 2, notify)
-    listing = drop_corrupt(listing, damaged, config.data.on_corrupt == "skip")
+    verified = verify_images(listing.paths, listing.root, config.data.workers or 2, notify)
+    listing = drop_corrupt(listing, verified.corrupt, config.data.on_corrupt == "skip")
+    given = config.data.value_range
+    value_range = ValueRange(*given) if given else choose_range(verified.extremes.values())
+    if verified.extremes:
+        listing.notes += describe_range(verified.extremes, value_range, given is not None)
     parts, notes = dict(listing.parts), list(listing.notes)
     held: list[str] = []
     if "test" not in parts and "validation" in parts:
@@ -69,17 +80,20 @@ def valid_splits(config: Config, notify: Callable[[str], None]) -> DatasetIndex:
         notes.append(f"held out of the training images: {', '.join(held)}.")
     for note in notes:
         notify(f"Notice: {note}")
-    return DatasetIndex(listing.root, listing.classes, parts, notes)
+    return DatasetIndex(listing.root, listing.classes, parts, notes), verified, value_range
 
 
-def image_files(part: SplitFiles, config: Config, memory: ImageCache) -> ImageFiles:
-    """Return a part's images as the recipe's network takes them."""
+def image_files(
+    part: SplitFiles, config: Config, memory: ImageCache, value_range: Optional[ValueRange]
+) -> ImageFiles:
+    """Return a split's images as the recipe's network takes them."""
     return ImageFiles(
         part.paths,
         config.data.image_size or IMAGE_SIZE,
         channels=int(config.model.options.get("in_channels", 3)),
         share=config.data.crop_pct,
         memory=memory,
+        value_range=value_range,
     )
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from ..augment.random_resized_crop import center_crop_box, cut, random_crop_box
-from .image_io import open_image
+from .image_decoder import decode, read_content
+from .image_io import to_image
+from .value_range import ValueRange
 
 #: What is kept in memory of decoded images, in bytes, unless told otherwise.
 MEMORY = 512 * 2**20
@@ -53,6 +55,9 @@ class ImageFiles:
         channels: 1 (grey) or 3 (RGB). Default: 3.
         share: of the middle part in the shorter side, see `crops.center_crop_box`. Default: 0.875.
         memory: keeps decoded images. Default: one of its own, of 512 MB.
+        value_range: black and white of images of more than 8 bits that do not say their own, one
+            for all of a data set; see `value_range.choose_range`. Default: such an image is an
+            error.
 
     Attributes:
         shape: ``(N, C, S, S)``, as an array's.
@@ -69,12 +74,14 @@ class ImageFiles:
         channels: int = 3,
         share: float = 0.875,
         memory: Union[ImageCache, None] = None,
+        value_range: Union[Sequence[float], None] = None,
     ) -> None:
         self.paths = list(paths)
         self.size_of_one = size
         self.channels = channels
         self.share = share
         self.memory = memory or ImageCache()
+        self.value_range = None if value_range is None else ValueRange(*value_range)
         self.shape = (len(self.paths), channels, size, size)
 
     def __len__(self) -> int:
@@ -87,7 +94,7 @@ class ImageFiles:
             key = ("middle", path, self.size_of_one, self.share)
             pixels = self.memory.get(key)
             if pixels is None:
-                image = open_image(path, self.channels)
+                image = self._open(path)
                 pixels = cut(image, center_crop_box(*image.size, self.share), self.size_of_one)
                 self.memory.put(key, pixels)
             into[:] = pixels
@@ -101,6 +108,7 @@ class ImageFiles:
             channels=self.channels,
             share=self.share,
             memory=self.memory,
+            value_range=self.value_range,
         )
 
     def random_crops(
@@ -134,11 +142,15 @@ class ImageFiles:
         if pixels is not None:
             return Image.fromarray(pixels)
         least = 2 * self.size_of_one
-        image = open_image(path, self.channels, least)
+        image = self._open(path, least)
         if min(image.size) >= 2 * least:
             image = image.reduce(min(image.size) // least)
         self.memory.put(key, np.asarray(image, np.uint8))
         return image
+
+    def _open(self, path: Path, least: Union[int, None] = None) -> Image.Image:
+        decoded = decode(path, read_content(path), self.channels, least)
+        return to_image(path, decoded, self.channels, self.value_range)
 
     def _chosen(self, index: Union[slice, Sequence[int], np.ndarray]) -> list[Path]:
         return self.paths[index] if isinstance(index, slice) else [self.paths[i] for i in index]

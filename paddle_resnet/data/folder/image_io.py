@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
-import io
-import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from ...errors import DataError
+from ...errors import DataError, for_display
 from ..augment.random_resized_crop import center_crop_box, cut
-
-#: What a folder is searched for.
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-#: A picture of more is not decoded: as RGB it would fill 270 MB. Pillow warns from there on.
-MAX_PIXELS = 89_000_000
-#: More than that many pixels of 32 bits need, in a file that is not compressed.
-MAX_BYTES = 512 * 2**20
+from .file_walk import SUFFIXES, LeftOut, walk
+from .image_decoder import PATH_LIMIT, Decoded, decode, read_content
+from .image_metadata import upright
+from .value_range import Extremes, ValueRange, choose_range, describe_range
+from .wide_pixels import WidePixels, may_be_wide
 
 
-def find_images(paths: Iterable[str]) -> list[Path]:
-    """Return the files that are given, and those with an image's suffix below folders, sorted.
+def find_images(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
+    """Return the files that are given and the images in folders, in alphabetical order.
+
+    Returns:
+        tuple: the files, and for each folder a sentence about what was left out.
 
     Raises:
         DataError: a path that does not exist, or a folder without images.
     """
     found: list[Path] = []
+    notes: list[str] = []
     for given in paths:
-        path = Path(given)
+        path, name = Path(given), for_display(given, PATH_LIMIT)
         if path.is_dir():
-            inside = sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
-            )
+            left_out = LeftOut()
+            inside = sorted(walk(path, left_out))
+            note = f"left out of '{name}': {left_out.sentence()}." if left_out else ""
             if not inside:
-                raise DataError(f"the folder '{path}' holds no images ({', '.join(SUFFIXES)}).")
+                raise DataError(
+                    f"the folder '{name}' holds no images ({', '.join(SUFFIXES)}). {note}".strip()
+                )
+            notes += [note] if note else []
             found += inside
-        elif path.exists():
+        elif path.exists() or path.is_symlink():
             found.append(path)
         else:
-            raise DataError(f"there is no image '{path}'.")
-    return found
+            raise DataError(f"there is no image '{name}'.")
+    return found, notes
 
 
-def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarray:
+def value_range_of(paths: Iterable[Path]) -> tuple[Optional[ValueRange], list[str]]:
+    """Choose one value range for images that are read together, as for a data set.
+
+    Returns:
+        tuple: the range, None where no image needs one; and what a user should know about it.
+
+    Raises:
+        DataError: no single range fits.
+    """
+    found: dict[Path, Extremes] = {}
+    for path in paths:
+        try:
+            content = read_content(path)
+            if may_be_wide(content) and (each := decode(path, content).extremes()) is not None:
+                found[path] = each
+        except DataError:  # whoever reads the image says so
+            continue
+    chosen = choose_range(found.values())
+    return chosen, describe_range(found, chosen) if chosen is not None else []
+
+
+def read_image(
+    path: Path,
+    shape: Sequence[int],
+    share: float = 1.0,
+    value_range: Optional[Sequence[float]] = None,
+) -> np.ndarray:
     """Read an image, turned upright, and scale a square out of its middle to the wanted size.
 
     Transparent parts become white, as on a page. Of an animation, the first picture is taken.
@@ -55,6 +83,7 @@ def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarr
         path: any file that Pillow reads.
         shape: ``[C, H, W]`` wanted; C is 1 (grey) or 3 (RGB).
         share: of the middle part in the shorter side. Default: 1, as much as fits.
+        value_range: see `open_image`.
 
     Returns:
         uint8 ``[C, H, W]``.
@@ -62,8 +91,12 @@ def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarr
     Raises:
         DataError: see `open_image`.
     """
+    return fit_image(open_image(path, shape[0], value_range=value_range), shape, share)
+
+
+def fit_image(image: Image.Image, shape: Sequence[int], share: float = 1.0) -> np.ndarray:
+    """Scale a square out of the middle of a decoded image to the wanted size; see `read_image`."""
     channels, height, width = shape
-    image = open_image(path, channels)
     if height == width:
         return cut(image, center_crop_box(*image.size, share), height)
     if image.size != (width, height):
@@ -72,7 +105,12 @@ def read_image(path: Path, shape: Sequence[int], share: float = 1.0) -> np.ndarr
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
-def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Image.Image:
+def open_image(
+    path: Path,
+    channels: int = 3,
+    least: Optional[int] = None,
+    value_range: Optional[Sequence[float]] = None,
+) -> Image.Image:
     """Decode an image whole, turned upright, in 8-bit grey or RGB.
 
     Args:
@@ -80,65 +118,67 @@ def open_image(path: Path, channels: int = 3, least: Optional[int] = None) -> Im
         channels: 1 (grey) or 3 (RGB).
         least: where given, a JPEG may be decoded at a half, a quarter or an eighth of its size, as
             long as both sides keep at least this many pixels. That is much faster.
+        value_range: black and white of an image of more than 8 bits that does not say its own; see
+            `value_range.choose_range`, which chooses it for a data set. Default: it is chosen for
+            this file alone.
 
     Raises:
-        DataError: the file is no image, is damaged, or is so large that it may be a trap.
+        DataError: the file is no image, is corrupt, or is so large that it may be a trap.
     """
-    try:
-        # From memory, where a length that lies inside the file cannot ask for gigabytes.
-        with Image.open(io.BytesIO(_content(path))) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"'{for_display(path)}' claims {image.width} x {image.height} pixels, "
-                    f"more than {MAX_PIXELS // 10**6} million: too many to be decoded."
-                )
-            if least is not None:
-                image.draft("L" if channels == 1 else "RGB", (least, least))
-            image = ImageOps.exif_transpose(image)
-            return _flatten(image).convert("L" if channels == 1 else "RGB")
-    except DataError:
-        raise
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise DataError(f"'{for_display(path)}' is no image that can be read.") from None
-    # A damaged file can raise nearly anything, from struct.error to MemoryError.
-    except Exception as error:
-        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
-        raise DataError(f"'{for_display(path)}' cannot be read as an image: {reason}.") from None
+    return image_from_bytes(path, read_content(path), channels, least, value_range)
 
 
-def _content(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):  # such as /dev/zero, which has no end
-            raise DataError(f"'{for_display(path)}' is no file.")
-        if facts.st_size > MAX_BYTES:
+def image_from_bytes(
+    path: Path,
+    content: bytes,
+    channels: int = 3,
+    least: Optional[int] = None,
+    value_range: Optional[Sequence[float]] = None,
+) -> Image.Image:
+    """Decode the bytes of an image file; see `open_image`.
+
+    Args:
+        path: for the sentence of an error.
+        content: the file.
+        channels, least, value_range: see `open_image`.
+
+    Raises:
+        DataError: see `open_image`.
+    """
+    decoded = decode(path, content, channels, least)
+    if value_range is None and (alone := decoded.extremes()) is not None:
+        value_range = choose_range([alone])
+    return to_image(path, decoded, channels, value_range)
+
+
+def to_image(
+    path: Path, decoded: Decoded, channels: int, value_range: Optional[Sequence[float]]
+) -> Image.Image:
+    """Turn a file's pixels upright and into 8-bit grey or RGB.
+
+    Raises:
+        DataError: the pixels need a value range, and there is none.
+    """
+    pixels = decoded.pixels
+    if isinstance(pixels, WidePixels):
+        if pixels.own is None and value_range is None:
             raise DataError(
-                f"'{for_display(path)}' is larger than {MAX_BYTES >> 20} MB: "
-                "too large for an image."
+                f"'{for_display(path, PATH_LIMIT)}' has more than 8 bits and does not say which "
+                "values are black and white: give value_range=(LOW, HIGH)."
             )
-        return file.read()
+        pixels = pixels.to_image(pixels.own or ValueRange(*value_range))
+    image = upright(_on_white(pixels), decoded.orientation)
+    return image.convert("L" if channels == 1 else "RGB")
 
 
-def for_display(path: Union[str, Path]) -> str:
-    """Return a path as it can be printed, whatever bytes its name is made of."""
-    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "?" for c in text)
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in 8-bit grey (1) or RGB (3), its transparent parts on a white page."""
+    return _on_white(image).convert("L" if channels == 1 else "RGB")
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # 16-bit and float greys: spread what is there over 8 bits, as viewers do.
-        values = np.asarray(image, dtype=np.float64)
-        values = np.nan_to_num(values)
-        low, high = float(values.min()), float(values.max())
-        if image.mode.startswith("I;16") or high > 255 or low < 0:
-            low, high = (0.0, 65535.0) if image.mode != "F" and low >= 0 else (low, high)
-        else:
-            low, high = 0.0, 255.0
-        scaled = (values - low) / max(high - low, 1e-12) * 255
-        return Image.fromarray(scaled.round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+def _on_white(image: Image.Image) -> Image.Image:
+    """Put an image with transparent parts onto a white page."""
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
-        page = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(page, image)
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image

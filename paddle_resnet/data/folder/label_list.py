@@ -2,150 +2,146 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections import Counter
 from pathlib import Path
-from typing import Optional
 
-from ...errors import DataError
-from .dataset_index import SPLIT_NAMES, DatasetIndex, build
-from .image_io import for_display
+from ...errors import DataError, for_display
+from .class_names import find_class_names
+from .dataset_index import SPLIT_NAMES, FoundFiles
+from .image_decoder import PATH_LIMIT
+from .list_columns import Columns, find_columns, refuse_several_labels
+from .list_rows import Row, find_separator, split_rows
+from .path_finder import NoImageList, PathFinder
+from .text_encoding import read_text
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 #: A list of more is none: ImageNet's 1.3 million lines have 45 MB.
 MAX_BYTES = 512 * 2**20
-_PATH = ("path", "image", "image_path", "filename", "file", "file_name", "filepath", "img")
-_LABEL = ("label", "class", "target", "category", "class_name", "label_name")
-_SPLIT = ("split", "part", "set", "subset")
+#: Names of lists in a folder: the split's word, alone or as Paddle's tools have it.
+_NAMES = ("{}", "{}_list", "{}list", "{}_labels")
 
 
-def is_label_list(root: Path) -> bool:
-    """Whether a path is a list, or a folder with ``train.csv``, ``train.tsv`` or ``train.txt``."""
-    return root.is_file() or bool(_of_parts(root))
+def lists_of_splits(folder: Path) -> dict[str, Path]:
+    """Return the lists of a folder: ``train.csv``, ``val_list.txt`` and so on."""
+    found = {}
+    for split, words in SPLIT_NAMES.items():
+        for pattern in _NAMES:
+            for word in words:
+                for suffix in SUFFIXES:
+                    file = folder / (pattern.format(word) + suffix)
+                    if file.is_file():
+                        found.setdefault(split, file)
+    return found
 
 
-def read_label_list(root: Path) -> DatasetIndex:
+def read_label_list(root: Path) -> FoundFiles:
     """Read one list, or those of a folder: ``train.csv`` and, where they are, ``val``, ``test``.
 
     A line is a path, relative to the list's own folder or absolute, and a label, separated by a
-    comma, a tab or, in ``.txt``, by the last blank. Quotes work as in CSV. A header is known by its
-    names (``path,label``, ``image,class``, ...); it may name a column ``split`` too, of words such
-    as ``train``, ``val`` and ``test``. Blank lines, and lines that begin with ``#``, are left out.
+    comma, a tab or, in ``.txt``, by the last blank. Quotes work as in CSV. A header may name more
+    columns, a ``split`` among them, of words such as ``train``, ``val`` and ``test``. What else is
+    understood stands in `list_rows`, `list_columns`, `path_finder` and `class_names`.
 
     Raises:
+        NoImageList: nothing in a file names an image.
         DataError: a file that cannot be read, a line that is none (with its number), an image that
-            is not there, a path that stands there with two labels; or see `listing.build`.
+            is not there, a path that stands there with two labels.
     """
-    files = {"train": root} if root.is_file() else _of_parts(root)
-    entries: dict[str, list[tuple[Path, str]]] = {}
-    for part, file in files.items():
-        for number, path, label, split in _lines(file):
-            if not _is_file(path):
-                raise DataError(
-                    f"line {number} of '{for_display(file)}' names "
-                    f"'{for_display(path)[-200:]}', which is no file."
-                )
-            entries.setdefault(split or part, []).append((path, label))
-    for part, found in entries.items():
+    files = {"train": root} if root.is_file() else lists_of_splits(root)
+    found = FoundFiles(root, {})
+    for split, file in files.items():
+        _read_one(found, split, file)
+    for split, entries in found.entries.items():
         labels: dict[Path, str] = {}
-        for path, label in found:
+        for path, label in entries:
             if labels.setdefault(path, label) != label:
                 raise DataError(
-                    f"in the {part} part of '{for_display(root)}', '{for_display(path)}' is both "
-                    f"'{for_display(labels[path])}' and '{for_display(label)}'."
+                    f"in the {split} part of '{for_display(root, PATH_LIMIT)}', "
+                    f"'{for_display(path, PATH_LIMIT)}' is both '{for_display(labels[path])}' and "
+                    f"'{for_display(label)}'."
                 )
-    return build(root, entries, [])
+    _name_classes(found, next(iter(files.values())).parent)
+    return found
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or that no file can have
-        return False
-
-
-def _of_parts(folder: Path) -> dict[str, Path]:
-    found = {}
-    for part, names in SPLIT_NAMES.items():
-        for name in names:
-            for suffix in SUFFIXES:
-                if (folder / f"{name}{suffix}").is_file():
-                    found.setdefault(part, folder / f"{name}{suffix}")
-    return found if "train" in found else {}
-
-
-def _lines(file: Path) -> list[tuple[int, Path, str, str]]:
-    """Return number, path, label and part (or nothing) of each line."""
-    rows = _rows(file)
+def _read_one(found: FoundFiles, split: str, file: Path) -> None:
+    name = for_display(file, PATH_LIMIT)
+    readings = []
+    for text in read_text(file, MAX_BYTES):
+        finder = PathFinder(file, text.encoding)
+        readings.append((find_separator(file, text.content, finder.rank), text, finder))
+    separator, text, finder = max(readings, key=lambda each: each[0].score)
+    rows = split_rows(file, text.content, separator.mark)
     if not rows:
-        raise DataError(f"the list '{for_display(file)}' is empty.")
-    columns, named = _columns(rows[0][1])
-    result = []
-    for number, row in rows[1:] if named else rows:
-        if len(row) <= max(columns[:2]) or not row[columns[0]] or not row[columns[1]]:
-            raise DataError(
-                f"line {number} of '{for_display(file)}' is "
-                f"{for_display(', '.join(row))[:80]!r}: expected a path and a label."
-            )
-        path, label = row[columns[0]], row[columns[1]]
-        split = ""
-        if columns[2] is not None and len(row) > columns[2]:
-            split = _part(row[columns[2]], number, file)
-        result.append((number, file.parent / path, label, split))
-    if not result:
-        raise DataError(f"the list '{for_display(file)}' has a header and no lines.")
-    return result
+        raise DataError(f"the list '{name}' is empty.")
+    columns = find_columns(file, rows, finder)
+    heading = [field.lower() for field in rows[0].fields] if columns.header else []
+    body = rows[1:] if columns.header else rows
+    if not body:
+        raise DataError(f"the list '{name}' has a header and no lines.")
+    if columns.label is None and not columns.one_hot and split != "train":
+        found.notes.append(f"'{for_display(file.name)}' has no labels: it is not used.")
+        return
+    labels = []
+    for row in body:
+        path, label, part = _fields(row, columns, file, finder)
+        found.entries.setdefault(part or split, []).append((path, label))
+        labels.append(label)
+    named = heading[columns.label] if heading and columns.label is not None else ""
+    refuse_several_labels(file, labels, named)
+    found.notes += [f"'{for_display(file.name)}' is {text.note}."] if text.note else []
+    found.notes += [*columns.notes, *finder.notes()]
 
 
-def _rows(file: Path) -> list[tuple[int, list[str]]]:
-    """Split a list into fields, by what its first line has: comma, tab, semicolon or blank."""
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise DataError(f"'{for_display(file)}' is larger than {MAX_BYTES >> 20} MB: no list.")
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
+def _fields(row: Row, columns: Columns, file: Path, finder: PathFinder) -> tuple[Path, str, str]:
+    """Return path, label and split (or nothing) of a line."""
+    name, fields = for_display(file, PATH_LIMIT), row.fields
+    needed = [columns.path, *([columns.label] if columns.label is not None else ())]
+    if columns.label is None and not columns.one_hot:
+        needed.append(len(fields))
+    if len(fields) <= max(needed) or not all(fields[column] for column in needed):
         raise DataError(
-            f"'{for_display(file)}' is no text in UTF-8: expected a list of images."
-        ) from None
-    except OSError as error:
+            f"line {row.number} of '{name}' is {for_display(', '.join(fields), 80)!r}: expected a "
+            "path and a label."
+        )
+    path = finder.find(fields[columns.path])
+    if path is None:
         raise DataError(
-            f"the list '{for_display(file)}' cannot be read: {error.strerror or error}."
-        ) from None
-    lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
-    marks = (",", ";", "\t") if file.suffix.lower() == ".csv" else ("\t", ",", ";")
-    comma = next((mark for mark in marks if lines and mark in lines[0]), None)
-    rows = []
-    try:
-        if comma is None:  # Paddle's and Caffe's lists: a path may have blanks, a label has none
-            for number, line in enumerate(text.splitlines(), 1):
-                if line.strip() and line.strip()[0] != "#":
-                    rows.append((number, line.strip().rsplit(None, 1)))
-        else:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
-            for row in reader:
-                fields = [field.strip() for field in row]
-                if any(fields) and fields[0][:1] != "#":
-                    rows.append((reader.line_num, fields))
-    except csv.Error as error:
-        raise DataError(f"'{for_display(file)}' is no sound CSV: {error}.") from None
-    return rows
+            f"line {row.number} of '{name}' names '{for_display(fields[columns.path], PATH_LIMIT)}'"
+            f", which is no file.{finder.hint(fields[columns.path])}"
+        )
+    split = ""
+    if columns.split is not None and len(fields) > columns.split:
+        split = _split_of(fields[columns.split], row.number, file)
+    if columns.one_hot:
+        hot = next(n for n, c in enumerate(columns.one_hot) if float(fields[c]) == 1)
+        return path, columns.classes[hot], split
+    return path, fields[columns.label], split
 
 
-def _columns(first: list[str]) -> tuple[tuple[int, int, Optional[int]], bool]:
-    """Return where path, label and split stand, and whether the first row is a header."""
-    names = [name.lower().replace(" ", "_") for name in first]
-    path = next((i for i, name in enumerate(names) if name in _PATH), None)
-    label = next((i for i, name in enumerate(names) if name in _LABEL), None)
-    if path is None or label is None:
-        return (0, 1, None), False
-    return (path, label, next((i for i, name in enumerate(names) if name in _SPLIT), None)), True
-
-
-def _part(word: str, number: int, file: Path) -> str:
-    for part, names in SPLIT_NAMES.items():
-        if word.lower() in names:
-            return part
+def _split_of(word: str, number: int, file: Path) -> str:
+    for split, words in SPLIT_NAMES.items():
+        if word.lower() in words:
+            return split
     raise DataError(
-        f"line {number} of '{for_display(file)}' belongs to the part {for_display(word)!r}: "
-        "expected train, val or test."
+        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the part "
+        f"{for_display(word)!r}: expected train, val or test."
     )
+
+
+def _name_classes(found: FoundFiles, folder: Path) -> None:
+    """Put names in place of numbers, where a file beside the list has them."""
+    labels = Counter(label for entries in found.entries.values() for _, label in entries)
+    known = find_class_names(folder, labels) if labels else None
+    if known is None:
+        return
+    found.notes.append(known.note)
+    if known.names:
+        found.entries = {
+            split: [(path, known.names[label]) for path, label in entries]
+            for split, entries in found.entries.items()
+        }
+        found.order = list(known.names.values())
+
+
+__all__ = ["NoImageList", "lists_of_splits", "read_label_list"]

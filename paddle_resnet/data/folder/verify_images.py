@@ -1,4 +1,4 @@
-"""Find damaged images before a training does: each file is decoded once, and that is remembered."""
+"""Find corrupt images before a training does: each file is decoded once, and that is remembered."""
 
 from __future__ import annotations
 
@@ -6,63 +6,98 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
 from ...errors import DataError
+from ...formatting import counted
 from ...io.atomic_files import atomic_write_text, cache_folder
 from ..prefetch import prefetch
-from .dataset_index import DatasetIndex, counted
-from .image_io import open_image
+from .dataset_index import DatasetIndex
+from .image_decoder import decode, read_content
+from .split_record import DIGITS
+from .value_range import Extremes
 
 #: Seconds between two lines of progress.
 _TELL = 10.0
 
 
-def find_corrupt(
-    listing: DatasetIndex, workers: int = 2, notify: Callable[[str], None] = print
-) -> dict[Path, str]:
-    """Decode every image and return those that cannot be: file to sentence.
+class FileFacts(NamedTuple):
+    """What decoding a valid image file shows."""
 
-    A file that was sound is not decoded again while its size and time of change stay the same; the
-    list of those is kept in the cache.
+    #: First digits of the SHA-256 of its bytes, see `split_record.digest`.
+    digest: str
+    #: Set where its data set has to choose a value range for it.
+    extremes: Optional[Extremes] = None
+
+
+@dataclass
+class Verified:
+    """What decoding all files of a data set shows."""
+
+    #: Corrupt files, each with a sentence.
+    corrupt: dict[Path, str] = field(default_factory=dict)
+    facts: dict[Path, FileFacts] = field(default_factory=dict)
+
+    @property
+    def extremes(self) -> dict[Path, Extremes]:
+        """Return the files that a value range has to be chosen for."""
+        return {p: each.extremes for p, each in self.facts.items() if each.extremes is not None}
+
+
+def verify_images(
+    paths: Iterable[Path],
+    root: Path,
+    workers: int = 2,
+    notify: Callable[[str], None] = print,
+) -> Verified:
+    """Decode every image and return which are corrupt, and what the others are.
+
+    A valid file is not decoded again while its size and time of change stay the same; what it
+    showed is kept in the cache.
 
     Args:
-        listing: the files.
+        paths: the files.
+        root: the data set; its name in the cache.
         workers: threads. Default: 2.
         notify: called with a line of progress, where it takes long.
     """
-    known = _Known(listing.root)
-    paths = sorted({path for part in listing.parts.values() for path in part.paths})
-    new = [path for path in paths if not known.is_sound(path)]
-    damaged: dict[Path, str] = {}
-    told = time.monotonic()
-    for done, (path, sentence) in enumerate(
-        zip(new, prefetch(_complaint, new, workers, spare=64)), 1
-    ):
-        if sentence is None:
-            known.remember(path)
+    known = _Known(root)
+    result = Verified()
+    new = []
+    for path in sorted(set(paths)):
+        facts = known.get(path)
+        if facts is None:
+            new.append(path)
         else:
-            damaged[path] = sentence
+            result.facts[path] = facts
+    told = time.monotonic()
+    for done, (path, facts) in enumerate(zip(new, prefetch(_facts, new, workers, spare=64)), 1):
+        if isinstance(facts, str):
+            result.corrupt[path] = facts
+        else:
+            result.facts[path] = facts
+            known.put(path, facts)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
             notify(f"  {done:,} of {len(new):,} images checked")
-    if len(new) > len(damaged):
+    if len(new) > len(result.corrupt):
         known.save()
-    return damaged
+    return result
 
 
 def drop_corrupt(
     listing: DatasetIndex, damaged: dict[Path, str], skip: bool, most_shown: int = 5
 ) -> DatasetIndex:
-    """Return the listing without the damaged files, and with a note for them.
+    """Return the listing without the corrupt files, and with a note for them.
 
     Raises:
-        DataError: ``skip`` is off and there are any; or a whole class of the training part is
-            damaged.
+        DataError: ``skip`` is off and there are any; or a whole class of the training split is
+            corrupt.
     """
     if not damaged:
         return listing
@@ -76,52 +111,68 @@ def drop_corrupt(
         )
     parts = {}
     for name, part in listing.parts.items():
-        sound = np.array([path not in damaged for path in part.paths], bool)
-        parts[name] = part.take(np.flatnonzero(sound))
-    lost = set(range(len(listing.classes))) - set(parts["train"].labels.tolist())
-    if lost:
-        raise DataError(
-            f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
-        )
+        valid = np.array([path not in damaged for path in part.paths], bool)
+        parts[name] = part.take(np.flatnonzero(valid))
+        lost = {*part.labels.tolist()} - {*parts[name].labels.tolist()}
+        if lost and name == "train":
+            raise DataError(
+                f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
+            )
     notes = [*listing.notes, f"left out: {counted(len(damaged), 'damaged image')}. {shown_ones}"]
     return DatasetIndex(
         listing.root, listing.classes, {name: p for name, p in parts.items() if len(p)}, notes
     )
 
 
-def _complaint(path: Path) -> Optional[str]:
+def _facts(path: Path) -> Union[FileFacts, str]:
     try:
+        content = read_content(path)
         # At an eighth of its size a JPEG is read to its end all the same.
-        open_image(path, least=1)
+        decoded = decode(path, content, least=1)
     except DataError as error:
         return str(error)
-    return None
+    return FileFacts(hashlib.sha256(content).hexdigest()[:DIGITS], decoded.extremes())
 
 
 class _Known:
-    """The files of a data set that were sound when they were last decoded."""
+    """The files of a data set that were valid when they were last decoded."""
 
     def __init__(self, root: Path) -> None:
         name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
-        self.path = cache_folder() / "checked" / f"{name}.json"
+        self.path = cache_folder() / "verified" / f"{name}.json"
         try:
-            self.sound = json.loads(self.path.read_text(encoding="utf-8"))
-            if not isinstance(self.sound, dict):
+            self.rows = json.loads(self.path.read_text(encoding="utf-8"))
+            if not isinstance(self.rows, dict):
                 raise ValueError
         except (OSError, ValueError, RecursionError):
-            self.sound = {}
+            self.rows = {}
 
-    def is_sound(self, path: Path) -> bool:
-        return self.sound.get(self._key(path)) == self._state(path) is not None
+    def get(self, path: Path) -> Optional[FileFacts]:
+        """Return what a file showed, if it has not changed since."""
+        state, row = self._state(path), self.rows.get(self._key(path))
+        if state is None or not isinstance(row, list) or row[:2] != state:
+            return None
+        try:
+            digest, *values = row[2:]
+            int(digest, 16)
+            extremes = Extremes(*map(float, values[:2]), *map(bool, values[2:])) if values else None
+            return FileFacts(digest, extremes)
+        except (TypeError, ValueError):  # not written by us
+            return None
 
-    def remember(self, path: Path) -> None:
-        self.sound[self._key(path)] = self._state(path)
+    def put(self, path: Path, facts: FileFacts) -> None:
+        """Remember a file."""
+        self.rows[self._key(path)] = [
+            *(self._state(path) or ()),
+            facts.digest,
+            *(facts.extremes or ()),
+        ]
 
     def save(self) -> None:
         """Keep the list; where that fails, the next start decodes again."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write_text(self.path, json.dumps(self.sound))
+            atomic_write_text(self.path, json.dumps(self.rows))
         except OSError:
             pass
 

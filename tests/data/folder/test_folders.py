@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from paddle_resnet.data import Augment, BatchLoader, ImageFiles
-from paddle_resnet.data.folder import image_io
+from paddle_resnet.data.folder import image_decoder
 from paddle_resnet.data.folder.folder_report import describe, lines
 from paddle_resnet.data.folder.image_files import ImageCache
 from paddle_resnet.data.folder.image_io import open_image, read_image
 from paddle_resnet.data.folder.open_dataset import open_dataset
-from paddle_resnet.data.folder.verify_images import drop_corrupt, find_corrupt
+from paddle_resnet.data.folder.verify_images import Verified, drop_corrupt, verify_images
 from paddle_resnet.errors import DataError
 
 
@@ -34,6 +34,10 @@ def photos(root, classes=("cat", "dog"), each=3, parts=("",)):
             for i in range(each):
                 picture(root / part / name / f"{i}.jpg", (80 * number, 10 * i, 0))
     return root
+
+
+def verified(listing):
+    return verify_images(listing.paths, listing.root)
 
 
 def names(listing, part="train"):
@@ -99,7 +103,8 @@ def test_images_in_folders_within_a_class_and_behind_links_count(tmp_path):
     assert listing.classes == ["cat", "dog", "emu"]
     assert ("x.PNG", "cat") in names(listing)
     assert ("z.png", "dog") in names(listing)
-    assert len(listing) == 9
+    assert len(listing) == 10
+    assert [path.name for path in verified(listing).corrupt] == ["dead.png"]
 
 
 def test_what_systems_leave_behind_is_no_class_and_no_image(tmp_path):
@@ -112,7 +117,9 @@ def test_what_systems_leave_behind_is_no_class_and_no_image(tmp_path):
     (tmp_path / "readme.md").write_text("hello")
     listing = open_dataset(tmp_path)
     assert len(listing) == 6
-    assert listing.notes == [f"left out of {tmp_path.name}/: 1 file without an image's suffix."]
+    assert listing.notes == [
+        f"left out of {tmp_path.name}/: 1 file without an image's suffix (1 .txt)."
+    ]
 
 
 def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
@@ -122,9 +129,9 @@ def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
     (tmp_path / "犬" / "1\n\x1b[2J.jpg").write_bytes(b"")
     listing = open_dataset(tmp_path)
     assert listing.classes == ["café", "кошка", "犬"]
-    sentences = "\n".join(find_corrupt(listing).values())
+    sentences = "\n".join(verified(listing).corrupt.values())
     assert "1??[2J.jpg' is no image" in sentences
-    lines(describe(listing, {}))[0].encode()
+    lines(describe(listing, Verified()))[0].encode()
     assert read_image(listing.parts["train"].paths[-1], (3, 4, 4)).shape == (3, 4, 4)
 
 
@@ -229,10 +236,10 @@ def test_a_column_of_parts_and_lists_in_a_folder(tmp_path):
         ("cat/0.jpg,cat\n,dog\n", "line 2 of .* expected a path and a label"),
         ("cat/0.jpg,cat\ncat/0.jpg,dog\n", "is both 'cat' and 'dog'"),
         ("cat/0.jpg,cat\ncat/1.jpg,cat\n", "has only one class, 'cat'"),
-        ('cat/0.jpg,cat\n"dog/0.jpg,dog\n', "is no sound CSV"),
+        ('cat/0.jpg,cat\n"dog/0.jpg,dog\n', "is no valid CSV"),
         ("path,label,split\ncat/0.jpg,cat,holiday\n", "belongs to the part 'holiday': expected"),
         (b"\xff\xfe\x00c\x00", "is no text in UTF-8"),
-        ("cat/0.jpg,cat\na\0b,dog\n", "no file|no sound CSV"),
+        ("cat/0.jpg,cat\na\0b,dog\n", "no file|no valid CSV|no text"),
     ],
 )
 def test_lists_that_cannot_be_used_are_told_with_the_line(tmp_path, text, message):
@@ -327,7 +334,7 @@ def damaged_files(folder):
     }
     (folder / "noise.png").unlink()
     with open(folder / "huge.tif", "wb") as file:
-        file.truncate(image_io.MAX_BYTES + 1)  # a hole: it takes no room on the disk
+        file.truncate(image_decoder.MAX_BYTES + 1)  # a hole: it takes no room on the disk
     for name, data in content.items():
         (folder / name).write_bytes(data)
     return {*content, "huge.tif"}
@@ -337,7 +344,7 @@ def test_damaged_images_are_found_listed_and_left_out(tmp_path):
     photos(tmp_path)
     bad = damaged_files(tmp_path / "cat")
     listing = open_dataset(tmp_path)
-    damaged = find_corrupt(listing)
+    damaged = verified(listing).corrupt
     assert {path.name for path in damaged} == bad
     for path, sentence in damaged.items():
         assert path.name in sentence
@@ -348,7 +355,7 @@ def test_damaged_images_are_found_listed_and_left_out(tmp_path):
     assert any("huge.tif' is larger than 512 MB" in text for text in damaged.values())
     assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
     assert "And 3 more." in kept.notes[-1]
-    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.damaged=skip"):
+    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.on_corrupt=skip"):
         drop_corrupt(listing, damaged, skip=False)
 
 
@@ -363,30 +370,30 @@ def test_a_class_of_damaged_images_alone_is_an_error(tmp_path):
         path.write_bytes(b"")
     listing = open_dataset(tmp_path)
     with pytest.raises(DataError, match="every training image of 'dog' is damaged"):
-        drop_corrupt(listing, find_corrupt(listing), skip=True)
+        drop_corrupt(listing, verified(listing).corrupt, skip=True)
 
 
 def test_sound_images_are_decoded_once_and_changed_ones_again(tmp_path, monkeypatch):
     photos(tmp_path)
     (tmp_path / "cat" / "0.jpg").write_bytes(b"")
-    assert len(find_corrupt(open_dataset(tmp_path))) == 1
+    assert len(verified(open_dataset(tmp_path)).corrupt) == 1
     seen = []
-    real = image_io.open_image
+    real = image_decoder.decode
     monkeypatch.setattr(
-        "paddle_resnet.data.folder.verify_images.open_image",
+        "paddle_resnet.data.folder.verify_images.decode",
         lambda path, *rest, **more: seen.append(path.name) or real(path, *rest, **more),
     )
-    assert len(find_corrupt(open_dataset(tmp_path))) == 1
+    assert len(verified(open_dataset(tmp_path)).corrupt) == 1
     assert seen == ["0.jpg"]
     (tmp_path / "dog" / "2.jpg").write_bytes(b"now damaged")
-    assert len(find_corrupt(open_dataset(tmp_path))) == 2
+    assert len(verified(open_dataset(tmp_path)).corrupt) == 2
 
 
 def test_an_unreadable_memory_of_checks_costs_time_alone(tmp_path, monkeypatch):
     photos(tmp_path / "set")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PADDLE_RESNET_CACHE", str(tmp_path / "file" / "below"))
-    assert find_corrupt(open_dataset(tmp_path / "set")) == {}
+    assert verified(open_dataset(tmp_path / "set")).corrupt == {}
 
 
 # -- the report ------------------------------------------------------------------------------
@@ -400,7 +407,7 @@ def test_the_report_counts_and_finds_copies(tmp_path):
     )
     (tmp_path / "train" / "cat" / "bad.jpg").write_bytes(b"bad")
     listing = open_dataset(tmp_path)
-    report = describe(listing, find_corrupt(listing))
+    report = describe(listing, verified(listing))
     assert report["images"] == {"train": [5, 4], "validation": [3, 3]}
     assert report["imbalance"] == 1.25
     assert len(report["damaged"]) == 1

@@ -84,8 +84,9 @@ def test_folders_are_searched(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("a/2.png", "a/b/1.JPG", "a/notes.txt"):
         (tmp_path / name).write_bytes(b"")
-    found = find_images([str(tmp_path / "a"), str(tmp_path / "a" / "notes.txt")])
+    found, notes = find_images([str(tmp_path / "a"), str(tmp_path / "a" / "notes.txt")])
     assert [path.name for path in found] == ["2.png", "1.JPG", "notes.txt"]
+    assert notes == [f"left out of '{tmp_path / 'a'}': 1 file without an image's suffix (1 .txt)."]
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no images"):
         find_images([str(tmp_path / "empty")])
