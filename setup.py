@@ -56,6 +56,7 @@ setup(
         "paddle_resnet.pages": ["templates/*"],
         "paddle_resnet.report": ["templates/*"],
         "paddle_resnet.deploy.demo": ["*.html", "*.css", "*.js"],
+        "paddle_resnet.deploy.exporting": ["*.mjs"],
         "paddle_resnet.compare": ["templates/*"],
         "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
         "paddle_resnet.kernels": ["csrc/*"],

@@ -175,8 +175,11 @@ class PaddleInference:
 
 
 def centred_logits(probabilities: np.ndarray) -> np.ndarray:
-    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``."""
-    logits = np.log(np.maximum(probabilities, 1e-37))
+    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``.
+
+    Softmax in float32 loses what lies more than 69 below the largest logit.
+    """
+    logits = np.log(np.maximum(probabilities, np.float32(1e-30)))
     return logits - logits.mean(axis=1, keepdims=True)
 
 

@@ -185,6 +185,8 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dragging");
   if (event.dataTransfer.files.length) take(event.dataTransfer.files);
 });
+// For tests, and for whoever wants to use the network from the console.
+globalThis.paddleResnet = how;
 describe();
 how.ready().then(
   () => document.body.setAttribute("data-ready", "true"),
