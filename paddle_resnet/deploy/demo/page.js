@@ -17,7 +17,9 @@ function describe() {
   const count = facts.classes.length;
   $("facts").textContent =
     `${count.toLocaleString("en")} ${count === 1 ? "class" : "classes"} · sees ${width} × ${height} ` +
-    `${channels === 1 ? "grey" : "pixels"} · ${facts.precision} · ${facts.runtime}`;
+    `${channels === 1 ? "grey" : "pixels"} · ` +
+    (facts.runtime.includes(facts.precision) ? "" : `${facts.precision} · `) +
+    facts.runtime;
   if (facts.heatmap) $("heatswitch").hidden = false;
   if (location.protocol.startsWith("http")) {
     $("api").append("In a shell: ");
