@@ -132,6 +132,7 @@ def load_weights(
     new_head: bool = False,
     adapt_input: bool = False,
     entry: Optional[str] = None,
+    prefix: Optional[str] = None,
     origin: Optional[str] = None,
 ) -> LoadReport:
     """Load a weights file of any framework into a network; print the result to see what matched.
@@ -151,6 +152,9 @@ def load_weights(
             :func:`~paddle_resnet.layers.stems.adapt_first_conv`. Default: False.
         entry: which state dict of a checkpoint that holds several, such as ``model_ema``.
             Default: the plain one.
+        prefix: what the names of the network's arrays begin with in a file that holds more, such as
+            ``encoder_q.``; all others are left out. Default: usual ones are known, and one that all
+            names share is found.
         origin: ``torch`` or ``paddle``: whose linear layers the file holds, where it is
             transposed in the one and not in the other. Default: told by the file.
 
@@ -170,6 +174,7 @@ def load_weights(
         strict=strict,
         new_head=new_head,
         adapt_input=adapt_input,
+        prefix=prefix,
         origin=origin,
     )
     assign(network, values)

@@ -172,7 +172,7 @@ def start(tmp_path, *overrides):
     )
 
 
-@pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "evaluating, step 1:", "epoch 1/2: "])
+@pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "validating, step 1:", "epoch 1/2: "])
 def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, tmp_path, wait_for):
     process = start(tmp_path, "run.log_interval=0.001")
     lines = []
@@ -183,7 +183,7 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, t
             break
     rest = process.communicate(timeout=120)[0]
     assert process.returncode == 130, "".join(lines) + rest
-    assert "To go on: paddle-resnet train --resume" in rest
+    assert "To resume: paddle-resnet train --resume" in rest
     folder = RunFolder(tmp_path / "run")
     assert json.loads(folder.result.read_text())["status"] == "interrupted"
     assert main(["train", "--resume", str(folder.path)]) == 0
@@ -212,7 +212,7 @@ def test_a_budget_is_kept(tmp_path):
     assert result["training"]["budget"] == 12
     assert result["training"]["steps"] > 1
     # Wide bounds: a test must not fail because the machine is busy. The real bound of 5 % is
-    # checked with a clock of our own in test_pace.py.
+    # checked with a clock of our own in test_time_budget.py.
     assert 7 < result["training"]["seconds"] < 24
     assert wall < 60
 

@@ -5,7 +5,7 @@ import paddle
 from paddle import nn
 
 from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.wording import duration, figures
+from paddle_resnet.training.wording import duration, metrics_text
 
 
 def fit(tiny, batches, **kwargs):
@@ -60,4 +60,4 @@ def test_wording():
         "59 min 59 s",
         "2 h 11 min",
     ]
-    assert figures({"loss": [1.23456], "acc": 0.5, "step": 3}) == "loss 1.2346  acc 50.00%"
+    assert metrics_text({"loss": [1.23456], "acc": 0.5, "step": 3}) == "loss 1.2346  acc 50.00%"
