@@ -1,6 +1,6 @@
 """Every network of the registry is exported and answers as itself.
 
-As a command it prints a row for each: `python tests/deploy/test_all_networks.py [PATTERN]`.
+As a command it prints a row for each: `python tests/deploy/test_all_networks.py [NAME ...]`.
 """
 
 import sys
@@ -93,7 +93,7 @@ def test_options_with_other_operators(options, tmp_path):
 
 
 if __name__ == "__main__":
-    for each in list_models(*sys.argv[1:2]):
+    for each in sys.argv[1:] or list_models():
         row = [f"{each:<24}"]
         for kind in ("onnx", "paddle"):
             with tempfile.TemporaryDirectory() as made:
