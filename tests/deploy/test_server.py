@@ -156,6 +156,16 @@ def test_health_metrics_and_description(service, pictures):
     assert set(json.loads(content)["paths"]) == {"/predict", "/health", "/metrics"}
 
 
+def test_the_description_of_the_api_is_a_page_without_other_servers(service):
+    status, headers, content = service.request("GET", "/docs")
+    assert status == 200
+    for words in (b"POST /predict", b"?top=", b"413", b"GET /health", b"GET /metrics"):
+        assert words in content
+    assert f"http://127.0.0.1:{service.port}/predict".encode() in content
+    assert "script-src 'none'" in dict(headers)["content-security-policy"]
+    assert content.count(b"http") == content.count(f"http://127.0.0.1:{service.port}".encode())
+
+
 def count(service):
     _, _, content = service.request("GET", "/metrics")
     found = re.search(rb'paddle_resnet_requests_total\{status="200"\} ([\d.]+)', content)

@@ -81,7 +81,7 @@ def jsondemo_text(value: object) -> str:
 @lru_cache(maxsize=4)
 def security_headers(page: str) -> dict[str, str]:
     """Return headers that let a page run its own scripts and no others, and talk to its origin."""
-    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in _scripts(page))
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in _scripts(page)) or "'none'"
     return {
         "Content-Security-Policy": f"default-src 'none'; script-src {hashes}; "
         "style-src 'unsafe-inline'; img-src data: blob:; media-src blob:; connect-src 'self'; "
