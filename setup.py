@@ -58,7 +58,7 @@ setup(
         "paddle_resnet.deploy.demo": ["*.html", "*.css", "*.js"],
         "paddle_resnet.deploy.exporting": ["*.mjs"],
         "paddle_resnet.compare": ["templates/*"],
-        "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
+        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "results/*.yaml", "templates/*"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },
