@@ -4,6 +4,10 @@ import os
 import shutil
 import signal
 
+# Workers of pytest-xdist share the cores: one thread each, set before Paddle is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import paddle_resnet
 
 # Not Paddle's advice against threads in front of every test run.
@@ -18,7 +22,7 @@ from paddle_resnet.data import load_cifar10  # noqa: E402
 from paddle_resnet.layers import BasicBlock  # noqa: E402
 from paddle_resnet.models import ResNet  # noqa: E402
 
-# A shell that starts pytest with `&` lets it ignore Ctrl-C, and so do the processes that tests start.
+# A shell that starts pytest with `&` makes it ignore Ctrl-C, and with it the processes of tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
