@@ -13,10 +13,10 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .. import formatting
-from ..pages import ticks
-from ..pages.charts import SIZE, Tick, value_range
-from ..pages.images import png_data_uri as image_uri
+from ... import formatting
+from ...pages import ticks
+from ...pages.charts import SIZE, Tick, value_range
+from ...pages.images import png_data_uri as image_uri
 from .figure import Bars, FigureSpec, HeatPanel, ImagePanel, Line, Panel, Points
 from .heat_colors import colorize, scale_ticks
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
-from .. import formatting
+from ... import formatting
 
 Cell = Union[str, int, float, bool, None]
 

@@ -6,21 +6,18 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..errors import UserError
-from ..io.atomic_files import atomic_write_text
-from .figure import FigureSpec
-from .table import Reference, Table
-from .texts import Text
+from ...io.atomic_files import atomic_write_text
+from ..cards import Card
+from ..drawing.figure import FigureSpec
+from ..texts import Text
+from .result_table import Reference, Table
 from .verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .study import Study
-
-_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,8 @@ class Result:
     machine, seconds and ``results`` (JSON types; NaN and infinities are floats here).
     """
 
-    study: Study
+    card: Card
+    experiment: ModuleType
     facts: dict[str, Any]
     language: str = "en"
 
@@ -43,22 +41,22 @@ class Result:
     @property
     def verdict(self) -> Verdict:
         """Whether the study's claim held, by its rules."""
-        card, reason = self.study.card, _why_not_judged(self.facts)
+        card, reason = self.card, _why_not_judged(self.facts)
         if self.facts["interrupted"]:
             nothing = Text("the results that are there are kept", "已得到的结果保留")
             return Verdict((), nothing, reason, self.language)
-        rules, numbers = self.study.experiment.judge(self.results)
+        rules, numbers = self.experiment.judge(self.results)
         return Verdict(tuple(rules), card.finding.format(**numbers), reason, self.language)
 
     @property
     def table(self) -> Table:
         """The main results as a table; empty where the study was interrupted too early."""
-        return self._whole(self.study.experiment.table, Table([], []))
+        return self._whole(self.experiment.table, Table([], []))
 
     @property
     def figure_spec(self) -> FigureSpec:
         """The figure as data: panels of lines, points, bars and images."""
-        return self._whole(self.study.experiment.figure, FigureSpec([]))
+        return self._whole(self.experiment.figure, FigureSpec([]))
 
     @property
     def figure(self) -> Figure:
@@ -67,7 +65,7 @@ class Result:
         Raises:
             UserError: matplotlib is not installed.
         """
-        from .figure_matplotlib import draw
+        from ..drawing.figure_matplotlib import draw
 
         return draw(self.figure_spec)
 
@@ -79,11 +77,11 @@ class Result:
         interrupted run.
         """
         comparable = self.facts["comparable"] and _why_not_judged(self.facts) is None
-        return self.study.experiment.reference(self.results) if comparable else []
+        return self.experiment.reference(self.results) if comparable else []
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as JSON types; numbers that JSON lacks are words."""
-        card = self.study.card
+        card = self.card
         sources = [vars(source) for source in card.sources]
         reference = [entry.as_dict() for entry in self.reference]
         return _to_json(
@@ -116,7 +114,7 @@ class Result:
         return as_html(self)
 
     def __str__(self) -> str:
-        return f"{self.study.card.question.said_in(self.language)}\n{self.verdict.sentence}"
+        return f"{self.card.question.said_in(self.language)}\n{self.verdict.sentence}"
 
     def _whole(self, make: Any, otherwise: Any) -> Any:
         """Return ``make(results)``; ``otherwise`` where an interrupted run lacks what it needs."""
@@ -126,32 +124,6 @@ class Result:
             return make(self.results)
         except (KeyError, IndexError, ValueError):
             return otherwise
-
-
-def load_result(path: Union[str, Path], language: str = "en") -> Result:
-    """Read a result that ``save_json`` wrote; verdict, table and figure are made anew.
-
-    Raises:
-        UserError: the file is missing, no JSON, or no result of a study of this version.
-    """
-    from .catalog import find_study
-
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"'{path}' cannot be read as the JSON file of a study: {error}.") from None
-    needed = ("study", "version", "settings", "seeds", "data", "machine", "seconds", "results")
-    missing = [key for key in needed if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise UserError(f"'{path}' is no result of a study: it has no {', '.join(missing)}.")
-    study = find_study(str(content["study"]))
-    if content["version"] != study.experiment.VERSION:
-        raise UserError(
-            f"'{path}' is of version {content['version']} of the study '{study.name}', expected "
-            f"{study.experiment.VERSION}: run it again."
-        )
-    keys = (*needed[1:], "model", "comparable", "interrupted")
-    return Result(study, {key: _from_json(content.get(key)) for key in keys}, language)
 
 
 def _why_not_judged(facts: dict[str, Any]) -> Optional[Text]:
@@ -173,11 +145,3 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _from_json(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_from_json(one) for one in value]
-    return _NON_FINITE.get(value, value) if isinstance(value, str) else value

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..errors import UserError
+from ...errors import UserError
 from .figure import Bars, FigureSpec, HeatPanel, ImagePanel, Line, Panel, Points
 from .figure_page import log_labels, log_ticks
 from .heat_colors import ramp, shares

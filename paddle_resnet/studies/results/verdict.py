@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .texts import Text
+from ..texts import Text
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Union
 
 import yaml
 
-from .. import formatting
-from ..pages import page
-from .figure_page import PagePanel, page_panels
+from ... import formatting
+from ...pages import page
+from ..drawing.figure_page import PagePanel, page_panels
+from ..texts import Text
 from .result import Result
-from .texts import Text
 from .verdict import Verdict
 
 _BADGES = {"holds": "good", "partly": "warn", "fails": "bad", "not_judged": "warn"}
@@ -35,13 +35,13 @@ def write_gallery(results: Sequence[Result], folder: Union[str, Path]) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
-        write_study_page(result, folder / f"{result.study.name}.html")
+        write_study_page(result, folder / f"{result.card.name}.html")
     return page.write(render_gallery(results), folder / "index.html")
 
 
 def render_study(result: Result) -> str:
     """Return the page of a study as HTML."""
-    card, language, verdict = result.study.card, result.language, result.verdict
+    card, language, verdict = result.card, result.language, result.verdict
     spec = result.figure_spec
     panels = page_panels(spec, card.name)
     texts = ("question", "claim", "procedure", "paper_figure", "our_figure")
@@ -85,9 +85,9 @@ def render_gallery(results: Sequence[Result]) -> str:
     language = results[0].language
     entries = [
         {
-            "name": result.study.name,
-            "file": f"{result.study.name}.html",
-            "question": result.study.card.question.said_in(language),
+            "name": result.card.name,
+            "file": f"{result.card.name}.html",
+            "question": result.card.question.said_in(language),
             "badge": badge(result.verdict, language),
             "finding": result.verdict.said_in(language),
             "cost": _cost(result),
@@ -149,7 +149,7 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
             margin = f"×{number}" if rule.ratio else ("+" if rule.margin >= 0 else "") + number
         rows.append(
             {
-                "claim": result.study.card.rules[rule.key].said_in(result.language),
+                "claim": result.card.rules[rule.key].said_in(result.language),
                 "measure": rule.measure,
                 "value": formatting.decimal(rule.value, 3),
                 "threshold": ("> " if rule.above else "< ") + formatting.decimal(rule.threshold, 3),
@@ -163,7 +163,7 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
 
 def headings(result: Result) -> list[str]:
     """Return the headings of the result's table in its language."""
-    columns = result.study.card.columns
+    columns = result.card.columns
     return [
         columns[name].said_in(result.language) if name in columns else str(name)
         for name in result.table.columns
@@ -172,11 +172,11 @@ def headings(result: Result) -> list[str]:
 
 def command(result: Result) -> str:
     """Return the command line that repeats the run."""
-    facts, study = result.facts, result.study
-    parts = ["paddle-resnet", "study", study.name, "--seeds", str(len(facts["seeds"]))]
+    facts = result.facts
+    parts = ["paddle-resnet", "study", result.card.name, "--seeds", str(len(facts["seeds"]))]
     if facts["model"] is not None:
         parts += ["--model", facts["model"]]
-    default = study.settings()
+    default = result.experiment.SETTINGS
     for name, value in facts["settings"].items():
         if value != default[name]:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import formatting
+from ... import formatting
 from .figure import HeatPanel
 
 #: From pale to dark, readable on white and on black: (position, red, green, blue).

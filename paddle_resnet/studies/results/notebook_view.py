@@ -8,6 +8,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...errors import UserError
+
 if TYPE_CHECKING:
     from .result import Result
 
@@ -20,7 +22,7 @@ def as_html(result: Result) -> str:
 
     verdict = result.verdict
     parts = [
-        f"<h3>{_escape(result.study.card.question.said_in(result.language))}</h3>",
+        f"<h3>{_escape(result.card.question.said_in(result.language))}</h3>",
         f'<p style="color:{_COLORS[verdict.holds]}"><b>{_escape(verdict.sentence)}</b></p>',
         _figure(result),
         table_html(headings(result), result.table.texts()),
@@ -47,8 +49,8 @@ def table_html(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _figure(result: Result) -> str:
     try:
-        from .figure_matplotlib import draw
-    except ModuleNotFoundError:
+        from ..drawing.figure_matplotlib import draw
+    except UserError:  # no matplotlib
         return ""
     spec = result.figure_spec
     if not spec.panels:
@@ -56,7 +58,7 @@ def _figure(result: Result) -> str:
     file = io.BytesIO()
     draw(spec).savefig(file, format="png", dpi=110, bbox_inches="tight")
     data = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'<img alt="{_escape(result.study.name)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{_escape(result.card.name)}" src="data:image/png;base64,{data}">'
 
 
 def _escape(text: str) -> str:

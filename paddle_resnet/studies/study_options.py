@@ -1,41 +1,73 @@
-"""Checks of what a study is asked with: its settings, its seeds, another network."""
+"""What a study is run with, and the checks of it: settings, seeds, another network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Optional, Union
 
 from ..errors import UserError, did_you_mean, for_display
-
-if TYPE_CHECKING:
-    from .study import Options, Study
+from .cards import Card
 
 _MOST_SEEDS = 1000
 _BOOLEANS = {"true": True, "false": False}
 
 
-def check_options(study: Study, options: Options) -> tuple[dict[str, Any], list[int]]:
+@dataclass(frozen=True)
+class Options:
+    """What a study is run with.
+
+    Args:
+        seeds: how many weight seeds (0, 1, ...), or the seeds themselves. Default: the study's.
+        full: paper-like sizes in place of the quick ones. Default: False.
+        model: a run folder, a weights file or a name of bundled weights, to be studied in place of
+            the study's own network. Default: None.
+        data: where CIFAR-10 is, as for :func:`paddle_resnet.data.load_cifar10`; ``sample`` for the
+            bundled 2,500 images. Default: the first source that has it.
+        max_seconds: the study ends at its next step after that many wall-clock seconds; what was
+            measured is kept. Default: None, no limit.
+        settings: the study's own settings, such as ``{"depth": 56}``.
+    """
+
+    seeds: Union[int, Sequence[int], None] = None
+    full: bool = False
+    model: Optional[str] = None
+    data: Optional[str] = None
+    max_seconds: Optional[float] = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def check_options(
+    card: Card, experiment: ModuleType, options: Options
+) -> tuple[dict[str, Any], list[int]]:
     """Return the complete settings and the seeds.
 
     Raises:
         UserError: a setting that the study lacks or of another type, no valid seeds, or a network
             where the study takes none.
     """
-    if options.model is not None and not study.card.takes_model:
+    if options.model is not None and not card.takes_model:
         raise UserError(
-            f"the study '{study.name}' builds its own networks and takes no other one "
+            f"the study '{card.name}' builds its own networks and takes no other one "
             f"(given: '{for_display(options.model)}')."
         )
     if options.max_seconds is not None and not options.max_seconds > 0:
         raise UserError(f"the time limit is {options.max_seconds} seconds, expected more than 0.")
-    settings = study.settings(options.full)
+    settings = default_settings(experiment, options.full)
     for name, value in options.settings.items():
         if name not in settings:
             raise UserError(
-                f"the study '{study.name}' has no setting '{for_display(name)}', expected one of "
+                f"the study '{card.name}' has no setting '{for_display(name)}', expected one of "
                 f"{', '.join(settings)}." + did_you_mean(name, settings)
             )
-        settings[name] = _read(study.name, name, value, settings[name])
-    return settings, _seeds(study, options)
+        settings[name] = _read(card.name, name, value, settings[name])
+    return settings, _seeds(card, options)
+
+
+def default_settings(experiment: ModuleType, full: bool) -> dict[str, Any]:
+    """Return an experiment's settings and their defaults."""
+    return {**experiment.SETTINGS, **(experiment.FULL if full else {})}
 
 
 def _read(study: str, name: str, value: Any, default: Any) -> Any:
@@ -74,8 +106,8 @@ def _alike(given: Any, default: Any) -> bool:
     return isinstance(given, type(default))
 
 
-def _seeds(study: Study, options: Options) -> list[int]:
-    card, given = study.card, options.seeds
+def _seeds(card: Card, options: Options) -> list[int]:
+    given = options.seeds
     if given is None:
         return list(range(card.seeds_full if options.full else card.seeds))
     if type(given) is int:
