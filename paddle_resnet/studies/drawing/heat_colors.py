@@ -1,28 +1,12 @@
-"""Colours of heat maps: one perceptual ramp, smooth or in steps, by the value or its logarithm."""
+"""Colours of heat panels: smooth or in steps, by the value or its logarithm."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ... import formatting
+from ...pages.heat_overlay import ramp
 from .figure import HeatPanel
-
-#: From pale to dark, readable on white and on black: (position, red, green, blue).
-_RAMP = np.array(
-    [
-        (0.00, 253, 231, 190),
-        (0.25, 246, 170, 101),
-        (0.50, 209, 94, 96),
-        (0.75, 122, 50, 120),
-        (1.00, 38, 28, 84),
-    ]
-)
-
-
-def ramp(shares: np.ndarray) -> np.ndarray:
-    """Return uint8 [..., 3] for shares 0 to 1 of any shape."""
-    channels = [np.interp(shares, _RAMP[:, 0], _RAMP[:, i]) for i in (1, 2, 3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
 def shares(panel: HeatPanel) -> np.ndarray:
@@ -46,22 +30,6 @@ def colorize(panel: HeatPanel) -> np.ndarray:
     pixels[..., :3] = ramp(np.where(known, found, 0.0))
     pixels[..., 3] = np.where(known, 255, 0)
     return pixels
-
-
-def overlay(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return an image under its heat map.
-
-    Args:
-        pixels: uint8 [H, W, 3]; it becomes grey, so that all colour is the map's.
-        shares: float [H, W], 0 to 1; the more, the less of the image is seen.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
-    grey = pixels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
-    weight = 0.75 * np.sqrt(np.clip(shares, 0, 1))[..., None]
-    mixed = (1 - weight) * grey + weight * ramp(1 - 0.9 * np.clip(shares, 0, 1))
-    return np.clip(mixed, 0, 255).round().astype(np.uint8)
 
 
 def scale_ticks(panel: HeatPanel, count: int = 5) -> list[tuple[str, str]]:

@@ -108,9 +108,22 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         for place in ABOVE_THE_HEADS
     ]
     rules = [
-        Rule("before_bn", f"with/without heads, conv1, no BN, g={smallest:g}", worst(small), 5, True, True),
+        Rule(
+            "before_bn",
+            f"with/without heads, conv1, no BN, g={smallest:g}",
+            worst(small),
+            5,
+            True,
+            True,
+        ),
         Rule("with_bn", "with/without heads, conv1, BN", worst(normed, False), 1.5, False, True),
-        Rule("above", "gradients above the heads that differ", float(np.count_nonzero(above)), 1, False),
+        Rule(
+            "above",
+            "gradients above the heads that differ",
+            float(np.count_nonzero(above)),
+            1,
+            False,
+        ),
         Rule("regularize", "test accuracy gained by the heads", None, 0.0),
     ]
     return rules, {

@@ -189,7 +189,9 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     turns = {name: float(np.median(networks[name]["turning_points"])) for name in DEEP}
     rules = [
         Rule("jagged", "median turning points of a line, mini_plain56", turns[DEEP[0]], 2.5),
-        Rule("smooth", "median turning points of a line, mini_resnet56", turns[DEEP[1]], 2.5, False),
+        Rule(
+            "smooth", "median turning points of a line, mini_resnet56", turns[DEEP[1]], 2.5, False
+        ),
         Rule("shallow", "plain-20 against ResNet-20 at equal loss", None, 0.0),
     ]
     near = {name: float(np.mean(_at(networks[name], 0.25))) for name in SHALLOW[:2]}
@@ -267,6 +269,10 @@ def reference(results: dict[str, Any]) -> list[Reference]:
     """Return losses near the minimum beside those of the reference run."""
     networks = results["networks"]
     return [
-        Reference("L(±0.25), mini_plain20", float(np.mean(_at(networks[SHALLOW[0]], 0.25))), 1.83, 0.25),
-        Reference("L(±0.25), mini_resnet20", float(np.mean(_at(networks[SHALLOW[2]], 0.25))), 1.69, 0.35),
+        Reference(
+            "L(±0.25), mini_plain20", float(np.mean(_at(networks[SHALLOW[0]], 0.25))), 1.83, 0.25
+        ),
+        Reference(
+            "L(±0.25), mini_resnet20", float(np.mean(_at(networks[SHALLOW[2]], 0.25))), 1.69, 0.35
+        ),
     ]

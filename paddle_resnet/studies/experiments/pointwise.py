@@ -92,7 +92,9 @@ def measure(context: Context) -> None:
     context.plan([1.0] + [1.0] * len(MODULES) + [2.0])
     context.step("1x1 convolution against linear layer")
     results = context.results
-    results["equal"] = {kind: _difference(kind, context.seeds[0]) for kind in ("integers", "floats")}
+    results["equal"] = {
+        kind: _difference(kind, context.seeds[0]) for kind in ("integers", "floats")
+    }
     modules: dict[str, Any] = {}
     results["modules"] = modules
     for name, (make, shape, convolutions) in MODULES.items():
@@ -241,15 +243,14 @@ def table(results: dict[str, Any]) -> Table:
 def figure(results: dict[str, Any]) -> FigureSpec:
     """Draw the ratio of multiplications beside the ratio of times."""
     names = list(PAIRS)
-    bars = [
-        Bars(label, [i + side for i in range(len(names))], [_ratio(results, n, key) for n in names],
-             tone, width=0.26)  # fmt: skip
-        for label, key, side, tone in (
-            ("multiplications", "macs", -0.28, "neutral"),
-            ("time, forward", "forward", 0.0, "residual"),
-            ("time, forward + backward", "forward_backward", 0.28, "violet"),
-        )
-    ]
+    bars = []
+    for label, key, side, tone in (
+        ("multiplications", "macs", -0.28, "neutral"),
+        ("time, forward", "forward", 0.0, "residual"),
+        ("time, forward + backward", "forward_backward", 0.28, "violet"),
+    ):
+        ratios = [_ratio(results, name, key) for name in names]
+        bars.append(Bars(label, [i + side for i in range(len(names))], ratios, tone, width=0.26))
     panel = Panel(
         "How many times less: dear module / cheap module",
         "saved by",

@@ -12,9 +12,9 @@ from paddle.nn import functional as F
 from ...data import CLASSES
 from ...evaluation.class_activation import class_activation, heatmap
 from ...models import Network
+from ...pages.heat_overlay import overlay
 from ..context import Context
 from ..drawing.figure import Bars, FigureSpec, ImagePanel, Level, Line, Panel
-from ..drawing.heat_colors import overlay
 from ..results.result_table import Reference, Table
 from ..results.verdict import Rule
 from ..shared.added_blocks import logits
@@ -156,9 +156,7 @@ def _masked(
                 )
     random = np.random.RandomState(0)
     controls = [_blobs(random, side) for _ in subset.labels]
-    found["blobs"] = _probability(
-        network, _greyed(subset.images, np.array(controls)), predicted
-    )
+    found["blobs"] = _probability(network, _greyed(subset.images, np.array(controls)), predicted)
     centre = np.tile(_disc(side, hidden).ravel(), (len(subset.labels), 1))
     found["centre"] = _probability(network, _greyed(subset.images, centre), predicted)
     return found
@@ -229,8 +227,13 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     masked = results["masked"]
     hot, cold = masked[f"hot, {grad}"], masked[f"cold, {grad}"]
     rules = [
-        Rule("follows", "correlation: other images − random head and stage, Grad-CAM", drop[grad], 0.0),
-        Rule("layer_follows", "the same, LayerCAM", drop[layer], 0.0),
+        Rule(
+            "follows",
+            f"ρ(other images) − ρ({second} random), Grad-CAM",
+            drop[grad],
+            0.0,
+        ),
+        Rule("layer_follows", f"ρ(other images) − ρ({second} random), LayerCAM", drop[layer], 0.0),
         Rule("centre", "p(centre grey) − p(hot quarter grey)", masked["centre"] - hot, 0.05),
         Rule("blobs", "p(blobs grey) − p(centre grey)", masked["blobs"] - masked["centre"], 0.0),
         Rule("cold", "p(cold quarter grey) − p(blobs grey)", cold - masked["blobs"], 0.0),
