@@ -51,7 +51,7 @@ def heatmap(
     Raises:
         ModelError: an unknown method or stage, no such class, or a network without classes.
     """
-    images = paddle.to_tensor(images)
+    images = images if isinstance(images, Tensor) else paddle.to_tensor(images)
     raw = class_activation(network, images, method=method, stage=stage, target=target)
     peaks = raw.max(axis=(1, 2), keepdims=True)
     scaled = np.divide(raw, peaks, out=np.zeros_like(raw), where=peaks > 0)
@@ -87,7 +87,8 @@ def class_activation(
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
     network.eval()
     try:
-        activation, logits = _forward(network, paddle.to_tensor(images), stage)
+        x = images if isinstance(images, Tensor) else paddle.to_tensor(images)
+        activation, logits = _forward(network, x, stage)
         chosen = _targets(logits, target)
         score = logits.take_along_axis(paddle.to_tensor(chosen[:, None]), 1).sum()
         (gradient,) = paddle.grad(score, [activation])
