@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
     from ..distributed.collectives import is_rank0
+    from ..runs.resume_rules import find_run, resumed_config
     from ..runs.run_folder import RunFolder
     from ..training.multi_seed import train_seeds
     from ..training.trainer import run as run_job
@@ -75,9 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         resume = RunFolder.open(arguments.resume)
         config = resume.read_config()
     else:
-        resume = RunFolder.find(config) if config.train.resume == "auto" else None
+        resume = find_run(config) if config.train.resume == "auto" else None
         if resume is not None:
-            config = resume.config_with(config)
+            config = resumed_config(resume, config)
             if resume.is_finished():
                 print(f"the run '{resume.path}' is finished: there is nothing to resume.")
                 return 0

@@ -7,11 +7,11 @@ from paddle import nn
 from small_training import sgd, small_state
 
 from paddle_resnet.data import BatchLoader
+from paddle_resnet.formatting import console_duration, metrics_text
 from paddle_resnet.training import ImageClassifier
 from paddle_resnet.training.callbacks.progress_bar import ProgressBar
 from paddle_resnet.training.loop.batch_stream import BatchStream
 from paddle_resnet.training.loop.training_loop import train
-from paddle_resnet.training.wording import duration, metrics_text
 
 
 def fit(tiny, batches, **kwargs):
@@ -74,9 +74,9 @@ def test_verbose_1_writes_one_line_per_epoch_and_0_none(tiny, batches, capsys):
 
 
 def test_wording():
-    assert [duration(s) for s in (None, 0.4, 59, 65, 3599, 7860)] == [
+    assert [console_duration(s) for s in (None, 0.4, 59, 65, 3599, 7860)] == [
         "?",
-        "0 s",
+        "0.40 s",
         "59 s",
         "1 min 05 s",
         "59 min 59 s",
