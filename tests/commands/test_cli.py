@@ -87,7 +87,6 @@ def test_show_prints_the_resolved_recipe(capsys):
     assert "lr: 0.125" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("tool", sorted(p.name for p in (ROOT / "tools").glob("*.py")))
 def test_show_ends_with_the_rates_of_the_training(capsys):
     line = ["train", "--show"]
     for override in (
@@ -107,6 +106,7 @@ def test_show_ends_with_the_rates_of_the_training(capsys):
     assert multipliers == "# multipliers: conv1 0.1, .bias 2, each block 0.5 of the next one's"
 
 
+@pytest.mark.parametrize("tool", sorted(p.name for p in (ROOT / "tools").glob("*.py")))
 def test_tools_run_from_anywhere(tool, tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / tool), "--help"],
