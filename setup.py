@@ -34,6 +34,7 @@ SERVE = [
 TEST = [
     "pytest>=7.0",
     "hypothesis>=6.80",
+    "pytest-xdist>=3.3",  # the suite on two cores
     *ONNX,
     *SERVE,
     "paddle2onnx>=2.1",  # for Paddle 3, which [cpu] brings; the noxfile has the other

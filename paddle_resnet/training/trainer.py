@@ -128,7 +128,9 @@ def run(
         folder = resume or RunFolder.create_on_all_ranks(config, recipe)
         stack.callback(folder.release)
         log.open(folder.log)
-        trainer = Trainer(config, options, splits, state, folder, log)
+        # To the end: schedulers repeat SIGTERM while the last files are written.
+        signals = stack.enter_context(SignalHandler().listening())
+        trainer = Trainer(config, options, splits, state, folder, log, signals)
         try:
             result = trainer.run(resuming=resume is not None)
         except BaseException:
@@ -162,6 +164,7 @@ class Trainer:
         state: before its first step.
         folder: the run's, locked.
         log: takes lines.
+        signals: says when to stop.
     """
 
     def __init__(
@@ -172,6 +175,7 @@ class Trainer:
         state: TrainState,
         folder: RunFolder,
         log: RunLog,
+        signals: SignalHandler,
     ) -> None:
         self.config = config
         self.options = options
@@ -180,11 +184,10 @@ class Trainer:
         self.folder = folder
         self.log = log
         self.parameters = trainable_parameters(state.network)  # now: stages may be frozen later
-        self.signals = SignalHandler()
         self.writer = RunWriter(folder, log, config.run.on_write_error == "stop")
         self.checkpointer = Checkpointer(
             self.writer,
-            self.signals,
+            signals,
             model_metadata(
                 config.model.name,
                 options,
@@ -229,9 +232,8 @@ class Trainer:
         self._introduce(checkpoint)
         failure: Optional[UserError] = None
         try:
-            with self.signals.listening():
-                self._train()
-                evaluation, weights = self._test()
+            self._train()
+            evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
             predictions, images = self.folder.predictions, self.splits.test.images
             self.writer.write_last(

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.runs.checkpoint_file import (
     CorruptCheckpoint,
+    OldCheckpoint,
     checkpoint_bytes,
     load_checkpoint,
     write_checkpoint,
@@ -124,6 +125,36 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(tmp_path):
     # It does not count any more among those that are kept.
     checkpoints.write(7, {"step": 7})
     assert [path.name[5:13] for path in checkpoints.files()] == ["00000007", "00000005"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_that_cannot_be_read_is_no_end_of_the_run(tmp_path, count):
+    """A broken disk answers with an error, as a folder does that stands in the file's place."""
+    checkpoints = CheckpointFolder(tmp_path / "c", keep=9)
+    for step in (5, 10, 15):
+        checkpoints.write(step, {"step": step})
+    for path in checkpoints.files()[:count]:
+        path.unlink()
+        path.mkdir()
+    lines = []
+    assert checkpoints.newest(lines.append).state == {"step": 15 - 5 * count}
+    assert len(lines) == count
+    assert all("cannot be read" in line for line in lines)
+    assert len(checkpoints.files()) == 3 - count
+    assert len(list(checkpoints.folder.glob("*.corrupt"))) == count
+
+
+def test_a_checkpoint_of_an_older_format_is_one_sentence(tmp_path):
+    checkpoints = CheckpointFolder(tmp_path / "c")
+    path = checkpoints.write(5, {"step": 5})
+    path.write_bytes(path.read_bytes().replace(b"checkpoint 2", b"checkpoint 1"))
+    with pytest.raises(OldCheckpoint) as error:
+        checkpoints.newest(print)
+    sentence = str(error.value)
+    assert "written by an older version" in sentence
+    assert "paddle-resnet predict" in sentence
+    assert len(sentence.splitlines()) == 1
+    assert checkpoints.files() == [path]  # it is not set aside: it is whole
 
 
 def test_where_all_are_damaged_that_is_said_and_they_stay(tmp_path):

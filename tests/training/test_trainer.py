@@ -14,8 +14,11 @@ import yaml
 from run_helpers import refused
 
 from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
+from paddle_resnet.errors import TrainingError
 from paddle_resnet.models import load_trained
 from paddle_resnet.runs.run_folder import RunFolder
+from paddle_resnet.training.trainer import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -331,6 +334,23 @@ def test_a_diverging_run_keeps_the_weights_of_the_last_good_epoch(tmp_path, caps
         assert np.isfinite(tensor.numpy()).all()
     assert "training stopped" in (folder.path / "report.html").read_text()
     assert "training stopped" in result["reason"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_error_of_the_report_does_not_hide_that_of_the_training(tmp_path, capsys, fails):
+    def report(folder):
+        raise LookupError("no report")
+
+    rate = "1e30" if fails else "0.01"
+    config = load_config("quickstart", tuple(command(tmp_path, f"optimizer.lr={rate}")[2::2]))
+    with pytest.raises(TrainingError if fails else LookupError) as error:
+        run(config, afterwards=report)
+    out = capsys.readouterr().out
+    if fails:
+        assert "NaN or infinite" in str(error.value) or "the loss became" in str(error.value)
+        assert "warning: no report could be written: LookupError: no report" in out
+    status = json.loads((tmp_path / "run" / "result.json").read_text())["status"]
+    assert status == ("failed" if fails else "finished")
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny disk")
