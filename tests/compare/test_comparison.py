@@ -260,9 +260,7 @@ def test_the_operator_stands_beside_the_proof_and_the_noise_floor(monkeypatch):
     if library() is None:
         pytest.skip("the CPU operator cannot be built here")
     monkeypatch.setenv("PADDLE_RESNET_KERNELS", "require")
-    found = compare(
-        "resnet18", batch_size=8, steps=4, rounds=1, data="sample", say=lambda line: None
-    )
+    found = compare("resnet18", steps=4, rounds=1, data="sample", say=lambda line: None)
     agreement = found["agreement"]
     assert [told["max_abs"] for told in agreement["plain"].values()] == [0] * 5
     operator, noise = agreement["operator"], agreement["noise"]
@@ -281,7 +279,7 @@ def test_a_noisy_input_moves_each_value_by_its_own_size(images):
     before, after = (worker._batch(0, noise)[0].numpy() for noise in (0.0, 1e-7))
     moved = np.abs(after - before)
     assert (moved > 0).mean() > 0.9
-    assert (moved <= 1.3e-7 * np.abs(before)).all()
+    assert (moved <= 2.4e-7 * np.abs(before)).all()  # and its rounding
 
 
 def test_steps_begin_anew_where_weights_are_loaded(images, tmp_path):
