@@ -44,6 +44,8 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads or machine.available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Threads that spin between layers take cores from whoever decodes images beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
@@ -175,8 +177,11 @@ class PaddleInference:
 
 
 def centred_logits(probabilities: np.ndarray) -> np.ndarray:
-    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``."""
-    logits = np.log(np.maximum(probabilities, 1e-37))
+    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``.
+
+    What lies more than 62 below the largest logit is lost: Paddle's softmax clips there, at 64.
+    """
+    logits = np.log(np.maximum(probabilities, np.float32(1e-27)))
     return logits - logits.mean(axis=1, keepdims=True)
 
 

@@ -10,13 +10,14 @@ from statistics import mean, stdev
 from typing import Any, Callable, Optional
 
 from ..config import Config, config_to_yaml
-from ..distributed import collectives
+from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
+from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..models.precision import resolve_precision
+from ..runs.resume_rules import resumed_config
 from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
-from .wording import duration
 
 #: The figures of the test set that are summed up, and how to write them.
 FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
@@ -56,8 +57,8 @@ def train_seeds(
             the others were done all the same.
         Interrupted: Ctrl-C; what was reached is saved.
     """
-    collectives.begin()
-    if collectives.world_size() > 1:
+    init_distributed()
+    if world_size() > 1:
         raise TrainingError(
             f"train.num_seeds is {config.train.num_seeds}, which is for a single process: "
             "launch one run for each train.seed."
@@ -91,7 +92,7 @@ def _run_all(
         try:
             own = _one(config, folder, seed)
             if known:
-                run(child.config_with(own), recipe, child, afterwards)
+                run(resumed_config(child, own), recipe, child, afterwards)
             else:
                 run(own, recipe, None, afterwards)
         except UserError as error:
@@ -136,7 +137,8 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
         if run["status"] == "finished" and run["test"]
     ]
     seen = {key: {test.get(key) for test in tests} for key in ALIKE}
-    columns = {name: [test[name] for test in tests] for name in FIGURES}
+    # A loss that was not finite is null.
+    columns = {name: [test[name] for test in tests if test[name] is not None] for name in FIGURES}
     return {
         "seeds": seeds,
         "finished": len(tests),
@@ -160,13 +162,15 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
     for each in summary["runs"]:
         test = each["test"]
         figures = _told(test, each["is_sample"]) if test else ""
-        seconds = duration((each["training"] or {}).get("seconds"))
+        seconds = console_duration((each["training"] or {}).get("seconds"))
         lines.append(f"seed {each['seed']}: {figures or each['status']}, in {seconds}")
     if summary["finished"]:
         parts = []
         for name, form in FIGURES.items():
             if name == "acc_top5" and 0 < summary["classes"] <= 5:
                 continue  # it cannot be wrong
+            if summary["mean"][name] is None:
+                continue  # of no run was it finite
             spread = summary["std"][name]
             parts.append(
                 f"{name} {summary['mean'][name]:{form}}"
@@ -182,8 +186,9 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
 
 def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
     sample = " of the sample" if is_sample else ""
+    loss = "not finite" if test["loss"] is None else f"{test['loss']:.4f}"
     return (
-        f"test accuracy {test['acc_top1']:.2%}, loss {test['loss']:.4f} "
+        f"test accuracy {test['acc_top1']:.2%}, loss {loss} "
         f"on {test['images']:,} images{sample} ({test['weights']} weights)"
     )
 

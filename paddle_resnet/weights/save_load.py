@@ -38,6 +38,9 @@ def save_weights(
         format: one of
 
             - ``safetensors``: ours, under the state-dict names, in the tensors' own dtypes;
+            - ``safetensors-float16``: the same with weights of two or more dimensions in float16,
+              half the size, for inference; they are read back as float32. Norms, biases and
+              running statistics keep their dtype: small variances would become subnormal;
             - ``paddle``: what ``paddle.save`` writes, for ``set_state_dict`` of the
               ``paddle.vision.models`` network of the same name;
             - ``torchvision``: safetensors with torch's names and layouts, for ``load_state_dict``
@@ -69,8 +72,18 @@ def save_weights(
     return path
 
 
-def _as_safetensors(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
+def _as_float16(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
+    return _as_safetensors(network, metadata, half=True)
+
+
+def _as_safetensors(network: nn.Layer, metadata: dict[str, Any], half: bool = False) -> bytes:
     arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
+    if half:
+        arrays |= {
+            name: array.astype(np.float16)
+            for name, array in arrays.items()
+            if array.ndim > 1 and array.dtype == np.float32
+        }
     # Within our one entry: of several, safetensors writes now this, now that one first.
     if isinstance(metadata, dict):
         metadata = {**metadata, CHECKSUM_KEY: checksum(arrays, json.dumps(metadata))}
@@ -106,6 +119,7 @@ def _as_torchvision(network: nn.Layer, _: dict[str, Any]) -> bytes:
 _EXTENSIONS = {".safetensors": "safetensors", ".pdparams": "paddle"}
 _WRITERS: dict[str, Callable[[nn.Layer, dict[str, Any]], bytes]] = {
     "safetensors": _as_safetensors,
+    "safetensors-float16": _as_float16,
     "paddle": _as_paddle,
     "torchvision": _as_torchvision,
 }
@@ -189,7 +203,9 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
     """
     check_weights(network, arrays, source)
     for name, tensor in network.state_dict().items():
-        tensor.set_value(arrays[name])
+        array = arrays[name]
+        # Set_value refuses other dtypes; float16 is a way of storing, see save_weights.
+        tensor.set_value(array.astype(np.float32) if array.dtype == np.float16 else array)
 
 
 def check_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 import paddle
 import pytest
 import yaml
-from paddle.callbacks import Callback
 from run_helpers import refused, stopping_after
 
 from paddle_resnet.cli import main
@@ -25,11 +24,17 @@ from paddle_resnet.errors import TrainingError
 from paddle_resnet.io.file_lock import FolderLock
 from paddle_resnet.models import load_trained
 from paddle_resnet.models.speedrun_resnet import SpeedrunResNet
+from paddle_resnet.runs.resume_rules import find_run, resumed_config
 from paddle_resnet.runs.run_folder import RunFolder
-from paddle_resnet.training.callbacks.seeding import SeedSteps
-from paddle_resnet.training.loop.progress import StepPlan
+from paddle_resnet.training import trainer
+from paddle_resnet.training.loop.callback import Callback
+from paddle_resnet.training.loop.seeding import seed_step
+from paddle_resnet.training.setup.build_state import build_state
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
+
+# On two threads beside other work, last bits were seen to differ now and then: open.
+pytestmark = pytest.mark.slow
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and mounts of Linux")
 root = pytest.mark.skipif(
@@ -112,7 +117,7 @@ def test_any_checkpoint_leads_to_the_same_end(whole, tmp_path, steps):
     (folder.path / ".last.safetensors.0.tmp").write_text("half")
     if steps:
         (folder.checkpoints / "step-00000099.safetensors").write_bytes(b"damaged")
-    run(started, resume=RunFolder.find(started))
+    run(started, resume=find_run(started))
     assert kill_harness.differences(tmp_path / "run", whole) == []
 
 
@@ -129,11 +134,11 @@ def test_the_images_make_a_first_layer_once(tmp_path, monkeypatch):
     started = config(tmp_path, "model.name=speedrun_resnet", "model.options={stem_width: 18}")
     for steps in (0, 2):  # killed before and after the first checkpoint
         with stopping_after(steps):
-            run(started, resume=RunFolder.find(started))
+            run(started, resume=find_run(started))
     assert seen == [64, 64]
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
     first_layer = read_weights(newest)[0]["network/conv1.weight"]
-    run(started, resume=RunFolder.find(started))
+    run(started, resume=find_run(started))
     assert seen == [64, 64]
     last = read_weights(tmp_path / "run" / "last.safetensors")[0]
     np.testing.assert_array_equal(last["conv1.weight"], first_layer)
@@ -143,7 +148,7 @@ def test_the_epochs_row_covers_the_whole_epoch(whole, tmp_path):
     """The base of the test above, as a figure of its own: a mean of all four batches."""
     with stopping_after(2):
         run(config(tmp_path))
-    run(config(tmp_path), resume=RunFolder.find(config(tmp_path)))
+    run(config(tmp_path), resume=find_run(config(tmp_path)))
     ours, theirs = (kill_harness.rows(f / "history.jsonl") for f in (tmp_path / "run", whole))
     steps = kill_harness.rows(whole / "steps.jsonl")[:4]
     assert ours[0]["loss"] == theirs[0]["loss"]
@@ -156,7 +161,7 @@ def test_visualdl_holds_each_point_once(tmp_path):
     started = config(tmp_path, "run.visualdl=true")
     with stopping_after(5):
         run(started)
-    run(started, resume=RunFolder.find(started))
+    run(started, resume=find_run(started))
     (log,) = (tmp_path / "run" / "visualdl").iterdir()
     points = LogReader(file_path=str(log)).get_data("scalar", "step/loss/train")
     assert [point.id for point in points] == list(range(1, 9))
@@ -165,13 +170,10 @@ def test_visualdl_holds_each_point_once(tmp_path):
 
 
 def test_random_draws_depend_on_the_seed_and_the_step_alone():
-    pace = StepPlan(10)
-
     def draws(seed, step, before=0):
         paddle.rand([before + 1])
         np.random.rand(before)
-        pace.steps = step
-        SeedSteps(seed, pace).on_train_batch_begin(0)
+        seed_step(seed, step, 0)
         return (*paddle.rand([4]).numpy(), *np.random.rand(4))
 
     assert draws(1, 5) == draws(1, 5, before=7)
@@ -202,7 +204,7 @@ def test_auto_does_not_go_on_with_another_recipe(whole, tmp_path, capsys):
 def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     now = config(tmp_path, "train.checkpoint_interval=2m", "run.report=true", "data.download=false")
-    merged = RunFolder.find(now).config_with(now)
+    merged = resumed_config(find_run(now), now)
     train = dataclasses.replace(now.train, precision="float32")  # what `auto` was
     assert merged == dataclasses.replace(now, train=train)
     # A pretrained network has filled in what the recipe left open.
@@ -210,7 +212,7 @@ def test_what_may_change_changes_and_the_rest_is_the_runs_own(whole, tmp_path):
     text = text.replace("pretrained: null", "pretrained: published").replace("resnet18", "resnet34")
     (tmp_path / "run" / "config.yaml").write_text(text)
     now = config(tmp_path, "model.pretrained=published")
-    assert RunFolder.find(now).config_with(now).model.name == "resnet34"
+    assert resumed_config(find_run(now), now).model.name == "resnet34"
 
 
 def test_a_run_whose_checkpoints_were_removed_is_not_begun_anew(whole, tmp_path, capsys):
@@ -227,8 +229,8 @@ def test_a_damaged_best_is_told_and_replaced(whole, tmp_path, capsys):
         run(started)
     best = tmp_path / "run" / "best.safetensors"
     best.write_bytes(best.read_bytes()[:-8])
-    run(started, resume=RunFolder.find(started))
-    assert "best.safetensors' is damaged" in capsys.readouterr().out
+    run(started, resume=find_run(started))
+    assert "best.safetensors' is corrupt" in capsys.readouterr().out
     assert load_trained(tmp_path / "run", "best").model == "resnet18"
 
 
@@ -255,7 +257,7 @@ def test_a_relative_root_is_found_from_another_folder(tmp_path, sample, monkeypa
     folder = RunFolder.create(there, "x")
     folder.release()
     assert yaml.safe_load(folder.config.read_text())["data"]["root"] == str(tmp_path / "data")
-    assert RunFolder.find(there) is not None
+    assert find_run(there) is not None
     assert absolute_paths(config(tmp_path, "data.root=sample")).data.root == "sample"
 
 
@@ -291,50 +293,40 @@ def test_a_lock_is_held_once_and_given_back(tmp_path):
 # -- what can go wrong with a disk ---------------------------------------------------------------
 
 
-class Break(Callback):
-    """Does something to the folder after the third step."""
+class AfterStep3(Callback):
+    """Does something after the third step."""
 
     def __init__(self, action):
-        super().__init__()
         self.action = action
 
-    def on_train_batch_end(self, step, logs=None):
-        if self.action and step == 2:
-            self.action()
-            self.action = None
+    def on_step_end(self, state, result):
+        if state.progress.step == 3:
+            self.action(state)
 
 
-def run_and_break(started, action, monkeypatch):
-    from paddle_resnet.training import trainer as job
+def run_with(started, callback, monkeypatch):
+    """Run with one more callback, in front of all others."""
 
-    class Broken(job.SeedSteps):
-        def __init__(self, seed, pace):
-            super().__init__(seed, pace)
-            self.breaking = Break(action)
-
-        def on_train_batch_end(self, step, logs=None):
-            self.breaking.on_train_batch_end(step)
+    def build(*arguments):
+        state = build_state(*arguments)
+        state.callbacks.insert(0, callback)
+        return state
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "SeedSteps", Broken)
+        patch.setattr(trainer, "build_state", build)
         return run(started)
 
 
-def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeypatch):
-    """Else no run could go on from it; and it would push out the sound ones."""
-    from paddle_resnet.training import trainer as job
+def test_no_checkpoint_holds_a_weight_that_is_not_finite(whole, tmp_path, monkeypatch):
+    """Else no run could be resumed from it; and it would push out the valid ones."""
 
-    class Spoil(job.SeedSteps):
-        def on_train_batch_end(self, step, logs=None):
-            if step == 2:
-                self.model.network.fc.bias.set_value(np.full([10], np.inf, np.float32))
+    def spoil(state):
+        state.network.fc.bias.set_value(np.full([10], np.inf, np.float32))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "SeedSteps", Spoil)
-        with pytest.raises(TrainingError, match=r"after step 3, 'fc.bias' holds NaN or infinite"):
-            run(config(tmp_path))
+    with pytest.raises(TrainingError, match=r"after step 3, 'fc.bias' holds NaN or infinite"):
+        run_with(config(tmp_path), AfterStep3(spoil), monkeypatch)
     assert kill_harness.newest_step(tmp_path / "run") == 2
-    run(config(tmp_path), resume=RunFolder.find(config(tmp_path)))
+    run(config(tmp_path), resume=find_run(config(tmp_path)))
     assert kill_harness.differences(tmp_path / "run", whole) == []
 
 
@@ -343,7 +335,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
     folder = tmp_path / "run"
     started = config(tmp_path, f"run.on_write_error={mode}", "run.visualdl=true")
     with pytest.raises(TrainingError) as error:
-        run_and_break(started, lambda: shutil.rmtree(folder), monkeypatch)
+        run_with(started, AfterStep3(lambda state: shutil.rmtree(folder)), monkeypatch)
     sentence = str(error.value)
     assert "was removed" in sentence
     out = capsys.readouterr().out
@@ -353,7 +345,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
         assert "the run folder was removed" in out
         assert "epoch 2/2" in out
     else:
-        assert "training stopped after step 3, as run.on_write_error asks" in sentence
+        assert "training stopped, as run.on_write_error asks" in sentence
         assert "epoch 1/2:" not in out
 
 
@@ -363,14 +355,14 @@ def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
     disk = tmp_path / "disk"
     with mounted(disk, "size=4m"):
 
-        def fill():
+        def fill(state):
             with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as file:
                 while file.write(bytes(4096)):
                     pass
 
         started = config(disk, f"run.on_write_error={mode}", "train.epochs=3")
         with pytest.raises(TrainingError, match="No space left on device"):
-            run_and_break(started, fill, monkeypatch)
+            run_with(started, AfterStep3(fill), monkeypatch)
         folder = RunFolder(disk / "run")
         out = capsys.readouterr().out
         assert ("epoch 3/3" in out) == (mode == "warn")
@@ -379,7 +371,7 @@ def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
         # With room again, it goes on, and nothing is missing.
         (disk / "filler").unlink()
         again = config(disk, "train.epochs=3")
-        run(again, resume=RunFolder.find(again))
+        run(again, resume=find_run(again))
         assert [row["epoch"] for row in kill_harness.rows(folder.history)] == [1, 2, 3]
         assert load_trained(folder.path).model == "resnet18"
 
@@ -441,7 +433,7 @@ def test_a_clock_that_goes_backwards_does_no_harm(whole, tmp_path, monkeypatch):
     started = config(tmp_path, "train.checkpoint_interval=0.001s", "run.visualdl=true")
     with stopping_after(5):
         run(started)
-    run(started, resume=RunFolder.find(started))
+    run(started, resume=find_run(started))
     assert kill_harness.differences(tmp_path / "run", whole) == []
     seconds = [row["seconds"] for row in kill_harness.rows(tmp_path / "run" / "steps.jsonl")]
     assert seconds == sorted(seconds)
