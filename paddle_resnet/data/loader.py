@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, for_display
 from .augment import random_resized_crop, rng
 from .augment.mixup import MixedBatch, mix
 from .augment.options import NO_AUGMENT, Augment
@@ -220,7 +220,8 @@ class BatchLoader:
         for key, value in now.items():
             if state[key] != value:
                 raise DataError(
-                    f"this run had {_FACTS[key]} {state[key]!r} so far, and now {value!r}: it can "
+                    f"this run had {_FACTS[key]} {for_display(state[key])} so far, and now "
+                    f"{for_display(value)}: it can "
                     "only go on with what it began with."
                 )
 
@@ -371,12 +372,16 @@ def _affine(
         try:
             values[name] = np.array(given, np.float64)
         except (TypeError, ValueError):
-            raise DataError(f"{name} must be {channels} numbers, not {given!r}.") from None
+            raise DataError(
+                f"{name} must be {channels} numbers, not {for_display(repr(given))}."
+            ) from None
         if values[name].shape != (channels,) or not np.isfinite(values[name]).all():
-            raise DataError(f"{name} must be {channels} numbers, one a channel, not {given!r}.")
+            raise DataError(
+                f"{name} must be {channels} numbers, one a channel, not {for_display(repr(given))}."
+            )
     deviation = values.get("std", np.ones(channels))
     if (deviation <= 0).any():
-        raise DataError(f"std must be above 0 in every channel, not {std!r}.")
+        raise DataError(f"std must be above 0 in every channel, not {for_display(repr(std))}.")
     shape = (channels, 1, 1)
     scale = (1 / (255 * deviation)).astype(np.float32).reshape(shape)
     if "mean" not in values:
@@ -386,7 +391,9 @@ def _affine(
 
 def _integer(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise DataError(f"{name} must be an integer of {least} or more, not {value!r}.")
+        raise DataError(
+            f"{name} must be an integer of {least} or more, not {for_display(repr(value))}."
+        )
     return int(value)
 
 

@@ -12,14 +12,13 @@ import numpy as np
 from ..config import Config, config_from_dict
 from ..data import CLASSES, BatchLoader, ImageFiles, load_cifar10
 from ..data.cifar.cifar100 import load_cifar100
-from ..data.folder.image_decoder import PATH_LIMIT
 from ..data.folder.image_files import Images
 from ..data.folder.open_dataset import find_files
 from ..data.folder.split_record import Recorded, find_recorded, read_record
 from ..data.folder.value_range import choose_range, describe_range
 from ..data.folder.verify_images import drop_corrupt, verify_images
 from ..data.splits import load_splits
-from ..errors import DataError, for_display
+from ..errors import PATH_LIMIT, DataError, for_display
 from ..formatting import counted
 from ..models import TrainedModel
 
@@ -173,23 +172,23 @@ def _other_files(
     wanted = ("test", "validation", "train") if split == "test" else ("train",)
     held = next((name for name in wanted if found.entries.get(name)), next(iter(found.entries), ""))
     found.entries = {name: files for name, files in found.entries.items() if name == held}
-    listing = found.for_evaluation(trained.classes, f"'{trained.path}'")
-    verified = verify_images(listing.paths, listing.root, notify=notify)
-    listing = drop_corrupt(listing, verified.corrupt, skip=True)
-    part = listing.parts.get(held)
+    index = found.for_evaluation(trained.classes, f"'{trained.path}'")
+    verified = verify_images(index.paths, index.root, notify=notify)
+    index = drop_corrupt(index, verified.corrupt, skip=True)
+    part = index.splits.get(held)
     if part is None:
         raise DataError(f"every image of '{for_display(root, PATH_LIMIT)}' is corrupt.")
     if split == "test" and record:
         seen = {row.digest: row.split for row in record if row.split != "test"}
         splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
-        listing.notes += _about_seen(splits, root)
+        index.notes += _about_seen(splits, root)
         part = part.take(np.flatnonzero([not each for each in splits]))
     value_range = _range_of(trained, config)
     if verified.extremes and value_range is None:
         chosen = choose_range(verified.extremes.values())
-        listing.notes += describe_range(verified.extremes, chosen)
+        index.notes += describe_range(verified.extremes, chosen)
         value_range = list(chosen)
-    for note in listing.notes:
+    for note in index.notes:
         notify(f"Notice: {note}")
     return _image_files(trained, part.paths, value_range), part.labels, list(trained.classes)
 

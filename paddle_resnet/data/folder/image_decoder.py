@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .image_metadata import exif_orientation, orientation, without_metadata
 from .tiff_fields import (
     BITS,
@@ -31,8 +31,6 @@ from .wide_pixels import WidePixels, tiff_pixels, wide_pixels
 MAX_PIXELS = 89_000_000
 #: More than that many pixels of 32 bits need, in a file that is not compressed.
 MAX_BYTES = 512 * 2**20
-#: Characters of a path that a sentence quotes.
-PATH_LIMIT = 300
 #: Kinds of images that nobody can read without another library: begin of the file, name.
 _UNREADABLE = (
     (re.compile(rb"....ftyp(hei[cxs]|hev[cx]|mif1|msf1)", re.DOTALL), "a HEIC photo"),

@@ -9,10 +9,10 @@ from typing import Optional
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from ..augment.random_resized_crop import center_crop_box, cut
 from .file_walk import SUFFIXES, LeftOut, walk
-from .image_decoder import PATH_LIMIT, Decoded, decode, read_content
+from .image_decoder import Decoded, decode, read_content
 from .image_metadata import upright
 from .value_range import Extremes, ValueRange, choose_range, describe_range
 from .wide_pixels import WidePixels, may_be_wide

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .dataset_index import SPLIT_NAMES, some
-from .image_decoder import PATH_LIMIT
 from .list_rows import Row
 from .path_finder import NoImageList, PathFinder
 

@@ -37,7 +37,7 @@ def listed(root, name, text, encoding="utf-8"):
 
 
 def pairs(listing, split="train"):
-    part = listing.parts[split]
+    part = listing.splits[split]
     return [
         (p.as_posix().rsplit("/", 1)[-1], listing.classes[n])
         for p, n in zip(part.paths, part.labels)
@@ -166,7 +166,7 @@ def test_a_column_of_numbers_called_id_is_the_label_where_another_names_the_imag
 
 def test_a_split_column_of_another_meaning_is_not_read(root):
     listing = listed(root, "a.csv", "path,label,set\nimg/cat/0.jpg,cat,3\nimg/dog/0.jpg,dog,4\n")
-    assert set(listing.parts) == {"train"}
+    assert set(listing.splits) == {"train"}
 
 
 def test_a_header_without_a_label_is_told(root):
@@ -319,7 +319,7 @@ def test_lists_of_paddle_and_names_of_classes(root, name, text):
 def test_names_keep_the_order_of_the_numbers(root):
     listing = paddle_lists(root, TRAIN, VAL, labels="zebra\nant\n")
     assert listing.classes == ["zebra", "ant"]
-    assert listing.parts["train"].labels.tolist() == [0, 0, 1, 1]
+    assert listing.splits["train"].labels.tolist() == [0, 0, 1, 1]
 
 
 def test_numbers_from_1(root):
@@ -354,7 +354,7 @@ def test_names_of_classes_are_not_asked_for_where_labels_are_names(root):
 def test_a_test_list_without_labels_is_told(root):
     (root / "test_list.txt").write_text("img/cat/2.jpg\nimg/dog/2.jpg\n")
     listing = paddle_lists(root, TRAIN, VAL)
-    assert set(listing.parts) == {"train", "validation"}
+    assert set(listing.splits) == {"train", "validation"}
     assert listing.notes == ["'test_list.txt' has no labels: it is not used."]
 
 
