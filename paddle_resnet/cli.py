@@ -22,6 +22,8 @@ COMMANDS = {
     "train": "train a network by a recipe",
     "evaluate": "accuracy and loss of a trained network",
     "predict": "classify images",
+    "export": "a network as a file for other runtimes",
+    "serve": "a network as an HTTP service",
     "report": "write a run's report.html again",
     "models": "list the networks",
     "count": "layers, parameters and multiplications of a network",
@@ -29,6 +31,7 @@ COMMANDS = {
     "study": "experiments that show why residual networks work",
     "data": "fetch a data set ahead of time",
     "benchmark": "measure speed against Paddle as installed",
+    "build": "compile the CPU operator ahead of its first use",
     "doctor": "what this machine is, what is used of it, what is missing",
 }
 

@@ -33,6 +33,10 @@ class WeightsError(UserError):
     """A weights file that is damaged, unsafe or made for another network."""
 
 
+class DeployError(UserError):
+    """An export, an exported file or a service that cannot be made or used."""
+
+
 class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 

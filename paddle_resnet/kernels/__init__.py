@@ -15,11 +15,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 from ..errors import UserError, did_you_mean
 
 MODES = ("auto", "off", "require")
-_chosen: str | None = None
+#: Set by :func:`use`; each thread has its own.
+_chosen: ContextVar[str | None] = ContextVar("PADDLE_RESNET_KERNELS", default=None)
 
 
 def mode() -> str:
@@ -28,7 +30,7 @@ def mode() -> str:
     Raises:
         UserError: ``PADDLE_RESNET_KERNELS`` is none of them.
     """
-    wanted = _chosen or os.environ.get("PADDLE_RESNET_KERNELS", "").strip().lower() or "auto"
+    wanted = _chosen.get() or os.environ.get("PADDLE_RESNET_KERNELS", "").strip().lower() or "auto"
     if wanted not in MODES:
         raise UserError(
             f"PADDLE_RESNET_KERNELS is '{wanted}', expected one of {', '.join(MODES)}."
@@ -39,11 +41,28 @@ def mode() -> str:
 
 @contextlib.contextmanager
 def use(wanted: str) -> Iterator[None]:
-    """Choose a mode for the block, whatever the environment says."""
-    global _chosen
-    before, _chosen = _chosen, wanted
+    """Choose a mode for the block, whatever the environment says; other threads keep theirs.
+
+    Args:
+        wanted: ``auto``, ``off`` or ``require``.
+
+    Raises:
+        UserError: another word.
+    """
+    token = _chosen.set(wanted)
     try:
         mode()
         yield
     finally:
-        _chosen = before
+        _chosen.reset(token)
+
+
+def release() -> None:
+    """Give memory and compiled convolutions back that the operator keeps for the next step.
+
+    Worth a call between networks or image sizes in one process. What tensors hold stays, and so do
+    scratch buffers; the next step takes anew what it needs.
+    """
+    from . import build
+
+    build.release()

@@ -1,49 +1,41 @@
-"""Build the operator with the machine's C++ compiler, once, and load it into Paddle."""
+"""The operator's library: built once per machine, Paddle and source, and loaded into Paddle."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
-import shutil
-import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Callable
 
 from .. import cpu_runtime
-from ..errors import UserError
 from ..io.atomic_files import cache_folder
+from ..io.file_lock import FolderLock
+from ..io.trusted_path import make_trusted_folder, why_untrusted
 from . import mode
+from .compiler import (
+    CSRC,
+    FLAGS,
+    HEADERS,
+    SOURCES,
+    Unavailable,
+    compile_library,
+    paddle_folder,
+    paddle_library,
+)
 from .create_graph import is_recording
 
-CSRC = Path(__file__).parent / "csrc"
-SOURCES = tuple(sorted(path.name for path in CSRC.glob("*.cc")))
-HEADERS = tuple(sorted(path.name for path in CSRC.glob("*.h")))
 NAME = "conv_bn.so"
-
-#: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.
-#: Without PADDLE_NO_PYTHON Paddle's header wants Python's own, which few machines have.
-FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-march=native",
-    "-fPIC",
-    "-fopenmp",
-    "-w",
-    "-DPADDLE_WITH_CUSTOM_KERNEL",
-    "-DPADDLE_NO_PYTHON",
-)
-
-
 #: Kept for as long as the library may call it.
 _IS_RECORDING = ctypes.CFUNCTYPE(ctypes.c_bool)(is_recording)
-
-
-class Unavailable(UserError):
-    """The operator cannot be used on this machine; the sentence says why."""
 
 
 @functools.cache
@@ -56,7 +48,7 @@ def library() -> ctypes.CDLL | None:
         Unavailable: it cannot be used, and ``PADDLE_RESNET_KERNELS`` is ``require``.
     """
     try:
-        return _load(_built())
+        return _in_own_thread(lambda: _load(build()))
     except Unavailable as error:
         if mode() == "require":
             raise Unavailable(f"PADDLE_RESNET_KERNELS=require, but {error}") from None
@@ -72,59 +64,89 @@ def state() -> str:
         return f"not possible: {error}"
 
 
-def _built() -> Path:
-    """Return the path of the library for this machine; build it if it is not there."""
+def release() -> None:
+    """Give unused blocks of memory back to the system, and forget compiled convolutions."""
+    if library.cache_info().currsize and library() is not None:
+        library().paddle_resnet_release()
+
+
+def build(force: bool = False) -> Path:
+    """Return the path of the library for this machine; compile it if it is not there.
+
+    One process compiles, others wait for it. Files that somebody else could have written are not
+    used.
+
+    Args:
+        force: compile it in any case.
+
+    Raises:
+        Unavailable: it cannot be built here, or must not be loaded.
+    """
     path = _path()
-    if path.exists():
-        return path
-    compiler = os.environ.get("CXX") or shutil.which("g++")
-    if not compiler:
-        raise Unavailable("there is no C++ compiler (g++).")
-    _say("building the CPU operator (once, about 20 seconds) ...")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, since a rename is atomic only within one file system. Two processes
-        # at once both build; the second rename puts the same thing in the first one's place.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-            _compile(compiler, Path(folder))
-            os.replace(Path(folder, NAME), path)
+        if force or not path.exists():
+            make_trusted_folder(path.parent)
+            with _one_process(path.parent):
+                if force or not path.exists():
+                    _compile(path)
+        for each in (path.parent, path):
+            if reason := why_untrusted(each):
+                raise Unavailable(
+                    f"{each} {reason} and is not loaded; PADDLE_RESNET_CACHE can name another "
+                    "folder."
+                )
     except OSError as error:
         raise Unavailable(f"the operator cannot be built: {error}.") from error
     return path
 
 
-def _compile(compiler: str, folder: Path) -> None:
-    """Compile the sources side by side, then link them against Paddle's own libraries."""
-    paddle = _paddle()
-    includes = [f"-I{paddle / 'include'}", f"-I{paddle / 'include' / 'third_party'}"]
-    commands = [
-        [compiler, *FLAGS, *includes, "-c", str(CSRC / source), "-o", f"{source}.o"]
-        for source in SOURCES
-    ]
-    _run(commands, folder)
-    # Not -fopenmp: GCC's libgomp would be a second pool of threads beside Paddle's libiomp5, which
-    # answers to GCC's calls too.
-    folders = [paddle / "libs", _core().parent]
-    link = [compiler, "-shared", *(f"{source}.o" for source in SOURCES), "-o", NAME]
-    link += [f"-L{path}" for path in folders] + [f"-Wl,-rpath,{path}" for path in folders]
-    _run([[*link, "-l:libdnnl.so.3", "-l:libiomp5.so", f"-l:{_core().name}"]], folder)
+def _compile(path: Path) -> None:
+    _say("building the CPU operator (once, about 20 seconds) ...")
+    # In the same folder, since a rename is atomic only within one file system.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+        warnings = compile_library(Path(folder), NAME)
+        os.chmod(Path(folder, NAME), 0o755)
+        os.replace(Path(folder, NAME), path)
+    if warnings:
+        _say(f"the compiler warns:\n{warnings.strip()}")
 
 
-def _run(commands: list[list[str]], folder: Path) -> None:
-    """Run commands side by side.
+@contextlib.contextmanager
+def _one_process(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds the library."""
+    lock = FolderLock(folder / "build.lock")
+    while True:
+        try:
+            lock.acquire()
+            break
+        except BlockingIOError:
+            time.sleep(0.2)
+    try:
+        yield
+    finally:
+        lock.release()
 
-    Raises:
-        Unavailable: one of them failed; holds the first line about an error.
+
+def _in_own_thread(work: Callable[[], ctypes.CDLL]) -> ctypes.CDLL:
+    """Call a function where no compiler of byte code looks on.
+
+    ``paddle.jit.to_static`` of Paddle 2.6 translates whatever its thread runs, and fails at the
+    standard library.
     """
-    running = [
-        subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-        for command in commands
-    ]
-    messages = [process.communicate()[1] for process in running]
-    if any(process.returncode for process in running):
-        lines = [line.strip() for line in "".join(messages).splitlines() if "error" in line.lower()]
-        detail = (lines or [f"{commands[0][0]} failed"])[0]
-        raise Unavailable(f"the operator does not compile here: {detail}")
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -153,31 +175,19 @@ def _path() -> Path:
         raise Unavailable("the CPU operator is for Linux on x86-64.")
     if "avx2" not in cpu_runtime.cpu_flags():
         raise Unavailable("this CPU has no AVX2.")
-    libraries = [_paddle() / "libs" / name for name in ("libdnnl.so.3", "libiomp5.so")]
-    for file in (*libraries, _core(), _paddle() / "include" / "paddle" / "extension.h"):
+    paddle, core = paddle_folder(), paddle_library()
+    libraries = [paddle / "libs" / name for name in ("libdnnl.so.3", "libiomp5.so")]
+    for file in (*libraries, core, paddle / "include" / "paddle" / "extension.h"):
         if not file.exists():
             raise Unavailable(f"this Paddle has no {file.name}.")
-    import paddle
+    import paddle as installed
 
     digest = hashlib.sha256()
     for name in (*SOURCES, *HEADERS):
         digest.update((CSRC / name).read_bytes())
-    facts = [*FLAGS, paddle.__version__, str(_paddle()), str(_core().stat().st_size)]
+    facts = [*FLAGS, installed.__version__, str(paddle), str(core.stat().st_size)]
     digest.update("\n".join([*facts, *sorted(cpu_runtime.cpu_flags())]).encode())
     return cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"
-
-
-def _paddle() -> Path:
-    import paddle
-
-    return Path(paddle.__file__).parent
-
-
-def _core() -> Path:
-    """Return the path of Paddle's own compiled part."""
-    from paddle.base import core
-
-    return Path(core.libpaddle.__file__)
 
 
 def _say(line: str) -> None:

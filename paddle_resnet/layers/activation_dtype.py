@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from typing import Callable, Optional
+from contextvars import ContextVar
+from typing import Callable, NamedTuple, Optional
 
 import paddle
 from paddle import Tensor, nn
@@ -20,9 +21,17 @@ from ..errors import ModelError
 from ..kernels import activations
 
 DTYPES = ("float32", "bfloat16")
-_wanted = "float32"
-#: Whether blocks choose for themselves, because all that is around them are blocks.
-_by_block = False
+
+
+class _Mode(NamedTuple):
+    wanted: str
+    #: Whether blocks choose for themselves, because all that is around them are blocks.
+    by_block: bool
+
+
+_FLOAT32 = _Mode("float32", False)
+#: Each thread has its own.
+_mode: ContextVar[_Mode] = ContextVar("activation_dtype", default=_FLOAT32)
 
 
 @contextlib.contextmanager
@@ -49,26 +58,26 @@ def activation_dtype(dtype: str) -> Iterator[None]:
 
 def capture_mode() -> Callable[[], contextlib.AbstractContextManager]:
     """Return what makes a context with what holds now, for work that is done later."""
-    return functools.partial(_state, _wanted, _by_block)
+    return functools.partial(_state, *_mode.get())
 
 
 @paddle.jit.not_to_static  # an exported graph is in float32
 def is_float32() -> bool:
     """Return whether there is nothing to do: all maps are what their makers make of them."""
-    return _wanted == "float32" or not paddle.in_dynamic_mode()
+    return _mode.get().wanted == "float32" or not paddle.in_dynamic_mode()
 
 
 def run_stage(part: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
     """Run a part of a network on its input in the numbers that the part takes."""
     by_block = _chooses(part)
-    with _state(_wanted, by_block):
+    with _state(_mode.get().wanted, by_block):
         return run(x if by_block else _given(_taken(part), x))
 
 
 @paddle.jit.not_to_static
 def for_block(block: nn.Layer, x: Tensor) -> Tensor:
     """Return the input of a block, which may be one of a part's, in the numbers that it takes."""
-    return _given(_taken(block), x) if _by_block and not is_float32() else x
+    return _given(_taken(block), x) if _mode.get().by_block and not is_float32() else x
 
 
 @paddle.jit.not_to_static
@@ -91,12 +100,11 @@ def to_float32(x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _state(wanted: str, by_block: bool) -> Iterator[None]:
-    global _wanted, _by_block
-    before, (_wanted, _by_block) = (_wanted, _by_block), (wanted, by_block)
+    token = _mode.set(_Mode(wanted, by_block))
     try:
         yield
     finally:
-        _wanted, _by_block = before
+        _mode.reset(token)
 
 
 def _chooses(part: nn.Layer) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Union
 
+import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
@@ -48,6 +49,12 @@ class ZeroPad(nn.Layer):
             # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
             x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)
         axis = self.data_format.index("C")
+        if not paddle.in_dynamic_mode():
+            # In an exported graph: Paddle Inference's oneDNN kernel of `pad` ends the process.
+            zeros = paddle.zeros_like(x)
+            front = paddle.slice(zeros, [axis], [0], [self.before])
+            back = paddle.slice(zeros, [axis], [0], [self.after])
+            return paddle.concat([front, x, back], axis)
         pad = [0] * 8
         pad[2 * axis : 2 * axis + 2] = self.before, self.after
         return F.pad(x, pad)

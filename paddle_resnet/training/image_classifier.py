@@ -43,6 +43,7 @@ from .loop.progress import Progress, StepPlan
 from .paddle_compat.batch_errors import explain, to_tensor
 from .paddle_compat.dataset_loader import length, make_loader, refuse_arrays
 from .paddle_compat.history import History
+from .paddle_compat.loader_errors import raising
 from .paddle_compat.one_output import as_metric_takes_it
 from .paddle_compat.optimizer_files import planned_optimizer, planned_scaler, without_suffix
 
@@ -525,32 +526,30 @@ class ImageClassifier(paddle.Model):
 
         Several processes share the samples of a Dataset, and each gets the outputs for all.
         """
+        self._need_dynamic_mode("predict")
         own = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         own = [callback for callback in own if callback is not None]
         if verbose and collectives.is_rank0():
             own.insert(0, ProgressBar(verbose=verbose + 1))
-        shared = collectives.world_size() > 1 and isinstance(test_data, Dataset)
-        self._need_dynamic_mode("predict")
-        if not shared or isinstance(test_data, IterableDataset):
-            return self._predict(test_data, batch_size, num_workers, stack_outputs, own)
+        if not isinstance(test_data, Dataset):
+            return self._predict(raising(test_data), stack_outputs, own)
+        loader = make_loader(test_data, batch_size, None, False, num_workers)
+        if collectives.world_size() == 1 or isinstance(test_data, IterableDataset):
+            return self._predict(loader, stack_outputs, own)
         count = len(test_data)
         if count < collectives.world_size():  # too few to share
-            loader = DataLoader(test_data, batch_size=batch_size)
-            return self._predict(loader, batch_size, num_workers, stack_outputs, own)
-        loader = make_loader(test_data, batch_size, None, False, num_workers)
+            loader = raising(DataLoader(test_data, batch_size=batch_size))
+            return self._predict(loader, stack_outputs, own)
         outputs = [
             collectives.gather_interleaved(np.concatenate(batches), count)
-            for batches in self._predict(loader, batch_size, num_workers, False, own)
+            for batches in self._predict(loader, False, own)
         ]
         if stack_outputs:
             return outputs
         starts = range(0, count, batch_size)
         return [tuple(rows[first : first + batch_size] for first in starts) for rows in outputs]
 
-    def _predict(
-        self, data: Any, batch_size: int, workers: int, stack: bool, callbacks: list
-    ) -> list:
-        loader = make_loader(data, batch_size, None, False, workers)
+    def _predict(self, loader: Iterable, stack: bool, callbacks: list) -> list:
         # The base class's own progress writes backspaces: silence it.
         return super().predict(loader, stack_outputs=stack, verbose=0, callbacks=callbacks)
 

@@ -50,6 +50,31 @@ def test_a_step_takes_the_blocks_of_the_step_before(operator):
         assert blocks(operator) == first
 
 
+def test_what_waits_for_the_next_step_can_be_released(operator):
+    layer, x = ConvBNLayer(32, 32, 3, act="relu"), paddle.randn(LARGE)
+    first = step(layer, x)
+    with kernels.use("require"), paddle.no_grad():
+        kept = layer(x)  # a tensor that is alive keeps its block
+    gc.collect()
+    reserved, used, _, mapped = blocks(operator)
+    assert reserved > used
+    kernels.release()
+    assert blocks(operator)[:2] == [used, used]
+    assert np.isfinite(kept.numpy()).all()
+    for found, expected in zip(step(layer, x), first):
+        np.testing.assert_array_equal(found, expected)
+    assert blocks(operator)[3] > mapped
+
+
+def test_nothing_is_loaded_to_be_released():
+    script = (
+        "import paddle_resnet.kernels as k; k.release(); from paddle_resnet.kernels import build"
+    )
+    script += "; print(build.library.cache_info().currsize)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["0"], done.stderr
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     "make",

@@ -247,20 +247,22 @@ def test_threads_do_not_disturb_each_other():
     found = [[] for _ in cases]
 
     def steps(i, count):
-        for _ in range(count):
-            x = paddle.to_tensor(images[i], stop_gradient=False)
-            units[i](x).sum().backward()
-            found[i].append((x.grad.numpy(), units[i].conv.weight.grad.numpy()))
-            units[i].clear_gradients()
+        with kernels.use("require"):
+            for _ in range(count):
+                x = paddle.to_tensor(images[i], stop_gradient=False)
+                units[i](x).sum().backward()
+                found[i].append((x.grad.numpy(), units[i].conv.weight.grad.numpy()))
+                units[i].clear_gradients()
 
-    with kernels.use("require"):
-        for i in range(4):
-            steps(i, 1)
-        threads = [threading.Thread(target=steps, args=(i, 20)) for i in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    for i in range(4):
+        steps(i, 1)
+    before = fused.fused_calls
+    threads = [threading.Thread(target=steps, args=(i, 20)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fused.fused_calls > before
     for first, *others in found:
         assert len(others) == 20
         for other in others:

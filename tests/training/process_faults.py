@@ -16,6 +16,8 @@ from paddle_resnet import ImageClassifier  # isort: skip  (before Paddle: it set
 import paddle
 from paddle import nn
 
+from paddle_resnet.data import BatchLoader
+
 #: Odd, so that two processes cannot have equally many; the last sample is unlike the others.
 SAMPLES = 11
 
@@ -37,6 +39,23 @@ class Points(paddle.io.Dataset):
 class Last(paddle.callbacks.Callback):
     def on_train_batch_end(self, step, logs=None):
         self.logs = {"loss": float(logs["loss"][0]), "acc": float(logs["acc"])}
+
+
+def predicted_of_a_loader(base):
+    """How many outputs each process has of a BatchLoader, which is not shared among them."""
+    images = np.arange(SAMPLES * 4, dtype=np.uint8).reshape(SAMPLES, 1, 2, 2)
+    loader = BatchLoader(images, np.zeros(SAMPLES, np.int64), 4)
+    model = base(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
+    model.prepare()
+    return len(model.predict(loader, verbose=0, stack_outputs=True)[0])
+
+
+class OwnLoss(ImageClassifier):
+    """Says of a batch how large the process's number is."""
+
+    def train_batch(self, inputs, labels=None, update=True):
+        super().train_batch(inputs, labels, update)
+        return [np.float32(paddle.distributed.get_rank())], [0]
 
 
 def main(name, out):
@@ -65,6 +84,7 @@ def main(name, out):
     )
     batches = model.predict(data, batch_size=4, verbose=0)[0]
     told["batches"] = [len(batch) for batch in batches]
+    told["of a loader"] = predicted_of_a_loader(base)
     last, text = Last(), io.StringIO()
     with contextlib.redirect_stdout(text):
         model.fit(data, batch_size=2, epochs=1, shuffle=False, verbose=2, callbacks=[last])
@@ -72,6 +92,14 @@ def main(name, out):
     told["train"] = last.logs
     told["statistics"] = network[1]._mean.numpy().tolist()
     told["weights"] = network[0].weight.numpy().tolist()
+    if base is ImageClassifier:
+        own = OwnLoss(network)
+        own.prepare(
+            paddle.optimizer.SGD(0.01, network.parameters()),
+            nn.CrossEntropyLoss(),
+            paddle.metric.Accuracy(),
+        )
+        told["own loss"] = own.fit(data, batch_size=2, epochs=1, verbose=0)["loss"][0]
     told["prints"] = bool(text.getvalue())
     Path(f"{out}/{name}-{paddle.distributed.get_rank()}.json").write_text(json.dumps(told))
 

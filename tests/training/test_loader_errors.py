@@ -195,6 +195,7 @@ def test_a_loader_without_batches_of_its_own():
     assert [len(batch) for batch in outputs[:1]] == [4] or len(outputs) == 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_fails_is_said_in_a_sentence():
     with pytest.raises(DataError, match="a worker process could not read a batch"):
         classifier().fit(Samples(raising(OSError("x"))), batch_size=4, num_workers=1, verbose=0)

@@ -70,6 +70,9 @@ def test_predictions_are_one_processes(told, base):
         else:
             assert (each["predicted"], each["as one process"]) == (process_faults.SAMPLES, True)
             assert each["batches"] == [4, 4, 3]
+            assert each["of a loader"] == process_faults.SAMPLES
+            # A subclass's loss of 0 in the one process and of 1 in the other: the mean.
+            assert each["own loss"] == pytest.approx(0.5)
 
 
 @BOTH

@@ -90,6 +90,13 @@ struct Blocks {
     }
   }
 
+  // Gives all free blocks back to the system.
+  void Release() {
+    std::lock_guard<std::mutex> lock(mutex);
+    Shrink(0);
+    most_used = used;
+  }
+
  private:
   // Gives free blocks back to the system, the oldest first, until no more than `most` is held.
   void Shrink(size_t most) {
@@ -117,6 +124,8 @@ Blocks& blocks() {
 void* TakeBlock(size_t bytes) { return blocks().Take(Rounded(bytes)); }
 
 void ReturnBlock(void* block, size_t bytes) { blocks().Return(block, Rounded(bytes)); }
+
+void ReleaseBlocks() { blocks().Release(); }
 
 // Writes the bytes held, those in use, the most that ever were, and how many blocks were taken from
 // the system.

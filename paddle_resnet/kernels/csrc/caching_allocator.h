@@ -8,6 +8,8 @@
 void* TakeBlock(size_t bytes);
 // Gives a block back, with the size it was asked for.
 void ReturnBlock(void* block, size_t bytes);
+// Gives all blocks that nobody uses back to the system.
+void ReleaseBlocks();
 
 // A block for as long as it lives.
 class Block {

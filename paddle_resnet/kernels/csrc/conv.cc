@@ -169,29 +169,39 @@ class Conv {
   size_t best_bytes_ = 0;
 };
 
-void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, const void* y,
-         const Epilogue& after = {}) {
+struct Cache {
   // A primitive is made for a number of threads.
-  using Key = std::tuple<decltype(s.key()), Kind, int>;
+  using Key = std::tuple<decltype(ConvShape().key()), Kind, int>;
   struct Entry {
     std::unique_ptr<Conv> conv;
     uint64_t last_used;
   };
-  static auto& mutex = *new std::mutex;
-  static auto& cache = *new std::map<Key, Entry>;
-  static uint64_t clock = 0;
+  std::mutex mutex;
+  std::map<Key, Entry> entries;
+  uint64_t clock = 0;
+};
 
+// Never destroyed: a thread may compute at the very end of the process.
+Cache& cache() {
+  static auto& one = *new Cache;
+  return one;
+}
+
+void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, const void* y,
+         const Epilogue& after = {}) {
+  Cache& cached = cache();
+  auto& [mutex, entries, clock] = cached;
   std::lock_guard<std::mutex> lock(mutex);  // buffers and handles are shared
-  const Key key{s.key(), kind, omp_get_max_threads()};
-  auto found = cache.find(key);
-  if (found == cache.end()) {
-    if (cache.size() >= kMaxPrimitives) {
-      auto oldest = cache.begin();
-      for (auto it = cache.begin(); it != cache.end(); ++it)
+  const Cache::Key key{s.key(), kind, omp_get_max_threads()};
+  auto found = entries.find(key);
+  if (found == entries.end()) {
+    if (entries.size() >= kMaxPrimitives) {
+      auto oldest = entries.begin();
+      for (auto it = entries.begin(); it != entries.end(); ++it)
         if (it->second.last_used < oldest->second.last_used) oldest = it;
-      cache.erase(oldest);
+      entries.erase(oldest);
     }
-    found = cache.emplace(key, Entry{std::make_unique<Conv>(s, kind), 0}).first;
+    found = entries.emplace(key, Cache::Entry{std::make_unique<Conv>(s, kind), 0}).first;
   }
   found->second.last_used = ++clock;
   found->second.conv->Run(x, weight, y, after);
@@ -258,4 +268,10 @@ bool CanConvolveBFloat16() {
     }
   }();
   return can;
+}
+
+void ReleaseConvolutions() {
+  Cache& all = cache();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  all.entries.clear();
 }

@@ -40,3 +40,5 @@ void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float*
 bool PoolsAlong(const ConvShape&);
 
 bool CanConvolveBFloat16();
+// Forgets the code that was generated for the shapes so far.
+void ReleaseConvolutions();

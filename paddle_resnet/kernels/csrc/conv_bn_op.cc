@@ -11,10 +11,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "backward_counter.h"
+#include "batch_norm.h"
+#include "caching_allocator.h"
 #include "conv.h"
 #include "conv_pool.h"
-#include "batch_norm.h"
-#include "backward_counter.h"
 #include "profile.h"
 #include "scratch.h"
 #include "second_derivative.h"
@@ -368,3 +369,8 @@ extern "C" void paddle_resnet_ask_recording(bool (*ask)()) { is_recording = ask;
 extern "C" int64_t paddle_resnet_backward_passes() { return backward_passes; }
 
 extern "C" bool paddle_resnet_can_bfloat16() { return CanConvolveBFloat16(); }
+
+extern "C" void paddle_resnet_release() {
+  ReleaseConvolutions();
+  ReleaseBlocks();
+}

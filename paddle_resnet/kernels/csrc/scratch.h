@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <memory>
 
 #include "caching_allocator.h"
 
@@ -11,12 +11,12 @@ class Scratch {
  public:
   void* Get(size_t bytes) {
     if (!block_ || bytes > block_->bytes()) {
-      block_.reset();
-      block_.emplace(bytes);
+      block_.reset();  // first: both may not be to be had at once
+      block_ = std::make_unique<Block>(bytes);
     }
     return block_->data();
   }
 
  private:
-  std::optional<Block> block_;
+  std::unique_ptr<Block> block_;
 };
