@@ -100,7 +100,7 @@ def _guess_dataset(trained: TrainedModel) -> str:
 def _of_run(
     config: Config, split: str, root: Optional[str], notify: Notify
 ) -> tuple[Images, np.ndarray, list[str], bool]:
-    """Return a part as the run had it, from another place where one is given."""
+    """Return a split as the run had it, from another place where one is given."""
     data = config.data
     if root is not None:
         # "sample" as root asks for the sample.
@@ -175,14 +175,15 @@ def _other_files(
     index = found.for_evaluation(trained.classes, f"'{trained.path}'")
     verified = verify_images(index.paths, index.root, notify=notify)
     index = drop_corrupt(index, verified.corrupt, skip=True)
-    part = index.splits.get(held)
-    if part is None:
+    files = index.splits.get(held)
+    if files is None:
         raise DataError(f"every image of '{for_display(root, PATH_LIMIT)}' is corrupt.")
     if split == "test" and record:
         seen = {row.digest: row.split for row in record if row.split != "test"}
-        splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
-        index.notes += _about_seen(splits, root)
-        part = part.take(np.flatnonzero([not each for each in splits]))
+        splits = [seen.get(verified.facts[path].digest, "") for path in files.paths]
+        index.notes += _about_seen(splits)
+        if not all(splits):
+            files = files.take(np.flatnonzero([not each for each in splits]))
     value_range = _range_of(trained, config)
     if verified.extremes and value_range is None:
         chosen = choose_range(verified.extremes.values())
@@ -190,26 +191,26 @@ def _other_files(
         value_range = list(chosen)
     for note in index.notes:
         notify(f"Notice: {note}")
-    return _image_files(trained, part.paths, value_range), part.labels, list(trained.classes)
+    return _image_files(trained, files.paths, value_range), files.labels, list(trained.classes)
 
 
-def _about_seen(splits: Sequence[str], root: str) -> list[str]:
+def _about_seen(splits: Sequence[str]) -> list[str]:
     """Return a sentence about images that a run was trained on or validated with.
 
-    Raises:
-        DataError: there are no others.
+    Args:
+        splits: of each image, the run's split that it was in; nothing for others.
     """
     trained_on, validated = splits.count("train"), splits.count("validation")
-    if not trained_on + validated:
+    kinds = [f"{counted(trained_on, 'image')} that this run was trained on"] if trained_on else []
+    kinds += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
+    if not kinds:
         return []
-    parts = [f"{counted(trained_on, 'image')} that this run was trained on"] if trained_on else []
-    parts += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
-    if trained_on + validated == len(splits):
-        raise DataError(
-            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image "
-            "is left to test with. (--split train evaluates them.)"
-        )
-    return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
+    if all(splits):
+        return [
+            f"these are {' and '.join(kinds)}, and no others: the accuracy says nothing about new "
+            "images."
+        ]
+    return [f"left out: {' and '.join(kinds)}. (--split train evaluates all.)"]
 
 
 def _range_of(trained: TrainedModel, config: Optional[Config]) -> Optional[Sequence[float]]:

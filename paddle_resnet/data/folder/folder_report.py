@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import PATH_LIMIT, DataError, for_display
+from ...formatting import counted
 from .dataset_index import DatasetIndex
 from .value_range import choose_range, describe_range
 from .verify_images import Verified
@@ -57,7 +58,7 @@ def lines(report: dict[str, Any], most: int = 30) -> list[str]:
     train = splits["train"]
     few, many = int(np.argmin(train)), int(np.argmax(train))
     if train[few] == train[many]:
-        result.append(f"balance: each class has {train[few]:,} training images.")
+        result.append(f"balance: each class has {counted(train[few], 'training image')}.")
     else:
         result.append(
             f"imbalance: '{classes[many]}' has {train[many]:,} training images, '{classes[few]}' "
@@ -69,7 +70,7 @@ def lines(report: dict[str, Any], most: int = 30) -> list[str]:
     across = [group for group in report["copies"] if _differ(group, "split")]
     torn = [group for group in report["copies"] if _differ(group, "class")]
     result.append(
-        f"copies: {len(report['copies']) or 'no'} groups of files with equal content"
+        f"copies: {_groups(len(report['copies']))} of files with equal content"
         + (f", {len(across)} of them across splits" if across else "")
         + (f", {len(torn)} of them with different classes" if torn else "")
     )
@@ -97,6 +98,10 @@ def _copies(index: DatasetIndex, verified: Verified) -> list[list[dict[str, str]
                 by_content[verified.facts[path].digest].append(file)
     groups = [group for group in by_content.values() if len(group) > 1]
     return sorted(groups, key=lambda g: (not _differ(g, "split"), not _differ(g, "class")))
+
+
+def _groups(number: int) -> str:
+    return counted(number, "group") if number else "no groups"
 
 
 def _differ(group: list[dict[str, str]], key: str) -> bool:

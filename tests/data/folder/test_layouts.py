@@ -251,7 +251,7 @@ def test_errors_name_what_was_left_out_just_before(tmp_path):
 
 OTHERS = {
     "data.zip": (b"PK\3\4....", "an archive"),
-    "data.csv": (b"PK\3\4....", "a spreadsheet"),  # an .xlsx that was renamed
+    "data.csv": (b"PK\3\4....[Content_Types].xml", "a spreadsheet: save it as CSV"),
     "data.tar": (b"x" * 257 + b"ustar", "an archive"),
     "data.tar.gz": (b"\x1f\x8b\x08\0", "an archive"),
     "data.7z": (b"7z\xbc\xaf\x27\x1c", "an archive"),
