@@ -34,6 +34,7 @@ SERVE = [
 TEST = [
     "pytest>=7.0",
     "hypothesis>=6.80",
+    "pytest-xdist>=3.3",  # the suite on two cores
     *ONNX,
     *SERVE,
     "paddle2onnx>=2.1",  # for Paddle 3, which [cpu] brings; the noxfile has the other
@@ -56,8 +57,9 @@ setup(
         "paddle_resnet.pages": ["templates/*"],
         "paddle_resnet.report": ["templates/*"],
         "paddle_resnet.deploy.demo": ["*.html", "*.css", "*.js"],
+        "paddle_resnet.deploy.exporting": ["*.mjs"],
         "paddle_resnet.compare": ["templates/*"],
-        "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
+        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "results/*.yaml", "templates/*"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },

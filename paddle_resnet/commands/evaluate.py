@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from ..evaluation.eval_dataset import eval_loader
-    from ..evaluation.evaluate import evaluate
+    from ..evaluation.evaluate import evaluate_loader
     from ..models import load_trained
     from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # In what the run itself was tested in.
     precision = run_precision(config, notify)
-    evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
+    evaluation = evaluate_loader(trained.network, loader, tta=kind, precision=precision)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,

@@ -10,6 +10,7 @@ from paddle import nn
 
 from ..evaluation.eval_dataset import eval_loader
 from ..evaluation.evaluate import Evaluation
+from ..evaluation.meters import label_ranks
 from ..models import TrainedModel
 from .predictor import Predictor
 
@@ -51,7 +52,7 @@ def evaluate_export(
     )
     loader, is_sample = eval_loader(described, split, batch_size, root=root, notify=log)
     began = time.perf_counter()
-    probabilities, total = [], 0.0
+    probabilities, ranks, total = [], [], 0.0
     for start in range(0, len(loader.labels), batch_size):
         rows = slice(start, start + batch_size)
         images = np.asarray(loader.images[rows])
@@ -59,12 +60,16 @@ def evaluate_export(
         logits -= logits.max(axis=1, keepdims=True)
         sums = np.exp(logits).sum(axis=1)
         labels = loader.labels[rows]
+        ranks.append(label_ranks(logits, labels))
         total += float((np.log(sums) - logits[np.arange(len(labels)), labels]).sum())
         probabilities.append((np.exp(logits) / sums[:, None]).astype(np.float32))
+    rank, classes = np.concatenate(ranks), len(facts.classes)
     evaluation = Evaluation(
         labels=loader.labels,
         probabilities=np.concatenate(probabilities),
         loss=total / len(loader.labels),
+        acc_top1=float((rank < 1).mean()),
+        acc_top5=float((rank < min(5, classes)).mean()),
         seconds=time.perf_counter() - began,
     )
     return evaluation, is_sample

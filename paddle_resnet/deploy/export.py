@@ -9,10 +9,12 @@ from typing import Any, Callable, Optional, Union
 from ..errors import DeployError, did_you_mean, for_display
 from .exporting.example import write_example
 from .exporting.onnx_export import check_converter, convert, finish
+from .exporting.onnxruntime_web import WebRuntime, web_runtime
 from .exporting.program import save_program
 from .exporting.proof import INT8_WARNING, Proof, prove, shortfall
 from .exporting.quantize import quantize
 from .exporting.staging import publish, staging, write_record
+from .exporting.web_page import write_web_page
 from .manifest import PRECISIONS, Manifest
 from .paddle_folder import NAME, inference_yml
 from .source import Source, calibration_images, file_name, held_out_images, open_source
@@ -84,12 +86,15 @@ def export(
     if format != "paddle":
         check_converter()
     images = held_out_images(opened, data, PROOF_IMAGES, log)
+    browser = web_runtime(log) if format == "web" else None
     with staging(out) as (staged, scratch):
         work = _Work(opened, precision, staged, scratch, log)
         if format == "paddle":
             manifest, path, files = work.paddle()
         else:
             manifest, path, files = work.onnx(name, data, calibrate, seed)
+            if browser is not None:
+                path, files = work.web(path, manifest, browser)
         proof = prove(opened, files, images, scratch)
         log(proof.text())
         reason = shortfall(proof, precision)
@@ -97,7 +102,8 @@ def export(
             raise DeployError(f"the export is not written: {reason}.")
         if precision == "int8" and proof.rows[-1].agreement < INT8_WARNING:
             log(f"warning: only {proof.rows[-1].agreement:.1%} of the classes are the network's.")
-        write_example(staged, path.name, manifest, format)
+        if format != "web":
+            write_example(staged, path.name, manifest, format)
         write_record(staged, out, path.name, manifest, proof.to_json())
         written = publish(staged, out)
     log(f"written: {', '.join(str(p) for p in written)}")
@@ -144,6 +150,16 @@ class _Work:
         file = self.staged / f"{name}.int8.onnx"
         finish(quantized, manifest, file)
         return manifest, file, {"onnx float32": float32, "onnx int8": file}
+
+    def web(
+        self, file: Path, manifest: Manifest, browser: WebRuntime
+    ) -> tuple[Path, dict[str, Path]]:
+        """Write a page around an ONNX file; return its path and the rows of the proof."""
+        network = self.scratch / file.name
+        file.rename(network)
+        page = file.with_suffix(".html")
+        write_web_page(network, manifest, browser, page)
+        return page, {f"onnx {manifest.precision}": network, "web page": page}
 
 
 def _check_choices(format: str, precision: str, calibrate: int) -> None:

@@ -175,8 +175,11 @@ class PaddleInference:
 
 
 def centred_logits(probabilities: np.ndarray) -> np.ndarray:
-    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``."""
-    logits = np.log(np.maximum(probabilities, 1e-37))
+    """Return logits with mean 0 in each row, from probabilities: float32 ``[N, classes]``.
+
+    What lies more than 62 below the largest logit is lost: Paddle's softmax clips there, at 64.
+    """
+    logits = np.log(np.maximum(probabilities, np.float32(1e-27)))
     return logits - logits.mean(axis=1, keepdims=True)
 
 

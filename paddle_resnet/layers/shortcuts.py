@@ -51,13 +51,18 @@ class ZeroPad(nn.Layer):
         axis = self.data_format.index("C")
         if not paddle.in_dynamic_mode():
             # In an exported graph: Paddle Inference's oneDNN kernel of `pad` ends the process.
-            zeros = paddle.zeros_like(x)
-            front = paddle.slice(zeros, [axis], [0], [self.before])
-            back = paddle.slice(zeros, [axis], [0], [self.after])
-            return paddle.concat([front, x, back], axis)
+            front, back = (_zeros(x, axis, count) for count in (self.before, self.after))
+            return paddle.concat([*front, x, *back], axis)
         pad = [0] * 8
         pad[2 * axis : 2 * axis + 2] = self.before, self.after
         return F.pad(x, pad)
+
+
+def _zeros(x: Tensor, axis: int, count: int) -> list[Tensor]:
+    """Return ``count`` channels of zeros, in tensors of at most as many channels as ``x``."""
+    zeros = paddle.zeros_like(x)
+    whole, rest = divmod(count, x.shape[axis])
+    return [zeros] * whole + ([paddle.slice(zeros, [axis], [0], [rest])] if rest else [])
 
 
 def zero_padding(ins: int, outs: int, stride: int, style: Style) -> Optional[nn.Layer]:

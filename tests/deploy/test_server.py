@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -15,56 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from service_process import Service
 
 from paddle_resnet import Predictor
 from paddle_resnet.cli import main
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 ROOT = Path(__file__).parents[2]
-
-
-class Service:
-    """`paddle-resnet serve` in a process of its own, on a free port."""
-
-    def __init__(self, source, *options):
-        code = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", str(source), "--port", "0", *options],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        assert found, line + self.process.stderr.read()
-        self.port = int(found.group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-
-    def request(self, method, path, body=None, headers=None, **options):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, headers or {}, **options)
-            answer = connection.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
-        finally:
-            connection.close()
-
-    def predict(self, body, query="", **headers):
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        status, _, content = self.request("POST", "/predict" + query, body, headers)
-        return status, json.loads(content)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        _, err = self.process.communicate(timeout=60)
-        return self.process.returncode, err
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +154,16 @@ def test_health_metrics_and_description(service, pictures):
     assert count(service) == before + 3
     _, _, content = service.request("GET", "/openapi.json")
     assert set(json.loads(content)["paths"]) == {"/predict", "/health", "/metrics"}
+
+
+def test_the_description_of_the_api_is_a_page_without_other_servers(service):
+    status, headers, content = service.request("GET", "/docs")
+    assert status == 200
+    for words in (b"POST /predict", b"?top=", b"413", b"GET /health", b"GET /metrics"):
+        assert words in content
+    assert f"http://127.0.0.1:{service.port}/predict".encode() in content
+    assert "script-src 'none'" in dict(headers)["content-security-policy"]
+    assert content.count(b"http") == content.count(f"http://127.0.0.1:{service.port}".encode())
 
 
 def count(service):

@@ -45,8 +45,9 @@ _UNREADABLE = (
 
 
 class Decoded(NamedTuple):
-    """An image file's pixels as they are stored, and its EXIF orientation."""
+    """An image file's pixels before they are turned upright, and its EXIF orientation."""
 
+    #: 8-bit grey or RGB, or values of more than 8 bits.
     pixels: Union[Image.Image, WidePixels]
     orientation: int
 
@@ -124,7 +125,17 @@ def _decode(name: str, content: bytes, channels: int, least: Optional[int]) -> D
                 image.draft("L" if channels == 1 else "RGB", (least, least))
             image.load()
             found = image
+        if isinstance(found, Image.Image):
+            found = to_mode(found, channels)  # here, since some modes cannot become RGB
         return Decoded(found, orientation(image))
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in 8-bit grey (1) or RGB (3), its transparent parts on a white page."""
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def _decode_another_way(name: str, content: bytes, channels: int, least: Optional[int]) -> Decoded:

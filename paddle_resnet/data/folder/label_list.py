@@ -73,7 +73,7 @@ def _read_one(found: FoundFiles, split: str, file: Path) -> None:
     rows = split_rows(file, text.content, separator.mark)
     if not rows:
         raise DataError(f"the list '{name}' is empty.")
-    columns = find_columns(file, rows, finder)
+    columns = find_columns(file, rows, finder, labelled=split == "train")
     heading = [field.lower() for field in rows[0].fields] if columns.header else []
     body = rows[1:] if columns.header else rows
     if not body:

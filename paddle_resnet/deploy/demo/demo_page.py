@@ -25,7 +25,7 @@ def server_page(manifest: Manifest, runtime: str, max_body: int, heatmap: bool) 
         heatmap: whether the service draws heat maps.
     """
     facts = {**page_facts(manifest, runtime), "heatmap": heatmap, "maxBytes": max_body}
-    return render(manifest, facts, [_text("server.js")], "Pictures go to this service only.")
+    return render(manifest, facts, [demo_text("server.js")], "Pictures go to this service only.")
 
 
 def page_facts(manifest: Manifest, runtime: str) -> dict[str, Any]:
@@ -41,7 +41,9 @@ def page_facts(manifest: Manifest, runtime: str) -> dict[str, Any]:
     }
 
 
-def render(manifest: Manifest, facts: dict[str, Any], scripts: list[str], note: str) -> str:
+def render(
+    manifest: Manifest, facts: dict[str, Any], scripts: list[str], note: str, module: bool = False
+) -> str:
     """Return a page.
 
     Args:
@@ -49,15 +51,18 @@ def render(manifest: Manifest, facts: dict[str, Any], scripts: list[str], note: 
         facts: for the scripts, as JSON; names of classes come from anyone.
         scripts: that define ``classify``, in order, before the page's own.
         note: where pictures go.
+        module: whether the scripts are a module, in which ``import.meta`` is known.
     """
     parts = {
         "TITLE": html.escape(manifest.model),
         "NOTE": html.escape(note),
-        "STYLE": _text("page.css"),
-        "FACTS": json_text(facts),
-        "SCRIPT": "\n".join([*scripts, _text("page.js")]),
+        "STYLE": demo_text("page.css"),
+        "FACTS": jsondemo_text(facts),
+        "SCRIPT": "\n".join([*scripts, demo_text("page.js")]),
     }
-    page = _text("page.html")
+    page = demo_text("page.html")
+    if module:
+        page = page.replace("<script>", '<script type="module">')
     head, *pieces = page.split("{{")
     for piece in pieces:
         name, _, rest = piece.partition("}}")
@@ -65,7 +70,7 @@ def render(manifest: Manifest, facts: dict[str, Any], scripts: list[str], note: 
     return head
 
 
-def json_text(value: object) -> str:
+def jsondemo_text(value: object) -> str:
     """Return JSON that no character of can end a script element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     for character in "<>&\u2028\u2029":
@@ -76,7 +81,7 @@ def json_text(value: object) -> str:
 @lru_cache(maxsize=4)
 def security_headers(page: str) -> dict[str, str]:
     """Return headers that let a page run its own scripts and no others, and talk to its origin."""
-    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in _scripts(page))
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in _scripts(page)) or "'none'"
     return {
         "Content-Security-Policy": f"default-src 'none'; script-src {hashes}; "
         "style-src 'unsafe-inline'; img-src data: blob:; media-src blob:; connect-src 'self'; "
@@ -95,5 +100,6 @@ def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
-def _text(name: str) -> str:
+def demo_text(name: str) -> str:
+    """Return a file of this folder."""
     return (_FOLDER / name).read_text(encoding="utf-8")

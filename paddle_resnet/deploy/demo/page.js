@@ -17,7 +17,9 @@ function describe() {
   const count = facts.classes.length;
   $("facts").textContent =
     `${count.toLocaleString("en")} ${count === 1 ? "class" : "classes"} · sees ${width} × ${height} ` +
-    `${channels === 1 ? "grey" : "pixels"} · ${facts.precision} · ${facts.runtime}`;
+    `${channels === 1 ? "grey" : "pixels"} · ` +
+    (facts.runtime.includes(facts.precision) ? "" : `${facts.precision} · `) +
+    facts.runtime;
   if (facts.heatmap) $("heatswitch").hidden = false;
   if (location.protocol.startsWith("http")) {
     $("api").append("In a shell: ");
@@ -185,6 +187,8 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dragging");
   if (event.dataTransfer.files.length) take(event.dataTransfer.files);
 });
+// For tests, and for whoever wants to use the network from the console.
+globalThis.paddleResnet = how;
 describe();
 how.ready().then(
   () => document.body.setAttribute("data-ready", "true"),

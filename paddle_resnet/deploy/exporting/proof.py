@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from typing import Any, Optional
 import numpy as np
 
 from ...errors import DeployError
+from ..runtimes import centred_logits
 from ..source import ProofImages, Source
+from .onnxruntime_web import VERSION
 
 #: Largest difference of logits, as a fraction of the largest logit, that float32 may show.
 FLOAT32_DIFFERENCE = 1e-4
@@ -23,6 +26,8 @@ FLOAT32_DIFFERENCE = 1e-4
 INT8_AGREEMENT, INT8_WARNING = 0.90, 0.98
 #: Accuracy that an int8 file may lose, in points of 1.
 INT8_LOSS = 0.02
+#: Logits, seconds of a batch of 1 and of 16, and the name of the runtime.
+Answers = tuple[np.ndarray, "list[float]", str]
 _PACKAGE = Path(__file__).parents[3]
 
 
@@ -88,13 +93,11 @@ def prove(source: Source, files: dict[str, Path], images: ProofImages, folder: P
     Raises:
         DeployError: a file cannot be run.
     """
-    task = {
-        "files": [str(path) for path in files.values()],
-        "images": str(folder / "images.npy"),
-        "answers": str(folder / "answers.npz"),
-    }
-    np.save(task["images"], images.images)
-    answers = _in_own_process(task, folder)
+    pages = {name: path for name, path in files.items() if path.suffix == ".html"}
+    others = {name: path for name, path in files.items() if name not in pages}
+    answers = _in_python(others, images.images, folder) if others else {}
+    for name, path in pages.items():
+        answers[name] = _in_node(path, images.images, folder)
     reference = source.logits(images.images)
     seconds = _seconds(source, images.images)
     network_bytes = sum(p.size * 4 for p in source.trained.network.state_dict().values())
@@ -104,13 +107,13 @@ def prove(source: Source, files: dict[str, Path], images: ProofImages, folder: P
             "network", "paddle, eager", reference, reference, labels, seconds, int(network_bytes)
         )
     ]
-    for index, (name, path) in enumerate(files.items()):
-        logits = answers[f"logits{index}"]
-        runtime = str(answers[f"runtime{index}"])
+    for name, path in files.items():
+        logits, timing, runtime = answers[name]
         expected = reference
         if path.is_dir():  # its program ends with probabilities
-            expected = reference - reference.mean(axis=1, keepdims=True)
-        timing = answers[f"seconds{index}"].tolist()
+            wide = reference.astype(np.float64)
+            wide = np.exp(wide - wide.max(axis=1, keepdims=True))
+            expected = centred_logits((wide / wide.sum(axis=1, keepdims=True)).astype(np.float32))
         rows.append(compare(name, runtime, logits, expected, labels, timing, _size(path)))
     return Proof(rows, len(images.images), images.kind)
 
@@ -172,13 +175,52 @@ def compare(
     )
 
 
-def _in_own_process(task: dict[str, Any], folder: Path) -> Any:
-    """Run the proof worker; a runtime that crashes ends it alone."""
+def _in_python(files: dict[str, Path], images: np.ndarray, folder: Path) -> dict[str, Answers]:
+    """Let files of ONNX and Paddle answer, in turn where time is measured."""
+    task = {
+        "files": [str(path) for path in files.values()],
+        "images": str(folder / "images.npy"),
+        "answers": str(folder / "answers.npz"),
+    }
+    np.save(task["images"], images)
     path = folder / "task.json"
     path.write_text(json.dumps(task), encoding="utf-8")
+    _run([sys.executable, "-m", f"{__package__}.proof_worker", str(path)])
+    with np.load(task["answers"], allow_pickle=False) as found:
+        return {
+            name: (
+                found[f"logits{index}"],
+                found[f"seconds{index}"].tolist(),
+                str(found[f"runtime{index}"]),
+            )
+            for index, name in enumerate(files)
+        }
+
+
+def _in_node(page: Path, images: np.ndarray, folder: Path) -> Answers:
+    """Let a page's own runtime and network answer, in Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        raise DeployError("a page is proved in Node.js, which is not installed.")
+    raw, answers = folder / "images.raw", folder / "answers.raw"
+    raw.write_bytes(images.tobytes())
+    worker = Path(__file__).with_name("node_worker.mjs")
+    _run([node, str(worker), str(page), str(raw), str(answers)])
+    content = answers.read_bytes()
+    milliseconds = np.frombuffer(content[-16:], np.float64)
+    logits = np.frombuffer(content[:-16], np.float32).reshape(len(images), -1)
+    return logits, (milliseconds / 1000).tolist(), f"onnxruntime-web {VERSION} in Node.js"
+
+
+def _run(command: list[str]) -> None:
+    """Run a worker; a runtime that crashes ends it alone.
+
+    Raises:
+        DeployError: it failed; with the last line that it printed.
+    """
     paths = [str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-m", f"{__package__}.proof_worker", str(path)],
+        command,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -191,8 +233,6 @@ def _in_own_process(task: dict[str, Any], folder: Path) -> Any:
         if done.returncode < 0:
             reason = f"the runtime crashed ({signal.Signals(-done.returncode).name})"
         raise DeployError(f"the exported file cannot be run: {reason}")
-    with np.load(task["answers"], allow_pickle=False) as answers:
-        return dict(answers)
 
 
 def _seconds(source: Source, images: np.ndarray) -> list[float]:

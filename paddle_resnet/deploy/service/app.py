@@ -22,6 +22,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ...cpu_runtime import available_cores
 from ...version import __version__
+from ..demo.api_page import api_page
 from ..demo.demo_page import security_headers, server_page
 from ..manifest import top_classes
 from .backend import Backend
@@ -110,6 +111,8 @@ def create_app(
         version=__version__,
         description="Classifies images.",
         lifespan=service.lifespan,
+        docs_url=None,  # FastAPI's pages load their scripts from another server
+        redoc_url=None,
     )
     app.state.service = service
     if allowed_hosts is not None:
@@ -131,6 +134,12 @@ def create_app(
     app.get("/health", summary="Whether the service answers")(service.health)
     app.get("/metrics", summary="Counts and latencies, for Prometheus")(service.metrics_text)
     app.get("/", response_class=HTMLResponse, include_in_schema=False)(service.page)
+
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        page = api_page(app.openapi(), str(request.base_url).rstrip("/"))
+        return HTMLResponse(page, headers=security_headers(page))
+
     return app
 
 

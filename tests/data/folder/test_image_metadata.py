@@ -208,6 +208,14 @@ def test_a_tiff_that_nobody_reads_says_why(tmp_path):
         open_image(tmp_path / "x.tif")
 
 
+def test_a_mode_that_cannot_become_rgb_is_told(tmp_path):
+    from paddle_resnet.errors import DataError
+
+    (tmp_path / "x.tif").write_bytes(tiff(np.zeros((4, 4, 3), np.uint8), photometric=8))  # LAB
+    with pytest.raises(DataError, match=r"x\.tif' cannot be read as an image: .*LAB"):
+        open_image(tmp_path / "x.tif")
+
+
 def test_links_to_nothing_and_pipes_are_named(tmp_path):
     import os
 

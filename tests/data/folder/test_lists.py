@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -226,6 +227,17 @@ def test_names_whose_bytes_are_in_the_encoding_of_the_list_are_found(root):
     assert len(listing) == 2
 
 
+def test_accents_of_a_mac(root):
+    """Composed in the list, decomposed on the disk, and the other way round."""
+    image(root / "img" / unicodedata.normalize("NFD", "café") / "1.jpg")
+    image(root / "img" / unicodedata.normalize("NFC", "señor.jpg"))
+    lines = [
+        unicodedata.normalize("NFC", "img/café/1.jpg a"),
+        unicodedata.normalize("NFD", "img/señor.jpg b"),
+    ]
+    assert len(listed(root, "a.txt", "\n".join(lines))) == 2
+
+
 def test_another_encoding_in_a_column_that_is_not_read(root):
     text = "path,label,comment\nimg/cat/0.jpg,cat,可爱\nimg/dog/0.jpg,dog,好\n"
     assert pairs(listed(root, "a.csv", text, "gbk")) == CAT_DOG
@@ -356,6 +368,17 @@ def test_a_test_list_without_labels_is_told(root):
     listing = paddle_lists(root, TRAIN, VAL)
     assert set(listing.splits) == {"train", "validation"}
     assert listing.notes == ["'test_list.txt' has no labels: it is not used."]
+
+
+def test_a_table_of_test_images_without_labels_is_told(root):
+    """As Kaggle has it: ids and other facts."""
+    lines = [f"{name}{n}f3a,{name}" for name in ("cat", "dog") for n in range(3)]
+    (root / "train.csv").write_text("\n".join(["id,label", *lines]))
+    image(root / "test" / "x1.jpg")
+    (root / "test.csv").write_text("id,width,height\nx1,4,4\n")
+    index = open_dataset(root)
+    assert set(index.splits) == {"train"}
+    assert "'test.csv' has no labels: it is not used." in index.notes
 
 
 def test_class_folders_beside_a_list_of_something_else(root):
