@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import PATH_LIMIT, DataError, for_display
 from ...formatting import counted
 from .dataset_index import DatasetIndex
-from .value_range import choose_range, describe_range
+from .decoding.value_range import choose_range, describe_range
 from .verify_images import Verified
 
 
