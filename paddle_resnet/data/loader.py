@@ -18,7 +18,7 @@ from .augment import random_resized_crop, rng
 from .augment.mixup import MixedBatch, mix
 from .augment.options import NO_AUGMENT, Augment
 from .augment.random_erasing import CUTOUT_WORDS, ERASE_WORDS, cutout, random_erasing
-from .augment.transforms import flip, pad_and_crop, to_float
+from .augment.transforms import flip, pad_and_crop, scale_and_shift, to_float
 from .augment.trivial_augment import WORDS as POLICY_WORDS
 from .augment.trivial_augment import trivial_augment
 from .folder.image_files import Images, random_crops, take
@@ -139,7 +139,7 @@ class BatchLoader:
                 f"batch_size {batch_size} is larger than the data set of {len(images)} images, "
                 "and drop_last leaves out batches that are not full: nothing would remain."
             )
-        self._scale, self._shift = _affine(images.shape[1], mean, std)
+        self._scale, self._shift = scale_and_shift(images.shape[1], mean, std)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -359,34 +359,6 @@ class _EpochPlan(NamedTuple):
     columns: np.ndarray
     flips: np.ndarray
     padded: Optional[np.ndarray]
-
-
-def _affine(
-    channels: int, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]
-) -> tuple[np.ndarray, Optional[np.ndarray]]:
-    """Turn ``(pixel / 255 - mean) / std`` into ``pixel * scale + shift``: two passes, not four."""
-    values = {}
-    for name, given in (("mean", mean), ("std", std)):
-        if given is None:
-            continue
-        try:
-            values[name] = np.array(given, np.float64)
-        except (TypeError, ValueError):
-            raise DataError(
-                f"{name} must be {channels} numbers, not {for_display(repr(given))}."
-            ) from None
-        if values[name].shape != (channels,) or not np.isfinite(values[name]).all():
-            raise DataError(
-                f"{name} must be {channels} numbers, one a channel, not {for_display(repr(given))}."
-            )
-    deviation = values.get("std", np.ones(channels))
-    if (deviation <= 0).any():
-        raise DataError(f"std must be above 0 in every channel, not {for_display(repr(std))}.")
-    shape = (channels, 1, 1)
-    scale = (1 / (255 * deviation)).astype(np.float32).reshape(shape)
-    if "mean" not in values:
-        return scale, None
-    return scale, (-values["mean"] / deviation).astype(np.float32).reshape(shape)
 
 
 def _integer(name: str, value: int, least: int) -> int:

@@ -135,6 +135,8 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif image.mode == "LAB":  # which becomes RGB alone
+        image = image.convert("RGB")
     return image.convert("L" if channels == 1 else "RGB")
 
 
