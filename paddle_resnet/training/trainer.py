@@ -51,7 +51,8 @@ from .run_result import run_result
 from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
-from .setup.init_weights import load_init_weights, resolve
+from .setup.init_weights import load_init_weights
+from .setup.resolve import resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
 
