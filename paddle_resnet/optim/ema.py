@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import paddle
@@ -43,8 +43,15 @@ class ExponentialMovingAverage:
         """The average, float32, in the order of the network's state dict."""
         return list(self._average.values())
 
-    def update(self) -> None:
-        """Take a step towards the weights as they are now."""
+    def update(self, masters: Optional[Mapping[str, Tensor]] = None) -> None:
+        """Take a step towards the present weights.
+
+        Args:
+            masters: float32 weights by the names of the parameters, which an optimizer keeps beside
+                those in half precision. Steps smaller than a half-precision rounding are in these
+                alone.
+        """
+        masters = masters or {}
         self.updates += 1
         decay = self.decay
         if self.warmup:
@@ -52,7 +59,8 @@ class ExponentialMovingAverage:
         with paddle.no_grad():
             for name, tensor in self._weights.items():
                 average = self._average[name]
-                average.add_((tensor.astype("float32") - average) * (1.0 - decay))
+                weights = masters.get(tensor.name, tensor).astype("float32")
+                average.add_((weights - average) * (1.0 - decay))
 
     @contextmanager
     def average_parameters(self) -> Iterator[None]:
