@@ -17,7 +17,7 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError, did_you_mean, for_display
 from ..models import Network
 
 METHODS = ("grad_cam", "layer_cam")
@@ -76,7 +76,7 @@ def class_activation(
     """
     if method not in METHODS:
         raise ModelError(
-            f"unknown method {method!r}, expected {' or '.join(METHODS)}."
+            f"unknown method {for_display(method)}, expected {' or '.join(METHODS)}."
             + did_you_mean(str(method), METHODS)
         )
     if not isinstance(network, Network) or not network.num_classes:
@@ -110,7 +110,7 @@ def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor,
     names = [info.name for info in network.feature_info]
     if stage is not None and stage not in names:
         raise ModelError(
-            f"no stage {stage!r}, expected one of {', '.join(names)}." + did_you_mean(stage, names)
+            f"no stage {for_display(stage)}, expected one of {', '.join(names)}." + did_you_mean(stage, names)
         )
     with paddle.no_grad():
         outputs = {}
@@ -144,6 +144,6 @@ def _targets(logits: Tensor, target: Union[int, Sequence[int], None]) -> np.ndar
     if not whole or (chosen < 0).any() or (chosen >= classes).any():
         raise ModelError(
             f"target must be a class from 0 to {classes - 1}, or one for each of {count} images, "
-            f"got {target!r}."
+            f"got {for_display(target)}."
         )
     return chosen.astype(np.int64)

@@ -10,12 +10,13 @@ from paddle import nn
 
 from ..config import Config
 from ..data import BatchLoader
-from ..data.splits import DataSplits, load_splits, shared
+from ..data.splits import DataSplits, load_splits, shard
 from ..distributed.collectives import (
     PeerLost,
     broadcast_from_rank0,
     init_distributed,
     is_rank0,
+    rank,
     rank0_first,
     world_size,
 )
@@ -107,7 +108,8 @@ def run(
         log = RunLog(silent=not is_rank0())
         if resume is None:
             config = resolve(config, log)
-        splits = shared(rank0_first(lambda: load_splits(config, log)))
+        splits = rank0_first(lambda: load_splits(config, log))
+        splits = shard(splits, rank(), world_size())
         network, options = build_model(config, splits)
         if resume is None:
             config = resolve_precision(config)  # not before: it may have to build the operator

@@ -67,8 +67,8 @@ def make_loader(
         data, batch_size, drop_last, workers: as in ``fit``.
         shuffle: None is for evaluation.
     """
-    if isinstance(data, BatchLoader) and data.parts == 1 and world_size() > 1:
-        return data.share(rank(), world_size(), every_batch=shuffle is not None)
+    if isinstance(data, BatchLoader) and data.shard_count == 1 and world_size() > 1:
+        return data.shard(rank(), world_size(), every_batch=shuffle is not None)
     if not isinstance(data, Dataset):
         return raising(data)
     if isinstance(data, IterableDataset):
