@@ -76,7 +76,7 @@ def class_activation(
     """
     if method not in METHODS:
         raise ModelError(
-            f"unknown method {for_display(method)}, expected {' or '.join(METHODS)}."
+            f"unknown method '{for_display(method)}', expected {' or '.join(METHODS)}."
             + did_you_mean(str(method), METHODS)
         )
     if not isinstance(network, Network) or not network.num_classes:
@@ -110,7 +110,8 @@ def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor,
     names = [info.name for info in network.feature_info]
     if stage is not None and stage not in names:
         raise ModelError(
-            f"no stage {for_display(stage)}, expected one of {', '.join(names)}." + did_you_mean(stage, names)
+            f"no stage '{for_display(stage)}', expected one of {', '.join(names)}."
+            + did_you_mean(stage, names)
         )
     with paddle.no_grad():
         outputs = {}
