@@ -229,7 +229,7 @@ def test_a_pretrained_network_of_what_no_recipe_can_have_is_a_sentence(
     assert main(line) == 2
     said = capsys.readouterr().err
     assert part in said
-    assert "say what to take instead" in said
+    assert "which a recipe cannot have: set other values" in said
     assert not (tmp_path / "tuned").exists()
 
 
