@@ -48,15 +48,27 @@ class ZeroPad(nn.Layer):
         if self.stride > 1:
             # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
             x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)
-        # Not F.pad, at which Paddle Inference's oneDNN crashes (Paddle 2.6.2 and 3.3.1).
         axis = self.data_format.index("C")
-        zeros, channels = paddle.zeros_like(x), x.shape[axis]
+        if paddle.in_dynamic_mode():
+            pad = [0] * 8
+            pad[2 * axis : 2 * axis + 2] = self.before, self.after
+            return F.pad(x, pad)
+        return _concatenate_zeros(x, axis, self.before, self.after)
 
-        def beside(count: int) -> list[Tensor]:
-            whole, rest = divmod(count, channels)
-            return [zeros] * whole + [zeros.slice([axis], [0], [rest])] * bool(rest)
 
-        return paddle.concat([*beside(self.before), x, *beside(self.after)], axis)
+def _concatenate_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Pad along an axis as an exported graph must.
+
+    Paddle Inference's oneDNN damages the heap in its padding (Paddle 2.6.2 and 3.3.1). The other
+    way round, concatenation with constants has no second derivative in Paddle.
+    """
+    zeros, channels = paddle.zeros_like(x), x.shape[axis]
+
+    def beside(count: int) -> list[Tensor]:
+        whole, rest = divmod(count, channels)
+        return [zeros] * whole + [zeros.slice([axis], [0], [rest])] * bool(rest)
+
+    return paddle.concat([*beside(before), x, *beside(after)], axis)
 
 
 def zero_padding(ins: int, outs: int, stride: int, style: Style) -> Optional[nn.Layer]:
