@@ -18,7 +18,27 @@ REQUIRES = [
     "jinja2>=3.0",  # report.html; VisualDL's Flask brings it anyway
     "visualdl>=2.5",  # training curves in Paddle's own viewer
 ]
-TEST = ["pytest>=7.0", "hypothesis>=6.80"]
+# Exported networks. The converter, paddle2onnx, belongs to the installed Paddle (2.x to Paddle 3,
+# 1.3.1 to Paddle 2.6) and is needed by `export` alone, which names it.
+ONNX = [
+    "onnx>=1.14",  # checks files from anyone; names and preprocessing of exports
+    "onnxruntime>=1.16",  # runs them, and quantises to int8
+    "ml_dtypes>=0.4",  # that ONNX Runtime's quantizer imports
+]
+SERVE = [
+    "fastapi>=0.110",  # requests, validation, OpenAPI
+    "uvicorn>=0.29",  # HTTP and its shutdown
+    "python-multipart>=0.0.9",  # several images in a form
+    "prometheus-client>=0.20",  # /metrics
+]
+TEST = [
+    "pytest>=7.0",
+    "hypothesis>=6.80",
+    "pytest-xdist>=3.3",  # the suite on two cores
+    *ONNX,
+    *SERVE,
+    "paddle2onnx>=2.1",  # for Paddle 3, which [cpu] brings; the noxfile has the other
+]
 
 setup(
     name="paddle_resnet",
@@ -36,8 +56,10 @@ setup(
         "paddle_resnet.data.cifar": ["sample/*"],
         "paddle_resnet.pages": ["templates/*"],
         "paddle_resnet.report": ["templates/*"],
+        "paddle_resnet.deploy.demo": ["*.html", "*.css", "*.js"],
+        "paddle_resnet.deploy.exporting": ["*.mjs"],
         "paddle_resnet.compare": ["templates/*"],
-        "paddle_resnet.studies": ["cards/*.yaml", "templates/*", "*.yaml"],
+        "paddle_resnet.studies": ["cards/*.yaml", "networks/*", "results/*.yaml", "templates/*"],
         "paddle_resnet.kernels": ["csrc/*"],
         "paddle_resnet.weights": ["cifar10/*"],
     },
@@ -49,6 +71,9 @@ setup(
         # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
         # but does not need it for what we use.
         "studies": ["matplotlib>=3.5"],
+        "onnx": ONNX,
+        "openvino": [*ONNX, "openvino>=2024.4"],  # another runtime of the same files
+        "serve": [*ONNX, *SERVE],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "nox>=2024.4"],
     },

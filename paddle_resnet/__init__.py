@@ -25,6 +25,8 @@ for _note in RUNTIME.notes:
 
 if TYPE_CHECKING:
     from .data import *
+    from .deploy.export import *
+    from .deploy.predictor import *
     from .layers import *
     from .models import *
     from .training import *
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 #: The public names and where they live.
 _HOMES = {
     "data": "BatchLoader Cifar10",
+    "deploy.export": "export",
+    "deploy.predictor": "Predictor",
     "layers": """
         BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
         activation_dtype
@@ -62,7 +66,8 @@ __all__ = ["RUNTIME", "__version__", *sorted(_HOME_OF)]
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'paddle_resnet' has no attribute '{name}'")
-    cpu_runtime.import_paddle()
+    if not _HOME_OF[name].startswith("deploy."):  # exported files run without Paddle
+        cpu_runtime.import_paddle()
     value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -22,6 +22,8 @@ COMMANDS = {
     "train": "train a network by a recipe",
     "evaluate": "accuracy and loss of a trained network",
     "predict": "classify images",
+    "export": "a network as a file for other runtimes",
+    "serve": "a network as an HTTP service",
     "report": "write a run's report.html again",
     "models": "list the networks",
     "count": "layers, parameters and multiplications of a network",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -30,7 +30,22 @@ class DataError(UserError):
 
 
 class WeightsError(UserError):
-    """A weights file that is damaged, unsafe or made for another network."""
+    """A weights file that is damaged, unsafe or made for another network.
+
+    Args:
+        sentence: for the user.
+        option: the argument of :func:`paddle_resnet.load_weights` that would help, if one would.
+        choices: what that argument may be.
+    """
+
+    def __init__(self, sentence: str, option: str = "", choices: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.option = option
+        self.choices = list(choices)
+
+
+class DeployError(UserError):
+    """An export, an exported file or a service that cannot be made or used."""
 
 
 class TrainingError(UserError):

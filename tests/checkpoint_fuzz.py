@@ -19,8 +19,8 @@ import numpy as np
 
 import paddle_resnet  # noqa: F401 - before Paddle
 from paddle_resnet.config import load_config
-from paddle_resnet.runs.checkpoint_file import checkpoint_bytes, read_checkpoint
-from paddle_resnet.training.loop.stateful import gather, restore
+from paddle_resnet.runs.checkpoint_file import checkpoint_bytes, load_checkpoint
+from paddle_resnet.training.loop.train_state import TrainState
 
 ODD: list[Any] = [
     None, True, -1, 0, 10**30, 1.5, -0.0, float("nan"), float("inf"), "", "text", [], {}, [1], [[]],
@@ -29,67 +29,56 @@ ODD: list[Any] = [
 SECONDS = 20
 
 
-def small_training(place: Path) -> dict[str, Any]:
-    """Return the parts of a training in the midst of an epoch, with a folder of its own."""
+def small_training(place: Path) -> tuple[TrainState, dict[str, Any]]:
+    """Return a training in the midst of an epoch, with a folder of its own, and its state dict."""
     import paddle
-    from paddle import nn
 
     from paddle_resnet.data.splits import load_splits
     from paddle_resnet.layers import BasicBlock
     from paddle_resnet.models import ResNet
-    from paddle_resnet.optim.optimizer_state import OptimizerState
     from paddle_resnet.runs.run_folder import RunFolder
     from paddle_resnet.runs.run_writer import RunWriter
-    from paddle_resnet.training import ImageClassifier
     from paddle_resnet.training.callbacks.metric_logger import MetricLogger
-    from paddle_resnet.training.checkpointer import Checkpointer
-    from paddle_resnet.training.loop.batch_stream import BatchStream
-    from paddle_resnet.training.loop.progress import StepPlan
-    from paddle_resnet.training.loop.stateful import NetworkState, Together, named
+    from paddle_resnet.training.checkpointer import BestMetrics
+    from paddle_resnet.training.loop.progress import Progress, StepPlan
+    from paddle_resnet.training.loop.speed import SpeedMonitor
+    from paddle_resnet.training.loop.training_loop import train
+    from paddle_resnet.training.setup.build_state import build_state
+    from paddle_resnet.training.setup.dataset_check import DatasetCheck
 
     overrides = (
-        "data.root=sample",
-        "data.max_train_images=64",
-        "train.batch_size=16",
-        "data.validation=0",
+        *("data.root=sample", "data.max_train_images=64", "train.batch_size=16"),
+        *("train.budget=null", "train.epochs=2", "plateau.patience=1", "early_stopping.patience=2"),
+        *("ema.decay=0.9",),
     )
     config = load_config("quickstart", overrides)
-    data = load_splits(config, notify=lambda line: None)
+    splits = load_splits(config, notify=lambda line: None)
     network = ResNet((1,), BasicBlock, 10, widths=(4,), stem="cifar")
-    optimizer = paddle.optimizer.AdamW(
-        paddle.optimizer.lr.StepDecay(1e-3, 2), parameters=network.parameters()
-    )
-    model = ImageClassifier(network)
-    model.prepare(optimizer, nn.CrossEntropyLoss(), paddle.metric.Accuracy(topk=(1, 5)))
-    pace = StepPlan(8)
-    stream = BatchStream(data.train, pace)
+    progress, speed = Progress(StepPlan(2, 8)), SpeedMonitor()
+    state = build_state(config, network, splits, progress, speed, lambda line: None)
+    schedule = paddle.optimizer.lr.StepDecay(1e-3, 2)
+    state.optimizer = paddle.optimizer.AdamW(schedule, parameters=network.parameters())
+    state.learning_rate.optimizer = paddle.optimizer.SGD(parameters=network.parameters())
     folder = RunFolder(place / "run")
     folder.path.mkdir()
-    session = RunWriter(folder, pace, stream, say=lambda line: None)
-    record, saver = MetricLogger(session, visualdl=False), Checkpointer(session, {})
-    parts = {
-        "network": NetworkState(network),
-        "optimizer": OptimizerState(network, optimizer),
-        "model": model,
-        "stream": stream,
-        "pace": pace,
-        "callbacks": Together(named([record, saver])),
-    }
+    writer = RunWriter(folder, log=lambda line: None)
+    state.callbacks.append(MetricLogger(writer, visualdl=False))
+    state.best, state.dataset_check = BestMetrics(), DatasetCheck(splits, print)
+    state.best.update(1, {"val_acc_top1": 0.5, "val_loss": 1.5})
+    snapshots = []
 
     class Stop(Exception):
         pass
 
-    from paddle.callbacks import Callback
-
-    class Snapshot(Callback):
-        def on_train_batch_end(self, step: int, logs: Any = None) -> None:
-            if step == 1:
-                parts["snapshot"] = gather(parts)
+    class Snapshot:
+        def after_step(self, state: TrainState) -> None:
+            if state.progress.step == 2:
+                snapshots.append(state.state_dict())
                 raise Stop
 
     with contextlib.suppress(Stop):
-        model.fit(stream, epochs=2, verbose=0, pace=pace, callbacks=[pace, record, Snapshot()])
-    return parts
+        train(state, callbacks=state.callbacks, checkpointer=Snapshot())
+    return state, snapshots[0]
 
 
 def _places(value: Any, place: tuple = ()) -> list[tuple]:
@@ -158,21 +147,20 @@ def _damaged(content: bytes, chance: random.Random) -> bytes:
 
 def fuzz(inputs: int, chance: random.Random, place: Path) -> dict[str, int]:
     """Read this many mutated checkpoints into the parts of a training; count what came of it."""
-    parts = small_training(place)
-    snapshot = parts.pop("snapshot")
+    state, snapshot = small_training(place)
     content = checkpoint_bytes(snapshot)
     path = place / "mutated.safetensors"
 
     def feed(number: int) -> None:
         if not number % 2:
             path.write_bytes(_damaged(content, chance))
-            restore(parts, read_checkpoint(path), str(path))
+            state.load_state_dict(load_checkpoint(path).state, str(path))
             return
         path.write_bytes(checkpoint_bytes(_mutated(snapshot, chance)))
         try:
-            restore(parts, read_checkpoint(path), str(path))
-        finally:  # whatever a bad one has done, a sound one must be able to undo
-            restore(parts, snapshot, "the snapshot")
+            state.load_state_dict(load_checkpoint(path).state, str(path))
+        finally:  # whatever a bad one has done, a valid one must be able to undo
+            state.load_state_dict(snapshot, "the snapshot")
 
     return fuzzing.count(inputs, SECONDS, feed)
 

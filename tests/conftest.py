@@ -2,6 +2,11 @@
 
 import os
 import shutil
+import signal
+
+# Workers of pytest-xdist share the cores: one thread each, set before Paddle is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import paddle_resnet
 
@@ -16,6 +21,10 @@ from run_fixture import make_run  # noqa: E402
 from paddle_resnet.data import load_cifar10  # noqa: E402
 from paddle_resnet.layers import BasicBlock  # noqa: E402
 from paddle_resnet.models import ResNet  # noqa: E402
+
+# A shell that starts pytest with `&` makes it ignore Ctrl-C, and with it the processes of tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most tests compare with plain Paddle, some to the last bit; tests/kernels tests the operator.
 os.environ.setdefault("PADDLE_RESNET_KERNELS", "off")

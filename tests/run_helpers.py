@@ -21,17 +21,17 @@ class stopping_after:
         self.steps = steps
 
     def __enter__(self):
-        self.plain = plain = Checkpointer.save_checkpoint
+        self.plain = plain = Checkpointer.save
 
-        def save(saver):
-            if saver.session.pace.steps > self.steps:
+        def save(checkpointer, state):
+            if state.progress.step > self.steps:
                 raise RuntimeError("died")
-            plain(saver)
-            if self.steps == 8 and saver.session.pace.steps == 8:
+            plain(checkpointer, state)
+            if self.steps == 8 and state.progress.step == 8:
                 raise RuntimeError("died")
 
-        Checkpointer.save_checkpoint = save
+        Checkpointer.save = save
 
     def __exit__(self, kind, error, trace):
-        Checkpointer.save_checkpoint = self.plain
+        Checkpointer.save = self.plain
         return kind is RuntimeError and str(error) == "died"

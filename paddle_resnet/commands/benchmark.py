@@ -19,6 +19,7 @@ EXAMPLES = """\
   paddle-resnet benchmark train --precision bfloat16 --compile    on a CPU that has units for it
   paddle-resnet benchmark step --profile   where the time of a step goes, layer by layer
   paddle-resnet benchmark loader           our batches against paddle.io.DataLoader's, one core
+  paddle-resnet benchmark formats runs/NAME    in every runtime that it can be exported to
   paddle-resnet benchmark runtime          a training step with and without this package imported
 """
 
@@ -28,7 +29,14 @@ def add_parser(subparsers: Any) -> None:
     parser = _parser.make(
         subparsers, "benchmark", "measure speed against Paddle as installed", EXAMPLES, run
     )
-    parser.add_argument("what", choices=("train", "infer", "step", "loader", "runtime"))
+    parser.add_argument("what", choices=("train", "infer", "step", "loader", "runtime", "formats"))
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="of formats: as of `export`, or a network's name",
+    )
+    parser.add_argument("--data", metavar="PATH", help="of formats: as of `export`")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns (default: 5)")
     parser.add_argument(
         "--batch-size", type=int, metavar="N", help="default: train, infer 64; loader 128; else 32"
@@ -60,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"--{name.replace('_', '-')} is {value}, expected 1 or more.")
     if arguments.profile and arguments.what != "step":
         raise UserError(f"--profile belongs to `benchmark step`, not to {arguments.what}.")
+    if (arguments.source is None) == (arguments.what == "formats"):
+        raise UserError("SOURCE belongs to `benchmark formats`, which needs one.")
     cpu_runtime.import_paddle()
     figures, text = _MEASURES[arguments.what](arguments)
     figures["cpu"] = cpu_runtime.cpu_model()
@@ -110,12 +120,25 @@ def _runtime(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
     return measure(**_options(arguments, "stem")), sides
 
 
+def _formats(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
+    from ..deploy import format_speed
+
+    metrics = format_speed.measure(
+        arguments.source,
+        rounds=arguments.rounds,
+        data=arguments.data,
+        log=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    return metrics, format_speed.text
+
+
 _MEASURES = {
     "train": _frameworks,
     "infer": _frameworks,
     "step": _step,
     "loader": _loader,
     "runtime": _runtime,
+    "formats": _formats,
 }
 
 

@@ -14,6 +14,7 @@ EXAMPLES = """\
   paddle-resnet evaluate best.safetensors --split test --json
   paddle-resnet evaluate RUN --weights last --data ~/cifar-10-python.tar.gz
   paddle-resnet evaluate RUN --data other_photos --tta flip
+  paddle-resnet evaluate exports/resnet20/resnet20.int8.onnx
 """
 
 
@@ -22,7 +23,9 @@ def add_parser(subparsers: Any) -> None:
     parser = _parser.make(
         subparsers, "evaluate", "accuracy and loss of a trained network", EXAMPLES, run
     )
-    parser.add_argument("source", metavar="RUN_OR_WEIGHTS", help="a run folder or a weights file")
+    parser.add_argument(
+        "source", metavar="RUN_OR_WEIGHTS", help="a run folder, a weights file or an exported file"
+    )
     parser.add_argument(
         "--weights", choices=("best", "last"), default="best", help="of a run (default: best)"
     )
@@ -44,16 +47,30 @@ def add_parser(subparsers: Any) -> None:
         help="average the answers to several views of each image (default: as the run was tested, "
         "of a weights file: none)",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("onnxruntime", "openvino"),
+        help="of an exported file (default: onnxruntime)",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
+    from ..deploy.predictor import is_export
+    from ..errors import UserError
+
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size is {arguments.batch_size}, expected 1 or more.")
     cpu_runtime.import_paddle()
+    if is_export(arguments.source):
+        return _run_export(arguments)
+    if arguments.runtime:
+        raise UserError(f"--runtime belongs to exported files, and '{arguments.source}' is none.")
     import sys
 
     from ..evaluation.eval_dataset import eval_loader
-    from ..evaluation.evaluate import evaluate
+    from ..evaluation.evaluate import evaluate_loader
     from ..models import load_trained
     from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
@@ -78,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # In what the run itself was tested in.
     precision = run_precision(config, notify)
-    evaluation = evaluate(trained.network, loader, kind=kind, precision=precision)
+    evaluation = evaluate_loader(trained.network, loader, tta=kind, precision=precision)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,
@@ -96,5 +113,44 @@ def run(arguments: argparse.Namespace) -> int:
             f"{trained.model} on {figures['images']:,} {arguments.split} images{sample}: "
             f"{evaluation.sentence()}; views: {kind}{own}; "
             f"{figures['images_per_second']:,.1f} images/s"
+        )
+    return 0
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    """Evaluate an exported file in its runtime and print."""
+    import sys
+
+    from ..deploy.evaluate_export import evaluate_export
+    from ..deploy.predictor import Predictor
+    from ..errors import UserError
+
+    if arguments.tta not in (None, "none"):
+        raise UserError("--tta belongs to run folders and weights files, not to exported files.")
+    predictor = Predictor(arguments.source, runtime=arguments.runtime)
+    evaluation, is_sample = evaluate_export(
+        predictor,
+        arguments.split,
+        arguments.batch_size,
+        root=arguments.data,
+        log=lambda line: print(line, file=sys.stderr),
+    )
+    metrics = {
+        "weights": str(predictor.path),
+        "model": predictor.manifest.model,
+        "precision": predictor.manifest.precision,
+        "runtime": predictor.runtime.name,
+        "split": arguments.split,
+        "is_sample": is_sample,
+        **evaluation.summary(),
+    }
+    if arguments.json:
+        print(json.dumps(metrics, indent=2))
+    else:
+        sample = " (of the bundled sample)" if is_sample else ""
+        print(
+            f"{metrics['model']} {metrics['precision']} in {metrics['runtime']} on "
+            f"{metrics['images']:,} {arguments.split} images{sample}: {evaluation.sentence()}; "
+            f"{metrics['images_per_second']:,.1f} images/s"
         )
     return 0

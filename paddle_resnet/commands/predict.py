@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, NamedTuple, Optional
 
 from .. import cpu_runtime
 from . import _parser
 
 #: Its weights are in the package.
 DEFAULT = "resnet20"
-WEIGHTS = (".safetensors", ".pdparams", ".pth", ".pt", ".th")
+WEIGHTS = (".onnx", ".safetensors", ".pdparams", ".pth", ".pt", ".th")
+#: A folder that holds one of these is a network and not a folder of images.
+FOLDERS = ("config.yaml", "best.safetensors", "inference.json", "inference.pdmodel")
 
 EXAMPLES = """\
   paddle-resnet predict cat.jpg             by the package's resnet20, trained on CIFAR-10
   paddle-resnet predict runs/quickstart-20250101-120000 cat.jpg dog.png
   paddle-resnet predict best.safetensors photos/ --top 3 --json
   paddle-resnet predict RUN cat.jpg --tta crops_flip
+  paddle-resnet predict exports/resnet20/resnet20.onnx cat.jpg    without Paddle
 """
 
 
@@ -30,8 +34,9 @@ def add_parser(subparsers: Any) -> None:
         "paths",
         metavar="IMAGE",
         nargs="+",
-        help="image files of any size, or folders of them; in front of them a run folder or a "
-        f"weights file (default: {DEFAULT}, trained on CIFAR-10, which is in the package)",
+        help="image files of any size, or folders of them; in front of them a run folder, a "
+        f"weights file or an exported file (default: {DEFAULT}, trained on CIFAR-10, which is "
+        "in the package)",
     )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="answers (default: 5)")
     parser.add_argument(
@@ -40,6 +45,11 @@ def add_parser(subparsers: Any) -> None:
         default="none",
         help="average the answers to several views of each image (default: none)",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("onnxruntime", "openvino"),
+        help="of an exported file (default: onnxruntime)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON line per image")
 
 
@@ -47,14 +57,58 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.decoding.image_decoder import PATH_LIMIT
+    from ..data.folder.image_decoder import PATH_LIMIT
     from ..data.folder.image_io import find_images, read_image, value_range_of
+    from ..deploy.predictor import is_export
     from ..errors import DataError, UserError, for_display
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
     source, given = _split(arguments.paths)
     paths, notes = find_images(given)
+    network = (_exported if is_export(source) else _trained)(source, arguments)
+    value_range = network.value_range
+    if value_range is None:
+        value_range, more = value_range_of(paths)
+        notes += more
+    for note in notes:
+        print(f"Notice: {note}", file=sys.stderr)
+    bad = 0
+    for path in paths:
+        try:
+            pixels = read_image(path, network.input_shape, network.centre, value_range)
+        except DataError as error:
+            bad += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        answers = network.classify(pixels)
+        if arguments.json:
+            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
+        else:
+            print(
+                f"{for_display(path, PATH_LIMIT)}: "
+                + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
+            )
+    return 2 if bad else 0
+
+
+class _Classifier(NamedTuple):
+    """A network of ours, or an exported file."""
+
+    input_shape: list[int]
+    centre: float
+    value_range: Optional[Sequence[float]]
+    #: Takes uint8 ``[C, H, W]``.
+    classify: Callable[[Any], list[dict[str, Any]]]
+
+
+def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
+    import sys
+
+    from ..errors import UserError
+
+    if arguments.runtime:
+        raise UserError(f"--runtime belongs to exported files, and '{source}' is none.")
     cpu_runtime.import_paddle()
     from ..evaluation.classify import classify
     from ..models import load_trained
@@ -74,28 +128,32 @@ def run(arguments: argparse.Namespace) -> int:
     value_range = trained.value_range
     if value_range is None and config is not None:
         value_range = config.data.value_range
-    if value_range is None:
-        value_range, more = value_range_of(paths)
-        notes += more
-    for note in notes:
-        print(f"Notice: {note}", file=sys.stderr)
-    bad = 0
-    for path in paths:
-        try:
-            pixels = read_image(path, trained.input_shape, trained.centre, value_range)
-        except DataError as error:
-            bad += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        answers = classify(trained, pixels, arguments.top, arguments.tta, precision)
-        if arguments.json:
-            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
-        else:
-            print(
-                f"{for_display(path, PATH_LIMIT)}: "
-                + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
-            )
-    return 2 if bad else 0
+    return _Classifier(
+        trained.input_shape,
+        trained.centre,
+        value_range,
+        lambda pixels: classify(trained, pixels, arguments.top, arguments.tta, precision),
+    )
+
+
+def _exported(source: str, arguments: argparse.Namespace) -> _Classifier:
+    """Return an exported file in its runtime; ONNX files need no Paddle."""
+    from ..deploy.manifest import top_classes
+    from ..deploy.predictor import Predictor
+    from ..errors import UserError
+
+    if arguments.tta != "none":
+        raise UserError("--tta belongs to run folders and weights files, not to exported files.")
+    predictor = Predictor(source, runtime=arguments.runtime)
+    facts = predictor.manifest
+    return _Classifier(
+        facts.input_shape,
+        facts.centre,
+        facts.value_range,
+        lambda pixels: top_classes(
+            predictor.probabilities(pixels[None])[0], facts.classes, arguments.top
+        ),
+    )
 
 
 def _split(paths: list[str]) -> tuple[str, list[str]]:
@@ -109,7 +167,7 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
 
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
-    is_run = any((path / name).is_file() for name in ("config.yaml", "best.safetensors"))
+    is_run = any((path / name).is_file() for name in FOLDERS)
     if path.is_dir() and len(paths) > 1 and not is_run:
         # One without images must be meant as a run's: the error is then about its weights.
         is_run = next(walk(path, LeftOut()), None) is None

@@ -81,9 +81,7 @@ def _list(studies: dict[str, Study], language: str) -> None:
 
 
 def _run_all(studies: list[Study], arguments: argparse.Namespace, language: str) -> int:
-    from ..studies.runner import run_study
-    from ..studies.settings import check_options
-    from ..studies.study import Options
+    from ..studies.study_options import Options
 
     options = Options(
         seeds=arguments.seeds,
@@ -97,13 +95,13 @@ def _run_all(studies: list[Study], arguments: argparse.Namespace, language: str)
         studies = [study for study in studies if study.card.takes_model]
     outputs = _Outputs(arguments.json, arguments.html, several=len(studies) > 1)
     for study in studies:  # a typing error in the last one must not cost the others' time
-        check_options(study, options)
+        study.check(options)
     results: list[Result] = []
     for study in studies:
         print(f"{study.name}: {study.card.question.said_in(language)}", flush=True)
         if arguments.full:
             print(f"  about {study.card.seconds_full / 60:.0f} minutes on one core", flush=True)
-        result = run_study(study, options, language)
+        result = study.run(options, language)
         results.append(result)
         print(f"  {result.verdict.said_in(language)}", flush=True)
         outputs.write(results)
@@ -139,7 +137,7 @@ class _Outputs:
     def write(self, results: list[Result]) -> None:
         """Write the results so far."""
         from ..io.atomic_files import atomic_write_json
-        from ..studies.study_page import write_gallery, write_study_page
+        from ..studies.results.study_page import write_gallery, write_study_page
 
         if self.json:
             found = [result.to_dict() for result in results]

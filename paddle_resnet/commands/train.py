@@ -69,7 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ..distributed.collectives import is_rank0
     from ..runs.run_folder import RunFolder
     from ..training.multi_seed import train_seeds
-    from ..training.trainer import is_finished
     from ..training.trainer import run as run_job
 
     if arguments.resume:
@@ -79,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         resume = RunFolder.find(config) if config.train.resume == "auto" else None
         if resume is not None:
             config = resume.config_with(config)
-            if is_finished(resume):
-                print(f"the run '{resume.path}' is finished: there is nothing to go on with.")
+            if resume.is_finished():
+                print(f"the run '{resume.path}' is finished: there is nothing to resume.")
                 return 0
 
     def report(folder: RunFolder) -> None:

@@ -15,7 +15,7 @@ from ..pages.charts import Chart, Series, Tick
 from ..pages.metric_cards import Card, card_spans
 from ..pages.recipe_table import environment_facts
 from ..stats import wilson
-from . import rows as compare_rows
+from . import rows
 
 #: Looks of the two sides, which the style sheet names after their first use in a report.
 LOOKS = {"a": "train", "b": "validation"}
@@ -40,13 +40,13 @@ def render_comparison(found: dict[str, Any]) -> str:
         "compare.css",
         names=found["setting"]["names"],
         looks=LOOKS,
-        setting=compare_rows.setting(found)[:4],
+        setting=rows.setting(found)[:4],
         environment=facts,
         is_sample=found["setting"]["data"]["is_sample"],
-        headline=compare_rows.headline(found),
+        headline=rows.headline(found),
         cards=cards,
         spans=card_spans(cards),
-        sections={section.id: section for section in compare_rows.sections(found)},
+        sections={section.id: section for section in rows.sections(found)},
         charts={chart.id: chart for chart in drawn},
         strips=[_strip(found, kind) for kind in ("training", "inference")],
         memory=_memory(found),
@@ -66,7 +66,7 @@ def _cards(found: dict[str, Any]) -> list[Card]:
         )
     ]
     peaks = [found["memory"][key]["peak"] for key in ("a", "b")]
-    both = " and ".join(map(compare_rows.megabytes, peaks))
+    both = " and ".join(map(rows.megabytes, peaks))
     cards.append(Card("Peak memory, A to B", _times(peaks[0] / peaks[1]), both))
     agreement = found["agreement"]
     if agreement is None:
@@ -175,8 +175,8 @@ def _memory(found: dict[str, Any]) -> list[dict[str, Any]]:
             "key": key,
             "before": told[key]["before"] / end,
             "own": (told[key]["peak"] - told[key]["before"]) / end,
-            "text": compare_rows.megabytes(told[key]["peak"]),
-            "range": f"{compare_rows.megabytes(told[key]['peak'] - told[key]['before'])} its own",
+            "text": rows.megabytes(told[key]["peak"]),
+            "range": f"{rows.megabytes(told[key]['peak'] - told[key]['before'])} its own",
         }
         for key in LOOKS
     ]

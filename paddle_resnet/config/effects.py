@@ -23,9 +23,13 @@ _ABOVE_0: _Needs = (" above 0", lambda value: value is not None and value > 0)
 _BELOW_1: _Needs = (" below 1", lambda value: value < 1)
 _A_NUMBER: _Needs = (" of 0 or more", lambda value: value is not None)
 _TRUE: _Needs = ("=true", bool)
+_GIVEN: _Needs = (" that is given", lambda value: value is not None)
 
 #: Key, the key that decides whether it has an effect, and what that one must be.
 _EFFECTS: tuple[tuple[str, str, _Needs], ...] = (
+    ("model.pretrained_entry", "model.pretrained", _GIVEN),
+    ("model.pretrained_prefix", "model.pretrained", _GIVEN),
+    ("model.pretrained_strict", "model.pretrained", _GIVEN),
     ("data.test", "data.name", _one_of("folder")),
     ("data.image_size", "data.name", _one_of("folder")),
     ("data.crop_pct", "data.name", _one_of("folder")),

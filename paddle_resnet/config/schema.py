@@ -42,6 +42,12 @@ class ModelConfig:
     #: the ImageNet weights that Paddle publishes. A run or file of ours brings its network,
     #: options, image size and normalisation along; other classes get a new head.
     pretrained: Optional[Text] = None
+    #: Of a checkpoint that holds several networks: which entry to take, such as ``teacher``; and
+    #: what the names of the network's arrays begin with, such as ``encoder_q.``.
+    pretrained_entry: Optional[Text] = None
+    pretrained_prefix: Optional[Text] = None
+    #: Whether every array must find its place, but for the head; false takes what fits.
+    pretrained_strict: bool = True
 
 
 @dataclass(config=_STRICT)

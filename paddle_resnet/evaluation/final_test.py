@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 import numpy as np
 from paddle import nn
 
-from ..config import Config
 from ..data.splits import DataSplits, subset
-from ..distributed.collectives import broadcast_from_rank0, broadcast_parameters
+from ..distributed.collectives import broadcast_from_rank0
+from ..distributed.gradients import broadcast_parameters
 from ..errors import UserError
 from ..io.atomic_files import atomic_write
 from ..models.precision import Precision
-from ..training.loop.batch_stream import BatchStream
-from ..training.loop.progress import Progress, TimeBudget
-from ..training.wording import duration
 from ..weights.save_load import load_weights
-from .evaluate import Evaluation, evaluate
+from .evaluate import Evaluation, evaluate_loader
 from .tta import TTA_VIEWS
 
 #: How many of the most confident mistakes a run keeps the images of.
@@ -28,22 +25,22 @@ MISTAKES = 64
 def test(
     network: nn.Layer,
     best: Optional[Path],
-    parts: DataSplits,
-    pace: Progress,
+    splits: DataSplits,
     log: Callable[[str], None],
-    kind: str,
+    tta: str,
     precision: Precision,
+    most: Optional[int],
 ) -> tuple[Evaluation, str]:
     """Evaluate the selected weights on the test set, once.
 
     Args:
         network: as the training left it.
-        best: the weights to take in their place; None takes the last ones.
-        parts: its ``test`` is cut to what a budget leaves time for.
-        pace: knows that time.
+        best: the weights to evaluate in place of the network's own; None: its own, the last ones.
+        splits: its ``test`` becomes what was evaluated.
         log: takes lines.
-        kind: whose answers are averaged, see :func:`~paddle_resnet.evaluation.tta.tta_views`.
+        tta: whose answers are averaged, see :func:`~paddle_resnet.evaluation.tta.tta_views`.
         precision: what the training computed in.
+        most: images that there is time for; None: all.
 
     Returns:
         tuple: the evaluation, and which weights it was: ``best`` or ``last``.
@@ -52,23 +49,18 @@ def test(
     if best is not None:
         weights = broadcast_from_rank0(lambda: _load(network, best, log))
         broadcast_parameters(network)
-    whole = len(parts.test.images)
-    if isinstance(pace, TimeBudget):
-        # Cut before the figures are seen, by speed alone.
-        parts.test = subset(parts.test, pace.test_images_that_fit() // TTA_VIEWS[kind])
-    part = len(parts.test.images)
-    which = "the test set" if part == whole else f"{part:,} of the {whole:,} test images, "
+    whole = len(splits.test.images)
+    if most is not None:
+        # Cut before the metrics are known, by speed alone.
+        splits.test = subset(splits.test, most)
+    images = len(splits.test.images)
+    which = "the test set" if images == whole else f"{images:,} of the {whole:,} test images, "
     log(
         f"evaluating the {weights} weights on {which}"
-        + ("" if part == whole else "as many as the budget leaves time for")
-        + ("" if kind == "none" else f", {TTA_VIEWS[kind]} views of each ({kind})")
+        + ("" if images == whole else "as many as the budget leaves time for")
+        + ("" if tta == "none" else f", {TTA_VIEWS[tta]} views of each ({tta})")
     )
-    evaluation = evaluate(network, parts.test, kind=kind, precision=precision)
-    log(
-        f"test {evaluation.sentence()}, on {len(evaluation.labels):,} images; "
-        f"{duration(pace.elapsed)} in all"
-    )
-    return evaluation, weights
+    return evaluate_loader(network, splits.test, tta=tta, precision=precision), weights
 
 
 def _load(network: nn.Layer, best: Path, log: Callable[[str], None]) -> str:
@@ -95,16 +87,3 @@ def save_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> 
             mistakes=mistakes,
             mistake_images=images[mistakes],
         )
-
-
-def training_summary(config: Config, pace: Progress, stream: BatchStream) -> dict[str, Any]:
-    """Return the entry ``training`` of result.json."""
-    seconds = pace.train_seconds
-    return {
-        "seconds": round(pace.elapsed, 2),
-        "steps": pace.steps,
-        "images": pace.images,
-        "epochs": round(stream.epochs, 4),
-        "images_per_second": round(pace.images / seconds, 2) if seconds else 0.0,
-        "budget": config.train.budget,
-    }

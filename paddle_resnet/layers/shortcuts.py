@@ -49,26 +49,21 @@ class ZeroPad(nn.Layer):
             # Windows of one pixel: the values of x[..., ::s, ::s], several times as fast in Paddle.
             x = F.avg_pool2d(x, 1, self.stride, data_format=self.data_format)
         axis = self.data_format.index("C")
-        if paddle.in_dynamic_mode():
-            pad = [0] * 8
-            pad[2 * axis : 2 * axis + 2] = self.before, self.after
-            return F.pad(x, pad)
-        return _concatenate_zeros(x, axis, self.before, self.after)
+        if not paddle.in_dynamic_mode():
+            # In an exported graph: Paddle Inference's oneDNN kernel of `pad` ends the process.
+            # Not elsewhere: Paddle has no second derivative of a concatenation with constants.
+            front, back = (_zeros(x, axis, count) for count in (self.before, self.after))
+            return paddle.concat([*front, x, *back], axis)
+        pad = [0] * 8
+        pad[2 * axis : 2 * axis + 2] = self.before, self.after
+        return F.pad(x, pad)
 
 
-def _concatenate_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """Pad along an axis as an exported graph must.
-
-    Paddle Inference's oneDNN damages the heap in its padding (Paddle 2.6.2 and 3.3.1). The other
-    way round, concatenation with constants has no second derivative in Paddle.
-    """
-    zeros, channels = paddle.zeros_like(x), x.shape[axis]
-
-    def beside(count: int) -> list[Tensor]:
-        whole, rest = divmod(count, channels)
-        return [zeros] * whole + [zeros.slice([axis], [0], [rest])] * bool(rest)
-
-    return paddle.concat([*beside(before), x, *beside(after)], axis)
+def _zeros(x: Tensor, axis: int, count: int) -> list[Tensor]:
+    """Return ``count`` channels of zeros, in tensors of at most as many channels as ``x``."""
+    zeros = paddle.zeros_like(x)
+    whole, rest = divmod(count, x.shape[axis])
+    return [zeros] * whole + ([paddle.slice(zeros, [axis], [0], [rest])] if rest else [])
 
 
 def zero_padding(ins: int, outs: int, stride: int, style: Style) -> Optional[nn.Layer]:

@@ -13,6 +13,7 @@ from paddle import nn
 from ..errors import UserError, WeightsError, did_you_mean
 from ..runs.seeds_folder import seeds_folder_error
 from ..weights.pretrained import bundled_weights
+from ..weights.readers import open_weights
 from ..weights.save_load import assign_weights, check_weights, read_weights
 from ..weights.state_dict_file import printable
 from .registry import create_model
@@ -163,8 +164,14 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
     return TrainedModel(network=network, path=path, **facts)
 
 
-def read_model_metadata(path: Path) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
+def read_model_metadata(
+    path: Path, entry: Union[str, None] = None
+) -> tuple[Union[dict[str, Any], None], dict[str, Any]]:
     """Return what a weights file says about itself, and apart from it its network's options.
+
+    Args:
+        path: the file.
+        entry: which of several state dicts in it is meant.
 
     Returns:
         tuple: ``model``, ``classes``, ``mean``, ``std``, ``input_shape``, ``centre`` and
@@ -173,8 +180,10 @@ def read_model_metadata(path: Path) -> tuple[Union[dict[str, Any], None], dict[s
     Raises:
         WeightsError: it cannot be read, or what it says is nonsense.
     """
-    arrays, metadata = read_weights(path)
-    return _description(path, metadata, len(arrays)) if "model" in metadata else (None, {})
+    contents = open_weights(path, entry)
+    if "model" not in contents.metadata:
+        return None, {}
+    return _description(path, contents.metadata, len(contents.arrays))
 
 
 def _description(

@@ -39,6 +39,11 @@ class ExponentialMovingAverage:
             for name, tensor in self._weights.items()
         }
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The average, float32, in the order of the network's state dict."""
+        return list(self._average.values())
+
     def update(self) -> None:
         """Take a step towards the weights as they are now."""
         self.updates += 1
@@ -51,28 +56,28 @@ class ExponentialMovingAverage:
                 average.add_((tensor.astype("float32") - average) * (1.0 - decay))
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def average_parameters(self) -> Iterator[None]:
         """Within this block the network holds the average, after it its own weights again."""
         own = {name: tensor.detach().clone() for name, tensor in self._weights.items()}
-        self.apply()
+        self.copy_to()
         try:
             yield
         finally:
             for name, tensor in self._weights.items():
                 tensor.set_value(own[name])
 
-    def apply(self) -> None:
+    def copy_to(self) -> None:
         """Put the average into the network for good."""
         for name, tensor in self._weights.items():
             tensor.set_value(self._average[name].astype(tensor.dtype))
 
-    def state(self) -> dict[str, Any]:
-        """Return what a later process needs to go on: a number, and float32 arrays by name."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of updates, and float32 arrays by name."""
         average = {name: tensor.numpy() for name, tensor in self._average.items()}
         return {"updates": self.updates, "average": average}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`.
 
         Raises:
             WeightsError: the average is that of another network.

@@ -1,56 +1,51 @@
-"""Sets the learning rate before every step."""
+"""The learning rate: the one place that sets it."""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any
 
-from paddle.callbacks import Callback, LRScheduler
+from paddle.optimizer import Optimizer
 
-from ..training.loop.progress import Progress
 from .schedules import Schedule
 
 
-class LearningRate(Callback):
-    """Sets ``base * schedule(pace.progress)`` before each step.
+class LearningRate:
+    """Sets ``base * plateau_factor * schedule(fraction)``.
 
-    The rate depends on the progress alone, so there is no state to save and no step to miscount.
-    Batches of one update have one rate.
+    Multipliers of single parameters are theirs, see :mod:`paddle_resnet.optim.lr_multipliers`.
+
+    Args:
+        optimizer: whose rate is set.
+        base (float): the peak rate.
+        schedule: maps the fraction of the training, 0 to 1, to a part of the peak rate.
     """
 
-    def __init__(self, base: float, schedule: Schedule, pace: Progress) -> None:
-        super().__init__()
+    def __init__(self, optimizer: Optimizer, base: float, schedule: Schedule) -> None:
+        self.optimizer = optimizer
         self.base = base
         self.schedule = schedule
-        self.pace = pace
-        #: A further factor, which a plateau lowers.
-        self.factor = 1.0
+        #: Product of the drops of a plateau.
+        self.plateau_factor = 1.0
 
-    def on_train_batch_begin(self, step: int, logs: Optional[dict] = None) -> None:
-        """Set the rate of this step."""
-        if not self.model.is_between_updates:
-            return
-        self.model._optimizer.set_lr(self.base * self.factor * self.schedule(self.pace.progress))
+    def at(self, fraction: float) -> float:
+        """Return the rate at a fraction of the training, 0 to 1."""
+        return self.base * self.plateau_factor * self.schedule(fraction)
 
+    def set(self, fraction: float) -> None:
+        """Set the rate of the next update."""
+        self.optimizer.set_lr(self.at(fraction))
 
-class UpdateScheduler(LRScheduler):
-    """Steps a Paddle scheduler once per update; the base class does it once per batch."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return ``plateau_factor``: all else depends on the recipe and the fraction."""
+        return {"plateau_factor": self.plateau_factor}
 
-    def __init__(self) -> None:
-        super().__init__(by_step=True)
-        self._in_group = False
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`.
 
-    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Step after the last batch of a group."""
-        self._in_group = not self.model.is_between_updates
-        if not self._in_group:
-            super().on_train_batch_end(step, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
-        """Step for a group that the end of the epoch has cut short.
-
-        Where the loader has no length, nobody knows of a last batch that it is the last: its update
-        comes after ``on_train_batch_end``.
+        Raises:
+            ValueError: the factor is not from 0 to 1.
         """
-        if self._in_group:
-            self._in_group = False
-            super().on_train_batch_end(-1, logs)
+        factor = float(state["plateau_factor"])
+        if not 0 <= factor <= 1:
+            raise ValueError(f"plateau_factor is {factor}")
+        self.plateau_factor = factor

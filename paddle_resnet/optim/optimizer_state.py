@@ -33,7 +33,7 @@ class OptimizerState:
         self.network = network
         self.optimizer = optimizer
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return ``kind``, ``schedule`` and ``tensors`` (``{name}|{moment}``: array)."""
         schedule = self._scheduler()
         masters = getattr(self.optimizer, "_master_weights", {})
@@ -52,7 +52,7 @@ class OptimizerState:
             "tensors": tensors,
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set what :meth:`state` returned, all of it or nothing.
 
         Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from ..config import ScheduleConfig
 
@@ -49,8 +49,10 @@ def step(every: float, gamma: float) -> Schedule:
     return lambda t: gamma ** math.floor(t / every + _ROUNDING)
 
 
-def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Schedule:
-    """Return a recipe's schedule, ``progress -> share of the peak rate``.
+def make_schedule(
+    config: ScheduleConfig, epochs: Union[int, Callable[[], int], None] = None
+) -> Schedule:
+    """Return a recipe's schedule, ``fraction of the training -> factor of the peak rate``.
 
     - ``constant``, ``step`` and ``multistep`` count progress over the whole training, the warm-up
       being part of it, as milestones in papers do;
@@ -61,9 +63,10 @@ def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Sched
 
     Args:
         config: the section ``schedule`` of a recipe.
-        epochs: equal parts of the training, at whose beginnings alone the rate changes where the
-            schedule is ``by: epoch``; a warm-up goes by step all the same, for its first epoch
-            would otherwise have a rate of 0.
+        epochs: number of equal parts of the training, at whose beginnings alone the rate changes
+            if the schedule is ``by: epoch``; a function where the number is not known yet, as that
+            of the rounds of a budget. A warm-up goes by step all the same: its first epoch would
+            otherwise have a rate of 0.
     """
     shape = _SHAPES[config.name](config)
     falls = config.name in _FALLING
@@ -78,7 +81,8 @@ def make_schedule(config: ScheduleConfig, epochs: Optional[int] = None) -> Sched
             # Never exactly 0: a first step without effect would be wasted.
             return max(begin + (1.0 - begin) * climbed, 1e-3)
         if config.interval == "epoch" and epochs:
-            t = max(math.floor(t * epochs + _ROUNDING) / epochs, config.warmup)
+            parts = epochs() if callable(epochs) else epochs
+            t = max(math.floor(t * parts + _ROUNDING) / parts, config.warmup)
         if not falls:
             return shape(t)
         return config.end_factor + (1.0 - config.end_factor) * shape(

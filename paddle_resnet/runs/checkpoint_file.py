@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as safetensors_bytes
 
-from ..errors import WeightsError
+from ..errors import WeightsError, for_display
 from ..io.atomic_files import atomic_write_bytes
 from ..io.checksum import checksum
 
-_FORMAT = "paddle_resnet checkpoint 1"
+_FORMAT = "paddle_resnet checkpoint 2"
+_OLD_FORMAT = "paddle_resnet checkpoint 1"
 _KEY = "paddle_resnet_checkpoint"
 #: What stands in the JSON where an array was.
 _REFERENCE = "$array"
@@ -31,6 +33,14 @@ _DTYPES = {
 
 class CorruptCheckpoint(WeightsError):
     """A checkpoint that is not what was once written."""
+
+
+class UnreadableCheckpoint(WeightsError):
+    """A checkpoint that the system does not give out: absent, no permission, a broken disk."""
+
+
+class OldCheckpoint(WeightsError):
+    """A checkpoint of a format that is no longer read."""
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -56,34 +66,56 @@ def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
     return safetensors_bytes(arrays, {_KEY: json.dumps(head)})
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the state that was written.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A valid checkpoint."""
+
+    path: Path
+    state: dict[str, Any]
+    #: Over all of the state, as the file says and as it was computed anew.
+    sha256: str
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and check it.
 
     Raises:
-        CorruptCheckpoint: the file is no checkpoint, or not as it was written.
-        WeightsError: there is no such file, or it cannot be read.
+        UnreadableCheckpoint: there is no such file, or it cannot be read.
+        OldCheckpoint: it was written by an older version.
+        CorruptCheckpoint: it is no checkpoint, or not as it was written.
     """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise WeightsError(f"there is no checkpoint '{path}' to go on from.") from None
+        raise UnreadableCheckpoint(f"there is no checkpoint '{path}' to resume from.") from None
     except (OSError, MemoryError) as error:
-        raise WeightsError(f"the checkpoint '{path}' cannot be read: {error}.") from None
+        raise UnreadableCheckpoint(f"the checkpoint '{path}' cannot be read: {error}.") from None
     try:
-        return _state_of(data)
-    # What a parser of damaged text may raise. RecursionError: lists within lists within lists.
+        tensors = deserialize(data)
+        head = _head(data)
+        if head["format"] == _OLD_FORMAT:
+            raise OldCheckpoint(
+                f"the checkpoint '{path}' was written by an older version of paddle_resnet, whose "
+                "unfinished runs cannot be resumed: its weights can be used, with paddle-resnet "
+                "predict."
+            )
+        state = _state_of(tensors, head)
+    # What a parser of corrupt text may raise. RecursionError: lists within lists within lists.
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
-        reason = str(error)[:100].split("\n")[0]
+        reason = for_display(str(error).split("\n")[0])
         raise CorruptCheckpoint(
-            f"the checkpoint '{path}' is damaged or is no checkpoint ({reason})."
+            f"the checkpoint '{path}' is corrupt or is no checkpoint ({reason})."
         ) from None
+    return Checkpoint(Path(path), state, head["sha256"])
 
 
-def _state_of(data: bytes) -> dict[str, Any]:
-    tensors = deserialize(data)
+def _head(data: bytes) -> dict[str, Any]:
     (length,) = struct.unpack_from("<Q", data)
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    head = json.loads(metadata[_KEY])
+    return json.loads(metadata[_KEY])
+
+
+def _state_of(tensors: Any, head: dict[str, Any]) -> dict[str, Any]:
     if head["format"] != _FORMAT:
         raise ValueError(f"it does not say that it is a {_FORMAT}")
     arrays = {

@@ -1,4 +1,4 @@
-"""The last few checkpoints of a run, and the newest of them that is sound."""
+"""The last few checkpoints of a run, and the newest valid one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from .checkpoint_file import CorruptCheckpoint, read_checkpoint, write_checkpoint
+from ..distributed.collectives import any_rank, broadcast_from_rank0, rank
+from ..errors import TrainingError, WeightsError
+from .checkpoint_file import (
+    Checkpoint,
+    CorruptCheckpoint,
+    UnreadableCheckpoint,
+    load_checkpoint,
+    write_checkpoint,
+)
 
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
@@ -18,7 +26,7 @@ class CheckpointFolder:
 
     Args:
         folder: where they are; made with the first one. Its parent must exist.
-        keep: how many to keep. Two or more, so that a damaged one does no harm. Default: 2.
+        keep: how many are kept. With two or more, one that is corrupt loses little. Default: 2.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -47,26 +55,59 @@ class CheckpointFolder:
                 old.unlink()
         return path
 
-    def newest(self, warn: Callable[[str], None]) -> Optional[tuple[Path, dict[str, Any]]]:
-        """Return the newest sound checkpoint and its state; None where none was ever written.
+    def newest(self, warn: Callable[[str], None]) -> Optional[Checkpoint]:
+        """Return the newest checkpoint that can be read and is valid; None if there is none.
 
-        Damaged ones are set aside (renamed to end in ``.damaged``), with a warning.
+        Those before it are renamed to end in ``.corrupt``, with a warning.
 
         Raises:
-            CorruptCheckpoint: there are some, and none of them is sound.
+            CorruptCheckpoint: there are some, and none can be used.
         """
-        files, damaged = self.files(), []
-        for path in files:
+        unusable: list[tuple[Path, WeightsError]] = []
+        for path in self.files():
             try:
-                state = read_checkpoint(path)
-            except CorruptCheckpoint as error:
-                damaged.append((path, error))
+                checkpoint = load_checkpoint(path)
+            except (CorruptCheckpoint, UnreadableCheckpoint) as error:
+                unusable.append((path, error))
                 continue
-            for broken, error in damaged:
-                warn(f"warning: {error} Going on from the one before, '{path.name}'.")
+            for broken, error in unusable:
+                warn(f"warning: {error} Resuming from the one before, '{path.name}'.")
                 with suppress(OSError):
-                    broken.rename(broken.with_suffix(".damaged"))
-            return path, state
-        if damaged:
-            raise CorruptCheckpoint(f"no checkpoint is left to go on from: {damaged[0][1]}")
+                    broken.rename(broken.with_suffix(".corrupt"))
+            return checkpoint
+        if unusable:
+            raise CorruptCheckpoint(f"no checkpoint is left to resume from: {unusable[0][1]}")
         return None
+
+    def newest_on_all_ranks(self, warn: Callable[[str], None]) -> Optional[Checkpoint]:
+        """Return the checkpoint that :meth:`newest` finds on rank 0, on every rank.
+
+        Raises:
+            CorruptCheckpoint: there are some, and none can be used.
+            TrainingError: a rank reads another content than rank 0, or none; on every rank.
+        """
+        found: list[Checkpoint] = []
+
+        def find() -> Optional[dict[str, str]]:
+            checkpoint = self.newest(warn)
+            if checkpoint is None:
+                return None
+            found.append(checkpoint)
+            return {"name": checkpoint.path.name, "sha256": checkpoint.sha256}
+
+        chosen = broadcast_from_rank0(find)
+        if chosen is None:
+            return None
+        path, problem = self.folder / chosen["name"], ""
+        try:
+            checkpoint = found[0] if found else load_checkpoint(path)
+            if checkpoint.sha256 != chosen["sha256"]:
+                problem = f"rank {rank()} reads another checkpoint '{path}' than rank 0."
+        except WeightsError as error:
+            problem = f"rank {rank()} cannot read what rank 0 resumes from: {error}"
+        if any_rank(bool(problem)):
+            raise TrainingError(
+                (problem or f"another rank reads another checkpoint than '{path}', or none.")
+                + " All ranks must see the same run folder."
+            )
+        return checkpoint

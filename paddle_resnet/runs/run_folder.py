@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -21,8 +20,9 @@ from .. import cpu_runtime
 from ..config import Config, config_to_dict, config_to_yaml, load_config
 from ..cpu_runtime import RUNTIME
 from ..data.splits import record_images
+from ..distributed.collectives import broadcast_from_rank0
 from ..errors import ConfigError, TrainingError, UserError
-from ..io.atomic_files import atomic_write_json, atomic_write_text, utf8, with_home
+from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..io.file_lock import FolderLock
 from ..version import __version__
 from .checkpoint_folder import CheckpointFolder
@@ -96,6 +96,18 @@ class RunFolder:
         return folder
 
     @classmethod
+    def create_on_all_ranks(cls, config: Config, recipe: str) -> RunFolder:
+        """Call :meth:`create` on rank 0, and return the folder on every rank; rank 0 locks it."""
+        made: list[RunFolder] = []
+
+        def create() -> str:
+            made.append(cls.create(config, recipe))
+            return str(made[0].path)
+
+        path = broadcast_from_rank0(create)
+        return made[0] if made else cls(Path(path))
+
+    @classmethod
     def open(cls, path: Union[str, Path]) -> RunFolder:
         """Return the folder of a run that exists.
 
@@ -147,6 +159,13 @@ class RunFolder:
             for section in ("data", "train", "run")
         }
         return dataclasses.replace(own, **changes)
+
+    def is_finished(self) -> bool:
+        """Return whether the run has come to its end."""
+        try:
+            return json.loads(self.result.read_text(encoding="utf-8"))["status"] == "finished"
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def has_checkpoints(self) -> bool:
         """Return whether there is any, sound or not."""
@@ -330,37 +349,3 @@ def _commit() -> Optional[str]:
 def _output(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
-
-
-class Log:
-    """Prints lines and keeps them in the run's log.txt, with the time in front.
-
-    Args:
-        path: the log.
-        silent: do neither, as in all processes but the first.
-    """
-
-    def __init__(self, path: Path, silent: bool = False) -> None:
-        self.path = path
-        self.silent = silent
-        self.warned = False
-
-    def __call__(self, line: str) -> None:
-        """Print a line and keep it."""
-        if not self.silent:
-            print(line, flush=True)
-        self.keep(line)
-
-    def keep(self, line: str) -> None:
-        """Keep a line without printing it."""
-        if self.silent:
-            return
-        try:
-            with open(self.path, "ab") as file:
-                file.write(utf8(f"{time.strftime('%H:%M:%S')} {line}\n"))
-        except OSError as error:
-            # A full disk must not end a training over its log; a folder that is gone is told by
-            # those who lose more than a line.
-            if not self.warned and self.path.parent.exists():
-                self.warned = True
-                print(f"warning: cannot write '{self.path}': {error.strerror or error}.")

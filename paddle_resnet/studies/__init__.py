@@ -9,10 +9,13 @@ it when it is called.
 """
 
 from .catalog import STUDIES, find_study
-from .result import Result
+from .results.result import Result
+from .stored_result import load_result
 from .study import Study
 
-__all__ = ["STUDIES", "Result", "Study", "find_study", *STUDIES]
+#: Python's names of the studies: `depth_use` is the study `depth-use`.
+_BY_IDENTIFIER = {name.replace("-", "_"): study for name, study in STUDIES.items()}
 
-# After `__all__`, so that a name above cannot be overwritten by a study of the same name.
-globals().update(STUDIES)
+__all__ = ["STUDIES", "Result", "Study", "find_study", "load_result", *_BY_IDENTIFIER]
+
+globals().update(_BY_IDENTIFIER)

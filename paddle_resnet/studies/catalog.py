@@ -5,8 +5,23 @@ from __future__ import annotations
 from ..errors import UserError, did_you_mean
 from .study import Study
 
-#: Name to study. A study NAME has its texts in cards/NAME.yaml and its code in experiments/NAME.py.
-STUDIES: dict[str, Study] = {name: Study(name) for name in ("signal", "telephone")}
+#: Name to study. A study NAME has its texts in cards/NAME.yaml and its code in experiments/NAME.py,
+#: or in the module that is named here.
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        Study("signal"),
+        Study("telephone"),
+        Study("shattering"),
+        Study("shortcuts", module="shortcut_variants"),
+        Study("identity"),
+        Study("decay"),
+        Study("degradation"),
+        Study("lesion"),
+        Study("depth-use", module="depth_use"),
+        Study("paths"),
+    )
+}
 
 
 def find_study(name: str) -> Study:

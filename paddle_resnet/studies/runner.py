@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import paddle
 
 from .. import cpu_runtime
 from ..errors import UserError, for_display
 from ..runs.run_folder import environment
+from .cards import Card
 from .context import Context, OutOfTime
-from .result import Result
-from .settings import check_options
-
-if TYPE_CHECKING:
-    from .study import Options, Study
+from .results.result import Result
+from .study_options import Options, check_options, default_settings
 
 
-def run_study(study: Study, options: Options, language: str) -> Result:
+def run_experiment(card: Card, experiment: ModuleType, options: Options, language: str) -> Result:
     """Run a study and return its result; see :class:`~paddle_resnet.studies.study.Study`.
 
     Ctrl-C and the time limit end the measurement, not the study: the result then holds what was
     there, has ``facts["interrupted"]`` set and is not judged.
     """
-    settings, seeds = check_options(study, options)
+    settings, seeds = check_options(card, experiment, options)
     context = Context(
-        study.name,
+        card.name,
         settings,
         seeds,
         options.full,
@@ -38,19 +37,19 @@ def run_study(study: Study, options: Options, language: str) -> Result:
     interrupted = False
     generator = paddle.get_rng_state()
     try:
-        study.experiment.measure(context)
+        experiment.measure(context)
     except (KeyboardInterrupt, OutOfTime):
         interrupted = True
     except MemoryError:
         raise UserError(
             f"the memory of {cpu_runtime.memory_gib():.1f} GiB is too small for the study "
-            f"'{study.name}' with these settings: {_listed(settings)}."
+            f"'{card.name}' with these settings: {_listed(settings)}."
         ) from None
     finally:
         context.close()
         paddle.set_rng_state(generator)
     facts = {
-        "version": study.experiment.VERSION,
+        "version": experiment.VERSION,
         "settings": settings,
         "seeds": seeds,
         "model": None if options.model is None else for_display(options.model),
@@ -60,11 +59,12 @@ def run_study(study: Study, options: Options, language: str) -> Result:
             "wall": round(time.monotonic() - started[0], 2),
             "cpu": round(time.process_time() - started[1], 2),
         },
-        "comparable": options.model is None and settings == study.settings(),
+        "comparable": options.model is None
+        and settings == default_settings(experiment, full=False),
         "interrupted": interrupted,
         "results": context.results,
     }
-    return Result(study, facts, language)
+    return Result(card, experiment, facts, language)
 
 
 def _machine() -> dict[str, Any]:

@@ -1,40 +1,17 @@
-"""The contract of a study: what it is asked with, what it hands back."""
+"""The contract of a study: what belongs to it, and how it is called."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Optional, Union
 
 from .cards import Card, read_card
-from .result import Result
+from .results.result import Result
+from .study_options import Options, check_options, default_settings
 from .texts import choose_language
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a study is run with.
-
-    Args:
-        seeds: how many weight seeds (0, 1, ...), or the seeds themselves. Default: the study's.
-        full: paper-like sizes in place of the quick ones. Default: False.
-        model: a run folder, a weights file or a name of bundled weights, to be studied in place of
-            the study's own network. Default: None.
-        data: where CIFAR-10 is, as for :func:`paddle_resnet.data.load_cifar10`; ``sample`` for the
-            bundled 2,500 images. Default: the first source that has it.
-        max_seconds: the study ends at its next step after that many wall-clock seconds; what was
-            measured is kept. Default: None, no limit.
-        settings: the study's own settings, such as ``{"depth": 56}``.
-    """
-
-    seeds: Union[int, Sequence[int], None] = None
-    full: bool = False
-    model: Optional[str] = None
-    data: Optional[str] = None
-    max_seconds: Optional[float] = None
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,22 +62,30 @@ class Study:
         """Run the study and return what it found.
 
         Args:
-            seeds, full, model, data, max_seconds: see :class:`Options`.
+            seeds, full, model, data, max_seconds: see
+                :class:`~paddle_resnet.studies.study_options.Options`.
             lang: ``en`` or ``zh``, of the texts. Default: by the locale.
             **settings: the experiment's own settings, see ``study.settings()``.
 
         Raises:
             UserError: a setting, a seed, a language or a network that the study cannot use.
         """
-        from .runner import run_study
-
         options = Options(seeds, full, model, data, max_seconds, settings)
-        return run_study(self, options, choose_language(lang))
+        return self.run(options, choose_language(lang))
+
+    def run(self, options: Options, language: str) -> Result:
+        """Run the study; as calling it, with the options in one object."""
+        from .runner import run_experiment  # imports Paddle
+
+        return run_experiment(self.card, self.experiment, options, language)
+
+    def check(self, options: Options) -> None:
+        """Raise the error that running the study with these options would begin with."""
+        check_options(self.card, self.experiment, options)
 
     def settings(self, full: bool = False) -> dict[str, Any]:
         """Return the experiment's settings and their defaults; imports Paddle."""
-        experiment = self.experiment
-        return {**experiment.SETTINGS, **(experiment.FULL if full else {})}
+        return default_settings(self.experiment, full)
 
     def __repr__(self) -> str:
         return f"<study {self.name}: {self.card.question.en}>"

@@ -1,244 +1,232 @@
-"""Saves weights and checkpoints, and stops cleanly when asked to."""
+"""When to save: checkpoints, the best weights, the last weights; and the way back on resume."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Optional, Union
 
-import numpy as np
-from paddle import nn
-from paddle.callbacks import Callback
-
 from ..config import steps_of
 from ..distributed.collectives import any_rank
-from ..errors import TrainingError, UserError
+from ..errors import UserError
 from ..runs.checkpoint_folder import CheckpointFolder
 from ..runs.run_writer import RunWriter
 from ..weights import read_weights, save_weights
-from .loop.stateful import Stateful, gather, restore
+from .loop.nan_guard import check_finite
+from .loop.train_state import TrainState
 from .signals import SignalHandler, TrainingInterrupted
 
-#: Where the metadata of a weights file says what these weights reached.
-FIGURES = "reached"
+#: Entry of a weights file's metadata: the metrics that the weights reached.
+METADATA_KEY = "reached"
 
 
-class Checkpointer(Callback):
-    """Keeps the last and the best weights, and checkpoints to go on from.
+class BestMetrics:
+    """The metrics of the best evaluation so far; part of every checkpoint."""
 
-    It stands last among the callbacks: what it saves must include what they did.
+    def __init__(self) -> None:
+        #: ``epoch``, ``val_acc_top1`` and ``val_loss``; None before there is a best one.
+        self.metrics: Optional[dict[str, float]] = None
+
+    def update(self, epoch: int, metrics: dict[str, Any]) -> bool:
+        """Take the metrics of an evaluation if they are the best; return whether they are.
+
+        Equal accuracies are common on few images: then the smaller loss is better. An evaluation
+        whose loss is not finite is never the best.
+        """
+        if "val_acc_top1" not in metrics or not math.isfinite(metrics["val_loss"]):
+            return False
+        new = {
+            "epoch": epoch,
+            "val_acc_top1": float(metrics["val_acc_top1"]),
+            "val_loss": float(metrics["val_loss"]),
+        }
+        is_best = self.metrics is None or _score(new) > _score(self.metrics)
+        if is_best:
+            self.metrics = new
+        return is_best
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the metrics (JSON types)."""
+        return {"metrics": self.metrics}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self.metrics = None if state["metrics"] is None else _checked(state["metrics"])
+
+
+def _checked(metrics: dict[str, Any]) -> dict[str, float]:
+    _score(metrics)
+    return {**metrics, "epoch": int(metrics["epoch"])}
+
+
+def _score(metrics: dict[str, float]) -> tuple[float, float]:
+    return float(metrics["val_acc_top1"]), -float(metrics["val_loss"])
+
+
+class Checkpointer:
+    """Saves checkpoints and weights of a run, and stops the training on a signal.
 
     Args:
-        session (RunWriter): where to write.
-        metadata (dict): what the weights files say about themselves.
-        every (float | str): seconds between checkpoints within an epoch, or ``"100 steps"``.
-        keep (int): how many checkpoints to keep.
+        writer (RunWriter): writes into the run's folder.
+        signals (SignalHandler): says whether to stop.
+        metadata (dict): what weights files say about themselves.
+        interval (float | str): seconds between checkpoints within an epoch, or ``"100 steps"``.
+        keep (int): how many checkpoints are kept.
     """
 
     def __init__(
         self,
-        session: RunWriter,
+        writer: RunWriter,
+        signals: SignalHandler,
         metadata: dict[str, Any],
         *,
-        every: Union[float, str] = 300.0,
+        interval: Union[float, str] = 300.0,
         keep: int = 2,
     ) -> None:
-        super().__init__()
-        self.session = session
+        self.writer = writer
+        self.signals = signals
         self.metadata = metadata
-        self.every = every
-        self.checkpoints = CheckpointFolder(session.folder.checkpoints, keep)
-        self.stop = SignalHandler(session.say)
-        #: What a checkpoint holds, by name; set before training begins.
-        self.parts: Mapping[str, Stateful] = {}
-        self.best: Optional[dict[str, float]] = None
-        self.epoch = 0
-        #: Whether no epoch is under way.
-        self._at_end = False
-        #: The figures of the best weights, where these are the checkpoint's own.
-        self._wanted: Optional[dict[str, float]] = None
-        self._saved = (time.monotonic(), 0)
+        self.interval = interval
+        self.checkpoints = CheckpointFolder(writer.folder.checkpoints, keep)
+        self._saved_at = (time.monotonic(), 0)
 
-    # -- when ------------------------------------------------------------------------------
+    # -- save ------------------------------------------------------------------------------
 
-    def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
-        """Remember where we are."""
-        self.epoch, self._at_end = epoch, False
-        self.stop.doing = "step"
+    def after_step(self, state: TrainState) -> None:
+        """Save if it is time to, or if a signal came; never between the batches of one update.
 
-    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Save when it is time to, and when asked to stop."""
-        if self._round_ends():
-            self.stop.doing = "evaluation"
+        Raises:
+            TrainingInterrupted: a signal came to some rank.
+        """
+        if not state.is_between_updates:
             return
-        if not self.model.is_between_updates:  # gradients that wait for others are not saved
-            return
-        if any_rank(self.stop.asked):
-            self.save_checkpoint()
+        stop = any_rank(self.signals.stop_requested)
+        if stop:
+            self.writer.log(f"stopping after step {state.progress.step}: saving a checkpoint")
+        if stop or self._is_due(state.progress.step):
+            self.save(state)
+            state.speed.skip()  # writing is not training time
+        if stop:
             raise TrainingInterrupted
-        if self._is_due():
-            self.save_checkpoint()
 
-    def _round_ends(self) -> bool:
-        """Whether the step just done was the round's last: its evaluation belongs to it."""
-        stream, pace = self.session.stream, self.session.pace
-        loader_ran_out = stream.batch == len(stream.loader) and not pace.needs_more
-        return loader_ran_out or pace.round_is_over()
-
-    def _is_due(self) -> bool:
-        at, step = self._saved
-        steps = steps_of(self.every)
+    def _is_due(self, step: int) -> bool:
+        at, saved_step = self._saved_at
+        steps = steps_of(self.interval)
         if steps is not None:
-            return self.session.pace.steps - step >= steps
-        return time.monotonic() - at >= self.every
+            return step - saved_step >= steps
+        return time.monotonic() - at >= self.interval
 
-    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
-        """Save the last weights, the best where they are, and a checkpoint."""
-        logs = logs or {}
-        where = f"{self.session.pace.unit} {epoch + 1}"
-        self._refuse_nonsense(where, float(logs.get("val_loss", [0.0])[0]))
-        self.epoch, self._at_end = epoch + 1, True
-        before = self.best
-        if "val_acc_top1" in logs:
-            figures = {
-                "epoch": epoch + 1,
-                "val_acc_top1": float(logs["val_acc_top1"]),
-                "val_loss": float(logs["val_loss"][0]),
-            }
-            # Equal accuracy is common on few images: the smaller loss decides.
-            if before is None or _score(figures) > _score(before):
-                self.best = figures
-        # First: weights of an epoch that no checkpoint knows would stay behind, best of all, when a
-        # run is killed here, and train this epoch again to another end (by a budget's clock).
-        # Those that are missing can be written from the checkpoint.
-        self.save_checkpoint()
-        with self.model.averaged():  # what was evaluated is what is kept
-            network = self.model.network
-            self._save_weights(network, self.session.folder.last, {"epoch": epoch + 1})
-            if self.best is not before:
-                best = self.session.folder.best
-                if not self._save_weights(network, best, self.best):
-                    self.best = before
-        if any_rank(self.stop.asked):
+    def after_epoch(self, state: TrainState, metrics: dict[str, Any]) -> None:
+        """Save a checkpoint and, if they are, the best weights.
+
+        The checkpoint is written first. Otherwise a kill between the two leaves a best file from
+        an epoch that the resumed run repeats, with another result under a time budget.
+
+        Raises:
+            TrainingInterrupted: a signal came to some rank.
+        """
+        before = state.best.metrics
+        is_best = state.best.update(state.progress.epoch, metrics)
+        self.save(state)
+        if is_best and not self._save_best(state):
+            state.best.metrics = before
+        if any_rank(self.signals.stop_requested):
             raise TrainingInterrupted
 
-    def _refuse_nonsense(self, where: str, val_loss: float = 0.0) -> None:
-        """Stop before weights that are no numbers take the place of good ones."""
-        broken = [
-            name
-            for name, tensor in self.model.network.state_dict().items()
-            if not np.isfinite(tensor.numpy()).all()
-        ]
-        if broken or not math.isfinite(val_loss):
-            what = f"'{broken[0]}' holds" if broken else "the validation loss is"
-            raise TrainingError(
-                f"after {where}, {what} NaN or infinite: training stopped, and what was saved "
-                "before stays as it is. A smaller learning rate or a longer warm-up helps most "
-                "often."
-            )
-
-    # -- saving ----------------------------------------------------------------------------
-
-    def save_checkpoint(self) -> None:
+    def save(self, state: TrainState) -> None:
         """Write a checkpoint now.
 
         Raises:
-            TrainingError: a weight is no number: no run could go on from there.
+            TrainingError: a weight is not finite; no file is written.
         """
-        step = self.session.pace.steps
-        if not self._at_end:  # at the end it has been looked
-            self._refuse_nonsense(f"step {step}")
-        self._saved = (time.monotonic(), step)
-        self.session.write(
+        step = state.progress.step
+        check_finite(state.network, f"step {step}")
+        self._saved_at = (time.monotonic(), step)
+        self.writer.write(
             self.checkpoints.folder,
-            lambda _: self.checkpoints.write(step, gather(self.parts)),
+            lambda _: self.checkpoints.write(step, state.state_dict()),
             "The checkpoints before, if there are any, stay.",
         )
 
-    def _save_weights(self, network: nn.Layer, path: Path, figures: dict[str, float]) -> bool:
-        metadata = {**self.metadata, FIGURES: figures}
-        return self.session.write(
-            path,
-            lambda p: save_weights(network, p, metadata),
-            "The older file, if there is one, stays.",
-        )
+    def save_last(self, state: TrainState) -> None:
+        """Write ``last.safetensors``, once, when training ends."""
+        self._save_weights(state, self.writer.folder.last, {"epoch": state.progress.epoch})
 
-    # -- going on --------------------------------------------------------------------------
+    def save_last_checkpoint(self, state: TrainState) -> None:
+        """Write ``last.safetensors`` with the weights of the newest checkpoint, if there is one.
 
-    def state(self) -> dict[str, Any]:
-        """Return how many epochs are done, the best one, and whether another is under way."""
-        return {"epoch": self.epoch, "best": self.best, "at_end": self._at_end}
+        For a training that diverged: its present weights are of no use.
+        """
+        try:
+            found = self.checkpoints.newest(self.writer.log)
+        except UserError:
+            return
+        if found is not None:
+            state.load_weights(found.state)
+            epoch = found.state["progress"]["epoch"]
+            self._save_weights(state, self.writer.folder.last, {"epoch": epoch})
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on after that many; the best weights are those that their file holds."""
-        self.epoch = int(state["epoch"])
-        # The first versions wrote the weights before the checkpoint, and not this.
-        self._at_end = bool(state.get("at_end", False))
-        wanted = state.get("best") if self._at_end else None
-        self._wanted = wanted if wanted and int(wanted["epoch"]) == self.epoch else None
-        self._saved = (time.monotonic(), self.session.pace.steps)
+    def _save_best(self, state: TrainState) -> bool:
+        return self._save_weights(state, self.writer.folder.best, state.best.metrics)
 
-    def load_checkpoint(self) -> Optional[str]:
-        """Give all parts the state of the newest sound checkpoint.
+    def _save_weights(self, state: TrainState, path: Path, metrics: dict[str, float]) -> bool:
+        """Write the weights that are evaluated; return whether they were written."""
+        metadata = {**self.metadata, METADATA_KEY: metrics}
+        with state.evaluated_weights():
+            return self.writer.write(
+                path,
+                lambda p: save_weights(state.network, p, metadata),
+                "The older file, if there is one, stays.",
+            )
+
+    # -- resume ----------------------------------------------------------------------------
+
+    def resume(self, state: TrainState) -> Optional[str]:
+        """Restore the newest valid checkpoint, the same one on all ranks.
 
         Returns:
-            str: the file's name; None where there was none.
+            str: the file's name; None if there is no checkpoint.
 
         Raises:
-            WeightsError: there are some, but none can be used.
-            UserError: it does not fit what the recipe says now.
+            WeightsError: there are checkpoints, but none can be used.
+            UserError: it does not fit what the recipe says now, or ranks read different files.
         """
-        found = self.checkpoints.newest(self.session.say)
+        found = self.checkpoints.newest_on_all_ranks(self.writer.log)
         if found is None:
             return None
-        path, states = found
-        restore(self.parts, states, f"the checkpoint '{path}'")
-        self._find_weights()
-        return path.name
+        state.load_state_dict(found.state, f"the checkpoint '{found.path}'")
+        self._saved_at = (time.monotonic(), state.progress.step)
+        self._repair_best(state)
+        return found.path.name
 
-    def _find_weights(self) -> None:
-        """Write the weights that belong to the checkpoint where they are missing; find the best."""
-        folder, wanted = self.session.folder, self._wanted
-        found = self._best_on_disk()
-        if self._at_end:
-            network, average = self.parts["network"].network, self.parts.get("average")
-            with nullcontext() if average is None else average.applied():
-                if _figures(folder.last) != {"epoch": self.epoch}:
-                    self._save_weights(network, folder.last, {"epoch": self.epoch})
-                if wanted and found != wanted and self._save_weights(network, folder.best, wanted):
-                    found = wanted
-        if found is not None and found["epoch"] > self.epoch:
-            unit = self.session.pace.unit
-            self.session.say(
-                f"warning: '{folder.best}' is of {unit} {found['epoch']}, which comes after the "
-                "checkpoint: it stays until there is a better one."
+    def _repair_best(self, state: TrainState) -> None:
+        """Write the best weights if a kill came between the checkpoint and them.
+
+        Otherwise the best metrics become those of the file, whatever the checkpoint says: an
+        older checkpoint may have taken the place of a corrupt one.
+        """
+        best, path, epoch = state.best, self.writer.folder.best, state.progress.epoch
+        on_disk = read_metrics(path)
+        is_best = best.metrics is not None and best.metrics["epoch"] == epoch
+        is_own = is_best and not state.epoch_means.steps
+        if on_disk is None and path.is_file():
+            source = "the checkpoint" if is_own else "the next evaluation"
+            self.writer.log(f"warning: '{path}' is corrupt: it is replaced by that of {source}.")
+        if is_own and on_disk != best.metrics:
+            if self._save_best(state):
+                return
+        elif on_disk is not None and on_disk["epoch"] > epoch:
+            self.writer.log(
+                f"warning: '{path}' is of {state.progress.plan.unit} {on_disk['epoch']}, which "
+                "comes after the checkpoint: it stays until there is a better one."
             )
-        self.best = found
-
-    def _best_on_disk(self) -> Optional[dict[str, float]]:
-        path = self.session.folder.best
-        if not path.is_file():
-            return None
-        try:
-            figures = _figures(path)
-            _score(figures)
-            return {**figures, "epoch": int(figures["epoch"])}
-        except (KeyError, TypeError, ValueError):
-            others = "the checkpoint's weights" if self._wanted else "the next that are evaluated"
-            self.session.say(f"warning: '{path}' is damaged: {others} take its place.")
-            return None
+        best.metrics = on_disk
 
 
-def _figures(path: Path) -> Any:
-    """Return what a weights file says that it reached; None where it cannot be read."""
+def read_metrics(path: Path) -> Optional[dict[str, float]]:
+    """Return the metrics that a best file says it reached; None if it cannot be read."""
     try:
-        return read_weights(path)[1].get(FIGURES)
-    except UserError:
+        return _checked(read_weights(path)[1].get(METADATA_KEY))
+    except (UserError, KeyError, TypeError, ValueError):
         return None
-
-
-def _score(figures: dict[str, float]) -> tuple[float, float]:
-    return float(figures["val_acc_top1"]), -float(figures["val_loss"])

@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from typing import Any, Callable, Optional
 
 from ..config import Config, config_to_yaml
-from ..distributed import collectives
+from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..models.precision import resolve_precision
@@ -56,8 +56,8 @@ def train_seeds(
             the others were done all the same.
         Interrupted: Ctrl-C; what was reached is saved.
     """
-    collectives.begin()
-    if collectives.world_size() > 1:
+    init_distributed()
+    if world_size() > 1:
         raise TrainingError(
             f"train.num_seeds is {config.train.num_seeds}, which is for a single process: "
             "launch one run for each train.seed."
@@ -136,7 +136,8 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
         if run["status"] == "finished" and run["test"]
     ]
     seen = {key: {test.get(key) for test in tests} for key in ALIKE}
-    columns = {name: [test[name] for test in tests] for name in FIGURES}
+    # A loss that was not finite is null.
+    columns = {name: [test[name] for test in tests if test[name] is not None] for name in FIGURES}
     return {
         "seeds": seeds,
         "finished": len(tests),
@@ -167,6 +168,8 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
         for name, form in FIGURES.items():
             if name == "acc_top5" and 0 < summary["classes"] <= 5:
                 continue  # it cannot be wrong
+            if summary["mean"][name] is None:
+                continue  # of no run was it finite
             spread = summary["std"][name]
             parts.append(
                 f"{name} {summary['mean'][name]:{form}}"
@@ -182,8 +185,9 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
 
 def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
     sample = " of the sample" if is_sample else ""
+    loss = "not finite" if test["loss"] is None else f"{test['loss']:.4f}"
     return (
-        f"test accuracy {test['acc_top1']:.2%}, loss {test['loss']:.4f} "
+        f"test accuracy {test['acc_top1']:.2%}, loss {loss} "
         f"on {test['images']:,} images{sample} ({test['weights']} weights)"
     )
 

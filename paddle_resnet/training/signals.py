@@ -1,52 +1,64 @@
-"""A wish to stop, by Ctrl-C or a signal."""
+"""SIGINT and SIGTERM as a flag that the training reads between two steps."""
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Callable
+from typing import Any
+
+#: A SIGINT this many seconds after the first one, or later, means "at once". Launchers send the
+#: Ctrl-C of a terminal again to each process, up to three times within half a second.
+ESCALATION_SECONDS = 1.0
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed, and what was reached so far is saved."""
+    """The training was stopped by a signal, after a checkpoint was saved."""
 
 
 class SignalHandler:
-    """Knows whether the training was asked to stop.
+    """Knows whether a signal asked the training to stop.
 
-    Args:
-        say: takes a sentence for people.
+    The handler sets a flag and does nothing else: it may run in the middle of a print. SIGTERM
+    never ends the process by itself, however often it comes (Slurm and Kubernetes repeat it, and
+    kill when their patience ends).
     """
 
-    def __init__(self, say: Callable[[str], None] = print) -> None:
-        self.say = say
-        self.asked = False
-        #: What is under way and will be ended first.
-        self.doing = "step"
+    def __init__(self) -> None:
+        #: Whether to stop after the present step.
+        self.stop_requested = False
+        self._first_interrupt: float | None = None
 
     @contextmanager
     def listening(self) -> Iterator[SignalHandler]:
-        """Within this block, the first Ctrl-C (or SIGTERM) is a wish; the second means now."""
+        """Handle both signals within this block.
 
-        def ask(number: int, frame: Any) -> None:
-            if self.asked:
-                raise KeyboardInterrupt
-            self.asked = True
-            self.say(f"stopping after this {self.doing}; press Ctrl-C again to stop at once.")
-
-        # A process that was started to ignore a signal, as with nohup or `&`, goes on doing so.
+        Raises:
+            KeyboardInterrupt: a second SIGINT came a second or more after the first one.
+        """
+        # A process that was started to ignore a signal, as with nohup or `&`, keeps ignoring it.
         signals = [
             number
             for number in (signal.SIGINT, signal.SIGTERM)
             if signal.getsignal(number) is not signal.SIG_IGN
         ]
         try:
-            before = {number: signal.signal(number, ask) for number in signals}
-        except ValueError:  # not the main thread, as in some notebooks: nothing to listen to
+            before = {number: signal.signal(number, self._handle) for number in signals}
+        except ValueError:  # signals arrive in the main thread alone; some notebooks use another
             before = {}
         try:
             yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.stop_requested = True
+        if number != signal.SIGINT:
+            return
+        now = time.monotonic()
+        if self._first_interrupt is None:
+            self._first_interrupt = now
+        elif now - self._first_interrupt >= ESCALATION_SECONDS:
+            raise KeyboardInterrupt

@@ -1,59 +1,58 @@
-"""A training from its recipe to its result: everything that `paddle-resnet train` does."""
+"""One run, from its recipe to its result: everything that `paddle-resnet train` does."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Callable, Optional
 
 from paddle import nn
 
 from ..config import Config
+from ..data import BatchLoader
 from ..data.splits import DataSplits, load_splits, shared
 from ..distributed.collectives import (
     PeerLost,
-    begin,
     broadcast_from_rank0,
+    init_distributed,
     is_rank0,
     rank0_first,
     world_size,
 )
+from ..distributed.gradients import broadcast_parameters
 from ..distributed.sync_bn import convert_sync_bn
 from ..errors import TrainingError, UserError
-from ..evaluation.evaluate import Evaluation
-from ..evaluation.final_test import save_predictions, test, training_summary
+from ..evaluation.evaluate import Evaluation, evaluate
+from ..evaluation.final_test import save_predictions, test
+from ..evaluation.meters import LossMeter, TopKMeter
+from ..evaluation.tta import TTA_VIEWS
 from ..io.atomic_files import atomic_write_json
 from ..kernels.backend_report import describe as describe_kernels
 from ..models.precision import resolve_precision
 from ..models.trained_model import model_metadata
-from ..optim.learning_rate import LearningRate
-from ..optim.optimizer_state import OptimizerState
-from ..optim.optimizers import make_optimizer
-from ..optim.schedules import constant, make_schedule
 from ..runs.provenance import append_launch
-from ..runs.run_folder import Log, RunFolder, environment
+from ..runs.run_folder import RunFolder, environment
+from ..runs.run_log import RunLog
 from ..runs.run_writer import RunWriter
-from .callbacks.look import Look
 from .callbacks.metric_logger import MetricLogger
 from .callbacks.progress_bar import ProgressBar
-from .callbacks.seeding import SeedSteps
 from .callbacks.visualdl_logger import VisualDLLogger
-from .checkpointer import Checkpointer
-from .image_classifier import ImageClassifier
-from .loop.batch_stream import BatchStream
-from .loop.losses import MixupAccuracy, MixupCrossEntropy
-from .loop.progress import TimeBudget
-from .loop.progressive_resizing import make_progressive_resizing
+from .checkpointer import BestMetrics, Checkpointer
+from .loop.nan_guard import NonFiniteError
+from .loop.progress import Progress
 from .loop.seeding import be_deterministic, seed_everything
-from .loop.stateful import NetworkState, Together, named
+from .loop.speed import SpeedMonitor
+from .loop.time_budget import TimeBudget
+from .loop.train_state import TrainState
+from .loop.training_loop import train
+from .run_result import run_result
 from .setup.build_model import build_model, trainable_parameters, whiten
-from .setup.build_state import make_features, try_features
+from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
 from .setup.init_weights import load_init_weights, resolve
-from .setup.time_plan import make_progress, measure_eval_speed, plan_rounds
-from .signals import TrainingInterrupted
+from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
+from .signals import SignalHandler, TrainingInterrupted
+from .wording import duration
 
 
 @dataclass
@@ -72,21 +71,23 @@ def run(
 ) -> RunResult:
     """Train, evaluate on the test set once, and write the run's folder.
 
+    Everything that a user can get wrong fails before the folder is made.
+
     Args:
         config: the recipe.
         recipe: its name, for the folder's.
-        resume: the folder of a run to go on with; ``config`` is then that run's own.
-        afterwards: called with the folder once its result.json is written, also when the run
-            failed or was interrupted.
+        resume: the folder of a run to resume; ``config`` is then that run's own.
+        afterwards: called with the folder when result.json is written, also if the run failed or
+            was interrupted.
 
     Returns:
-        Outcome: the folder and the content of its result.json.
+        RunResult: the folder and the content of its result.json.
 
     Raises:
-        UserError: a recipe, data or file that cannot be used, or a loss that is no number.
-        Interrupted: Ctrl-C; a checkpoint is saved.
+        UserError: a recipe, data or file that cannot be used, or a loss that is not finite.
+        TrainingInterrupted: a signal came; a checkpoint is saved.
     """
-    begin()
+    init_distributed()
     if world_size() > 1 and config.train.budget is not None:
         raise TrainingError(
             "train.budget is measured by the clock of one process: in several, say how long with "
@@ -96,204 +97,160 @@ def run(
         if resume is not None:
             broadcast_from_rank0(resume.acquire)
             stack.callback(resume.release)
-            if is_finished(resume):
-                raise TrainingError(
-                    f"the run '{resume.path}' is finished: there is nothing to go on with."
-                )
+            if resume.is_finished():
+                raise TrainingError(f"the run '{resume.path}' is finished: it cannot be resumed.")
         seed_everything(config.train.seed)
         if config.train.deterministic:
             be_deterministic()
-        # Everything that can be wrong is tried before the folder is made.
-        lines: list[str] = []
-
-        def notify(line: str) -> None:
-            if is_rank0():
-                print(line, flush=True)
-            lines.append(line)
-
+        log = RunLog(silent=not is_rank0())
         if resume is None:
-            config = resolve(config, notify)
-        parts = shared(rank0_first(lambda: load_splits(config, notify)))
-        network, options = build_model(config, parts)
+            config = resolve(config, log)
+        splits = shared(rank0_first(lambda: load_splits(config, log)))
+        network, options = build_model(config, splits)
         if resume is None:
-            config = resolve_precision(config)  # here, since it may have to build the operator
+            config = resolve_precision(config)  # not before: it may have to build the operator
         if resume is None or not resume.has_checkpoints():
-            whiten(network, parts)
-            rank0_first(lambda: load_init_weights(network, config, parts, notify))
-        try_features(config, network, make_progress(config, parts), parts.validation is not None)
+            whiten(network, splits)
+            rank0_first(lambda: load_init_weights(network, config, splits, log))
         if config.train.sync_bn and world_size() > 1:
             convert_sync_bn(network)
         elif config.train.sync_bn:
-            notify("Notice: train.sync_bn has no effect in one process: it sees whole batches.")
-        folder = resume or _create(config, recipe)
+            log("Notice: train.sync_bn has no effect in one process: it sees whole batches.")
+        broadcast_parameters(network)  # before there is an average of them
+        speed = SpeedMonitor()
+        progress = Progress(make_plan(config, splits, speed))
+        state = build_state(config, network, splits, progress, speed, log, config.train.seed)
+        progress.start_clock()
+        with state.precision.autocast():
+            measure_eval_speed(config, network, splits, progress, speed)
+        if isinstance(progress.plan, TimeBudget):
+            progress.plan.plan_rounds(len(splits.validation.images) if splits.validation else 0)
+        folder = resume or RunFolder.create_on_all_ranks(config, recipe)
         stack.callback(folder.release)
-        log = Log(folder.log, silent=not is_rank0())
-        for line in lines:
-            log.keep(line)
-        job = Trainer(config, options, network, parts, folder, log)
+        log.open(folder.log)
+        # To the end: schedulers repeat SIGTERM while the last files are written.
+        signals = stack.enter_context(SignalHandler().listening())
+        trainer = Trainer(config, options, splits, state, folder, log, signals)
         try:
-            return job.run(resuming=resume is not None)
-        finally:
-            if is_rank0() and folder.result.is_file():
-                afterwards(folder)
+            result = trainer.run(resuming=resume is not None)
+        except BaseException:
+            _report(folder, afterwards, log, failed=True)
+            raise
+        _report(folder, afterwards, log, failed=False)
+        return RunResult(folder, result)
 
 
-def _create(config: Config, recipe: str) -> RunFolder:
-    """Make the run's folder in the first process, and tell the others which it is."""
-    made: list[RunFolder] = []
-
-    def create() -> str:
-        made.append(RunFolder.create(config, recipe))
-        return str(made[0].path)
-
-    path = broadcast_from_rank0(create)
-    return made[0] if made else RunFolder(Path(path))
-
-
-def is_finished(folder: RunFolder) -> bool:
-    """Return whether a run has come to its end."""
+def _report(
+    folder: RunFolder, afterwards: Callable[[RunFolder], None], log: RunLog, failed: bool
+) -> None:
+    """Call ``afterwards``; its error must not hide that of the training."""
+    if not is_rank0() or not folder.result.is_file():
+        return
     try:
-        return json.loads(folder.result.read_text(encoding="utf-8"))["status"] == "finished"
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        afterwards(folder)
+    except Exception as error:
+        if not failed:
+            raise
+        log(f"warning: no report could be written: {type(error).__name__}: {error}")
 
 
 class Trainer:
-    """The parts of one training, wired together."""
+    """One run: a state, and everything that watches, saves and evaluates it.
+
+    Args:
+        config: the complete recipe.
+        options: those that made the network.
+        splits: this rank's shards of the data.
+        state: before its first step.
+        folder: the run's, locked.
+        log: takes lines.
+        signals: says when to stop.
+    """
 
     def __init__(
         self,
         config: Config,
         options: dict[str, Any],
-        network: nn.Layer,
-        parts: DataSplits,
+        splits: DataSplits,
+        state: TrainState,
         folder: RunFolder,
-        log: Log,
+        log: RunLog,
+        signals: SignalHandler,
     ) -> None:
         self.config = config
-        self.network = network
-        self.parts = parts
+        self.options = options
+        self.splits = splits
+        self.state = state
         self.folder = folder
         self.log = log
-        self.options = options
-        self.parameters = trainable_parameters(network)  # now: parts may be frozen later on
-        self.validation = parts.validation
-        self.pace = make_progress(config, parts)
-        self.session = RunWriter(
-            folder,
-            self.pace,
-            BatchStream(parts.train, self.pace, make_progressive_resizing(config, self.pace)),
-            say=log,
-            stop_on_write_error=config.run.on_write_error == "stop",
-        )
-        optimizer = make_optimizer(config.optimizer, network)
-        # Its schedule follows when it is known how many rounds a budget has.
-        self.rate = LearningRate(config.optimizer.lr, constant, self.pace)
-        self.features = make_features(
-            config, network, self.pace, self.rate, log, parts.validation is not None
-        )
-        self.model = ImageClassifier(network)
-        self.model.prepare(
-            optimizer,
-            MixupCrossEntropy(config.train.label_smoothing),
-            MixupAccuracy(topk=(1, min(5, len(parts.classes)))),
-            self.features.precision,
-        )
-        self.console = ProgressBar(self.pace, log_seconds=config.run.log_interval)
-        self.console.write = self._writer(self.console)
-        self.record = MetricLogger(
-            self.session,
-            every=config.run.log_interval,
-            visualdl=config.run.visualdl and is_rank0(),
-        )
-        self.visualise = (
-            VisualDLLogger(self.session, self.record.log, config, parts)
-            if self.record.log
-            else None
-        )
-        self.saver = Checkpointer(
-            self.session,
+        self.parameters = trainable_parameters(state.network)  # now: stages may be frozen later
+        self.writer = RunWriter(folder, log, config.run.on_write_error == "stop")
+        self.checkpointer = Checkpointer(
+            self.writer,
+            signals,
             model_metadata(
                 config.model.name,
                 options,
-                parts.classes,
-                parts.mean,
-                parts.std,
-                parts.input_shape,
-                parts.centre,
+                splits.classes,
+                splits.mean,
+                splits.std,
+                splits.input_shape,
+                splits.centre,
             ),
-            every=config.train.checkpoint_interval,
+            interval=config.train.checkpoint_interval,
             keep=config.train.keep_checkpoints,
         )
-        shown = [self.console, self.record] if is_rank0() else []
-        shown += [self.visualise] if self.visualise is not None else []
-        looks = (
-            [
-                Look(
-                    self.pace,
-                    parts.input_shape,
-                    config.train.eval_batch_size,
-                    self.features.precision,
-                )
-            ]
-            if isinstance(self.pace, TimeBudget)
-            else []
+        state.best = BestMetrics()
+        state.dataset_check = DatasetCheck(splits, log)
+        self.bar = ProgressBar(log_seconds=config.run.log_interval, write=self._write_line)
+        self.logger = MetricLogger(
+            self.writer,
+            interval=config.run.log_interval,
+            visualdl=config.run.visualdl and is_rank0(),
         )
-        self.callbacks = [
-            self.pace,
-            *looks,
-            SeedSteps(config.train.seed, self.pace),
-            self.rate,
-            *self.features.callbacks,
-            *shown,
-            self.saver,  # last: what it saves includes what the others did
-        ]
-        # Whatever else is to be remembered joins here, or is a callback with state and load_state.
-        others = [callback for callback in self.callbacks if callback is not self.pace]
-        self.saver.parts = {
-            "network": NetworkState(network),
-            "optimizer": OptimizerState(network, optimizer),
-            "model": self.model,
-            "stream": self.session.stream,
-            "pace": self.pace,
-            # Older checkpoints do not know of the images.
-            "callbacks": Together({**named(others), "images": DatasetCheck(parts, log)}),
-            **({"average": average} if (average := self.features.average) is not None else {}),
-        }
+        self.visualdl: Optional[VisualDLLogger] = None
+        if self.logger.visualdl is not None:
+            self.visualdl = VisualDLLogger(self.writer, self.logger.visualdl, config, splits)
+        if is_rank0():
+            state.callbacks += [self.bar, self.logger]
+            state.callbacks += [self.visualdl] if self.visualdl is not None else []
 
-    def run(self, resuming: bool) -> RunResult:
-        """Train, test once, and write result.json; with ``resuming`` from the newest checkpoint."""
+    def _write_line(self, line: str) -> None:
+        self.bar.print(line)
+        self.log.keep(line)
+
+    def run(self, resuming: bool) -> dict[str, Any]:
+        """Train, test once, and write result.json; with ``resuming`` from the newest checkpoint.
+
+        Returns:
+            dict: the content of result.json.
+        """
         checkpoint: Optional[str] = None
         if resuming:
-            checkpoint = self.saver.load_checkpoint()
-            resuming = checkpoint is not None
-            broadcast_from_rank0(lambda: self._tidy(resuming))  # when all have read what is there
+            checkpoint = self.checkpointer.resume(self.state)
+            broadcast_from_rank0(lambda: self._clean_folder(checkpoint))
         self._introduce(checkpoint)
         failure: Optional[UserError] = None
         try:
-            with self.saver.stop.listening():
-                self.pace.begin()
-                with self.features.precision.autocast():
-                    measure_eval_speed(self.config, self.network, self.parts, self.pace)
-                if isinstance(self.pace, TimeBudget):
-                    self.validation = plan_rounds(self.pace, self.parts, resuming, self.log)
-                self._train()
-                evaluation, weights = self._test()
+            self._train()
+            evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
-            predictions, images = self.folder.predictions, self.parts.test.images
-            self._write(predictions, lambda path: save_predictions(path, evaluation, images))
-            if self.visualise is not None:
-                self.visualise.conclude(evaluation.summary())
+            predictions, images = self.folder.predictions, self.splits.test.images
+            self.writer.write_last(
+                predictions, lambda path: save_predictions(path, evaluation, images)
+            )
+            if self.visualdl is not None:
+                self.visualdl.write_test(evaluation.summary(), self.state.progress.step)
         except TrainingInterrupted:
             self._write_result(self._result("interrupted"))
             self.log(
-                f"stopped after step {self.pace.steps}. To go on: "
+                f"stopped after step {self.state.progress.step}. To resume: "
                 f"paddle-resnet train --resume {self.folder.path}"
             )
             raise
         except PeerLost as error:
             failure = PeerLost(
-                f"{error} To go on from the last checkpoint, launch again with "
+                f"{error} To resume from the last checkpoint, launch again with "
                 f"--resume {self.folder.path}"
             )
             result = self._result("failed", reason=str(error))
@@ -309,117 +266,129 @@ class Trainer:
         self._write_result(result)
         if failure is not None:
             raise failure
+        self._check_folder()
+        return result
+
+    def _clean_folder(self, checkpoint: Optional[str]) -> None:
+        """Remove what a killed process left; all ranks have read what is there."""
+        self.folder.remove_stale_files()
+        if checkpoint is None:
+            self.log("no checkpoint had been written yet: training starts anew")
+            self.folder.reset()
+
+    def _check_folder(self) -> None:
+        """Raise an error if what a finished run should leave is not there."""
         if self.folder.is_deleted():
             raise TrainingError(
                 f"the training is over, but its run folder '{self.folder.path}' was removed: "
                 "nothing of it is left."
             )
-        if self.session.failed:
+        if self.writer.failed:
             raise TrainingError(
                 f"the training is over, but not all of it could be written into "
-                f"'{self.folder.path}' ({next(iter(self.session.failed.values()))}): weights that "
-                "stand there are sound, but may be older than its end."
+                f"'{self.folder.path}' ({next(iter(self.writer.failed.values()))}): weights that "
+                "stand there are valid, but may be older than its end."
             )
-        return RunResult(self.folder, result)
-
-    def _tidy(self, resuming: bool) -> None:
-        self.folder.remove_stale_files()
-        if not resuming:
-            self.log("no checkpoint had been written yet: beginning anew")
-            self.folder.reset()
-
-    def _write_result(self, result: dict[str, Any]) -> None:
-        self._write(self.folder.result, lambda path: atomic_write_json(path, result))
-
-    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Write one of the files that end a run; a full disk must not hide the run's outcome."""
-        if not is_rank0():
-            return
-        try:
-            write(path)
-        except OSError as error:
-            self.session.failed[path] = error.strerror or str(error)
 
     # -- before ----------------------------------------------------------------------------
 
     def _introduce(self, checkpoint: Optional[str]) -> None:
-        parts, config = self.parts, self.config
-        images = parts.describe(config.data.name)
+        splits, config = self.splits, self.config
+        images = splits.describe(config.data.name)
         self.log(
-            f"{config.model.name}: {self.parameters:,} parameters, input {parts.input_shape}; "
-            f"{config.data.name} from {parts.source}: {images['train']:,} training, "
+            f"{config.model.name}: {self.parameters:,} parameters, input {splits.input_shape}; "
+            f"{config.data.name} from {splits.source}: {images['train']:,} training, "
             f"{images['validation']:,} validation, {images['test']:,} test images"
         )
-        with self.features.precision.autocast():
-            convolutions = describe_kernels(self.network, parts.input_shape)
+        with self.state.precision.autocast():
+            convolutions = describe_kernels(self.state.network, splits.input_shape)
         self.log(convolutions)
         if world_size() > 1:
-            bn = "the whole batch" if config.train.sync_bn else "the share of their process"
+            bn = "the whole batch" if config.train.sync_bn else "the shard of their rank"
             self.log(f"{world_size()} processes; batch norms see {bn}")
         self.log(f"run folder: {self.folder.path}")
+        step = self.state.progress.step
         if checkpoint is not None:
-            self.log(f"going on after step {self.pace.steps}")
+            self.log(f"resumed after step {step}")
         here = {**environment(), "processes": world_size(), "convolutions": convolutions}
-        content, warning = append_launch(self.folder.environment, here, self.pace.steps, checkpoint)
+        content, warning = append_launch(self.folder.environment, here, step, checkpoint)
         if warning is not None:
             self.log(warning)
-        self.session.write(self.folder.environment, lambda path: atomic_write_json(path, content))
+        self.writer.write(self.folder.environment, lambda path: atomic_write_json(path, content))
 
     # -- training --------------------------------------------------------------------------
 
     def _train(self) -> None:
-        if self.pace.time_is_up:  # a budgeted run that was interrupted at its end
-            return
-        rounds = self.pace.rounds if isinstance(self.pace, TimeBudget) else self.config.train.epochs
-        self.rate.schedule = make_schedule(self.config.schedule, rounds)
+        validation = fit_validation(self.state.progress.plan, self.splits.validation, self.log)
         try:
-            self.model.fit(
-                self.session.stream,
-                self.validation,
-                epochs=rounds,
-                first_epoch=self.saver.epoch,
-                pace=self.pace,
-                accumulate_grad_batches=self.config.train.grad_accum_steps,
-                callbacks=self.callbacks,
-                average=self.features.average,
+            train(
+                self.state,
+                None if validation is None else self._validate(validation),
+                self.state.callbacks,
+                self.checkpointer,
             )
+        except TrainingInterrupted:
+            self.checkpointer.save_last(self.state)
+            raise
+        except NonFiniteError:
+            self.checkpointer.save_last_checkpoint(self.state)
+            raise
         finally:
-            self.console.close()
-            self.record.close()
+            self.bar.close()
+            self.logger.close()
+        self.checkpointer.save_last(self.state)
 
-    def _writer(self, console: ProgressBar) -> Callable[[str], None]:
-        def write(line: str) -> None:
-            console._print(line)
-            self.log.keep(line)
+    def _validate(self, validation: BatchLoader) -> Callable[[nn.Layer], dict[str, Any]]:
+        """Return the function that evaluates on the validation images."""
+        state, ks = self.state, (1, min(5, len(self.splits.classes)))
 
-        return write
+        def validate(network: nn.Layer) -> dict[str, Any]:
+            meters = loss, accuracy = LossMeter(), TopKMeter(ks)
+            self.bar.open("validating", len(validation))
+            evaluate(
+                network,
+                state.speed.time_evaluation(validation, world_size()),
+                meters,
+                precision=state.precision,
+                on_batch=lambda done: self.bar.advance(done, f"loss {loss.value:.4f}"),
+            )
+            self.bar.close()
+            accuracies = {f"val_acc_top{k}": accuracy.accuracy(k) for k in ks}
+            return {"val_loss": loss.value, **accuracies}
+
+        return validate
 
     # -- after -----------------------------------------------------------------------------
 
     def _test(self) -> tuple[Evaluation, str]:
-        if self.features.average is not None:
-            self.features.average.apply()
+        state, tta = self.state, self.config.test.tta
+        if state.ema is not None:
+            state.ema.copy_to()
         wants_best = self.config.test.weights == "best"
-        wanted = broadcast_from_rank0(lambda: wants_best and self.saver.best is not None)
-        best = self.folder.best if wanted else None
-        kind = self.config.test.tta
-        return test(
-            self.network, best, self.parts, self.pace, self.log, kind, self.features.precision
+        use_best = broadcast_from_rank0(lambda: wants_best and state.best.metrics is not None)
+        best = self.folder.best if use_best else None
+        most = None
+        if isinstance(state.progress.plan, TimeBudget):
+            most = state.progress.plan.test_images_that_fit(state.progress) // TTA_VIEWS[tta]
+        evaluation, weights = test(
+            state.network, best, self.splits, self.log, tta, state.precision, most
+        )
+        self.log(
+            f"test {evaluation.sentence()}, on {len(evaluation.labels):,} images; "
+            f"{duration(state.progress.elapsed)} in all"
+        )
+        return evaluation, weights
+
+    def _result(self, status: str, **entries: Any) -> dict[str, Any]:
+        return run_result(
+            status,
+            self.config,
+            self.options,
+            self.parameters,
+            self.splits,
+            self.state,
+            **entries,
         )
 
-    def _result(
-        self, status: str, *, reason: Optional[str] = None, test: Optional[dict[str, Any]] = None
-    ) -> dict[str, Any]:
-        return {
-            "status": status,
-            **({"reason": reason} if reason is not None else {}),
-            "model": {
-                "name": self.config.model.name,
-                "options": self.options,
-                "parameters": self.parameters,
-            },
-            "data": self.parts.describe(self.config.data.name),
-            "training": training_summary(self.config, self.pace, self.session.stream),
-            "best": self.saver.best,
-            "test": test,
-        }
+    def _write_result(self, result: dict[str, Any]) -> None:
+        self.writer.write_last(self.folder.result, lambda path: atomic_write_json(path, result))

@@ -17,8 +17,8 @@ def duration(seconds: Optional[float]) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
-def figures(logs: dict) -> str:
-    """Return ``"loss 1.2345  acc 43.21 %"`` from the logs of a callback."""
+def metrics_text(logs: dict) -> str:
+    """Return ``"loss 1.2345  acc 43.21 %"`` from metrics by their names."""
     parts = []
     for name, value in logs.items():
         if name in ("step", "batch_size"):

@@ -15,6 +15,8 @@ PREFIXES = (
 )
 #: What the linear layer at the end is called here and there; ours is ``fc``.
 HEADS = ("fc", "linear", "classifier", "head", "last_linear", "out", "output", "fc1000", "logits")
+#: Where training modules, such as Lightning's, keep a loss with weights of its own.
+LOSSES = ("criterion", "criteria", "loss", "losses", "loss_fn", "loss_func", "loss_function")
 _HEAD = re.compile(rf"^(?:{'|'.join(HEADS)})(?:\.fc|\.\d+)?\.(weight|bias)$")
 
 #: Entries of torch that hold no weights, and why we do without.
@@ -34,9 +36,20 @@ def _caffe(match: re.Match[str]) -> str:
     return f"{place}{'conv' if kind == 'res' else 'bn'}{ord(conv) - ord('a') + 1}."
 
 
+def _stem(match: re.Match[str]) -> str:
+    """Turn ``stem.1.bn.`` into the name that only a stem of three convolutions has."""
+    return f"conv1.{3 * int(match[1]) + (match[2] not in ('conv', '_conv'))}."
+
+
+def _residual(match: re.Match[str]) -> str:
+    """Turn the places in a Sequential of conv, BN, ReLU, conv, ... into ``conv2``, ``bn2``."""
+    place = int(match[1])
+    return f".{'bn' if place % 3 else 'conv'}{place // 3 + 1}."
+
+
 def _next(match: re.Match[str]) -> str:
     """Count from 1 instead of from 0."""
-    return f".{'conv' if match[2].endswith('conv') else 'bn'}{int(match[1]) + 1}."
+    return f".{'conv' if match[2].startswith(('conv', '_conv')) else 'bn'}{int(match[1]) + 1}."
 
 
 #: In this order, each where it fits.
@@ -52,19 +65,37 @@ _RULES: tuple[tuple[re.Pattern[str], Union[str, Callable[[re.Match[str]], str]]]
         (r"^conv\._conv\.", "conv1."),
         (r"^conv\._batch_norm\.", "bn1."),
         (r"^bb_(\d)_(\d+)\.", lambda m: f"layer{int(m[1]) + 1}.{m[2]}."),
-        (r"\.short\.(?:_?conv)\.", ".downsample.0."),
-        (r"\.short\.(?:_batch_norm|bn)\.", ".downsample.1."),
+        (r"\.short\.(?:_?conv)\.", ".downsample.conv."),
+        (r"\.short\.(?:_batch_norm|bn)\.", ".downsample.bn."),
         (r"\.conv([012])\.(_conv|_batch_norm|conv|bn)\.", _next),
+        (r"\.scale\.squeeze\.", ".se.fc1."),
+        (r"\.scale\.excitation\.", ".se.fc2."),
+        (r"^conv1_([123])\.", lambda m: f"stem.{int(m[1]) - 1}."),
         # PaddleClas's later ones; `blocks.N` counts through all stages, see `to_own_name`.
-        (r"^stem\.0\.conv\.", "conv1."),
-        (r"^stem\.0\.bn\.", "bn1."),
+        (r"^stem\.([012])\.(conv|bn|_conv|_batch_norm)\.", _stem),
+        (r"^conv1\.0\.", "conv1."),
+        (r"^conv1\.1\.", "bn1."),
         # Detectron2.
         (r"^stem\.conv1\.norm\.", "bn1."),
         (r"^stem\.conv1\.", "conv1."),
         (r"^res([2-5])\.(\d+)\.", lambda m: f"layer{int(m[1]) - 1}.{m[2]}."),
         (r"\.conv(\d)\.norm\.", r".bn\1."),
-        (r"\.shortcut\.norm\.", ".downsample.1."),
-        (r"\.shortcut\.(weight|bias)$", r".downsample.0.\1"),
+        (r"\.shortcut\.norm\.", ".downsample.bn."),
+        (r"\.shortcut\.(weight|bias)$", r".downsample.conv.\1"),
+        # Hugging Face.
+        (r"^embedder\.embedder\.convolution\.", "conv1."),
+        (r"^embedder\.embedder\.normalization\.", "bn1."),
+        (r"^stages\.([0-3])\.layers\.(\d+)\.", lambda m: f"layer{int(m[1]) + 1}.{m[2]}."),
+        (r"\.layer\.(\d)\.(convolution|normalization)\.", _next),
+        (r"\.shortcut\.convolution\.", ".downsample.conv."),
+        (r"\.shortcut\.normalization\.", ".downsample.bn."),
+        # weiaicunzai's pytorch-cifar100; its stem is above, with PaddleClas's.
+        (r"^conv([2-5])_x\.(\d+)\.", lambda m: f"layer{int(m[1]) - 1}.{m[2]}."),
+        (r"\.residual_function\.([0-8])\.", _residual),
+        # A Sequential of a network's children, as fastai's bodies are.
+        (r"^0\.weight$", "conv1.weight"),
+        (r"^1\.(weight|bias|_mean|_variance)$", r"bn1.\1"),
+        (r"^([4-7])\.(\d+)\.", lambda m: f"layer{int(m[1]) - 3}.{m[2]}."),
         # The original networks, in Caffe.
         (r"^bn_conv1\.", "bn1."),
         (r"^(res|bn)([2-5])([a-z])(\d*)_branch(1|2)([abc]?)\.", _caffe),
@@ -102,8 +133,17 @@ def to_own_name(name: str, own: Collection[str], blocks: Sequence[str] = ()) -> 
     for pattern, replacement in _RULES:
         name = pattern.sub(replacement, name)
         if name in own:
-            break
-    return name
+            return name
+    return _PROJECTION.sub(lambda match: _projection(match, own), name)
+
+
+#: A convolution and its BN on a shortcut, in repositories that name the two and not their places.
+_PROJECTION = re.compile(r"(.*\.downsample)\.(conv|bn)\.")
+
+
+def _projection(match: re.Match[str], own: Collection[str]) -> str:
+    behind_pooling = f"{match[1]}.2.weight" in own  # shortcut D
+    return f"{match[1]}.{behind_pooling + (match[2] == 'bn')}."
 
 
 def head_of(own: Collection[str]) -> Optional[str]:
@@ -119,8 +159,11 @@ def is_head(name: str) -> bool:
 
 def is_ignorable(name: str) -> Optional[str]:
     """Return why a network can do without an entry that it has no place for, else None."""
-    if name.startswith(("aux.", "aux1.", "aux2.")):
+    first = name.partition(".")[0]
+    if first in ("aux", "aux1", "aux2"):
         return "an auxiliary head, which the network was built without"
+    if first in LOSSES:
+        return "of the loss, which is no part of the network"
     return _COUNTERS.get(name.rpartition(".")[2])
 
 

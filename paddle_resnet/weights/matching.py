@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Collection, Sequence
 from typing import Optional
 
@@ -10,10 +11,11 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from ..errors import WeightsError
+from ..errors import WeightsError, for_display
 from ..layers.stems import adapt_first_conv
 from . import key_names
 from .load_report import LoadReport
+from .prefixes import find_prefixes, names_under
 from .state_dict_file import StateDictFile, widen_bfloat16
 
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
@@ -27,6 +29,7 @@ def match(
     strict: bool = True,
     new_head: bool = False,
     adapt_input: bool = False,
+    prefix: Optional[str] = None,
     origin: Optional[str] = None,
     advice: str = "",
 ) -> tuple[dict[str, np.ndarray], LoadReport]:
@@ -53,12 +56,17 @@ def match(
         report.skipped[theirs] = why
         problems.append((key_names.is_head(name), f"'{theirs}' {why}"))
 
+    prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
+    names = _below(prefix, contents.arrays, source, own, blocks)
     for theirs, array in contents.arrays.items():
-        name = key_names.to_own_name(theirs, own, blocks)
+        if theirs not in names:
+            report.skipped[theirs] = f"does not begin with '{prefix}'"
+            continue
+        name = key_names.to_own_name(names[theirs], own, blocks)
         if name not in own:
-            harmless = key_names.is_ignorable(name)
-            if harmless:
-                report.skipped[theirs] = harmless
+            reason = key_names.is_ignorable(name)
+            if reason:
+                report.skipped[theirs] = reason
             else:
                 # Slow, so only for the few that the sentence shows.
                 skip(theirs, name, unknown(name, own) if len(problems) < 3 else "is unknown")
@@ -94,14 +102,78 @@ def match(
         report.notes.append(f"{len(broken)} arrays hold NaN or infinity, such as '{broken[0]}'")
 
     blocking = [text for about_head, text in problems if not (new_head and about_head)]
+    if values and not (strict and blocking):
+        return values, report
+    prefixes = find_prefixes(contents.arrays, own, blocks) if prefix is None else []
+    if len(prefixes) == 1 and all(name.startswith(prefixes[0]) for name in contents.arrays):
+        options = {"strict": strict, "new_head": new_head, "adapt_input": adapt_input}
+        values, report = match(
+            network, contents, source, prefix=prefixes[0], origin=origin, advice=advice, **options
+        )
+        report.notes.insert(0, f"'{prefixes[0]}' taken off all names")
+        return values, report
+    words = [text for _, text in problems] if not values else blocking
+    if advice and values:
+        raise made_for_another(source, words, advice)
+    if prefixes:
+        raise made_for_another(source, words, _choose(prefixes), "prefix", prefixes)
     if not values:
-        raise made_for_another(source, [text for _, text in problems])
-    if strict and blocking:
-        hint = advice
-        if not hint and not new_head and all(about_head for about_head, _ in problems):
-            hint = " To keep the rest and start with a new head, say new_head=True."
-        raise made_for_another(source, blocking, hint)
-    return values, report
+        raise made_for_another(source, words, f" The file's names are such as {_some(names)}.")
+    if not new_head and all(about_head for about_head, _ in problems):
+        hint = " To keep the rest and start with a new head, say new_head=True."
+        raise made_for_another(source, words, hint)
+    if all(new_head and key_names.is_head(name) for name in report.missing):
+        hint = " strict=False leaves out what the network has no place for."
+        raise made_for_another(source, words, hint, "strict", ["false"])
+    raise made_for_another(source, words)
+
+
+def _below(
+    prefix: Optional[str],
+    names: Collection[str],
+    source: str,
+    own: Collection[str],
+    blocks: Sequence[str],
+) -> dict[str, str]:
+    """Return the names that begin with the prefix, each with what is left of it.
+
+    Raises:
+        WeightsError: there are none; says what else they begin with.
+    """
+    if not prefix:
+        return {name: name for name in names}
+    found = names_under(names, prefix)
+    if found:
+        return found
+    fitting = find_prefixes(names, own, blocks)
+    raise WeightsError(
+        f"no array in '{source}' has a name that begins with '{for_display(prefix)}': "
+        + (
+            f"those that begin with {_either(fitting)} fit the network."
+            if fitting
+            else f"the names are such as {_some(names)}."
+        ),
+        "prefix",
+        fitting,
+    )
+
+
+def _choose(prefixes: Sequence[str]) -> str:
+    if len(prefixes) == 1:
+        return (
+            f" The names that begin with '{prefixes[0]}' fit: prefix='{prefixes[0]}' leaves the "
+            "others out."
+        )
+    return f" Its names begin with {_either(prefixes)}: say prefix= which of them to load."
+
+
+def _either(prefixes: Sequence[str]) -> str:
+    return " or ".join(f"'{prefix}'" for prefix in prefixes[:5])
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" ({len(names):,} in all)" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in heapq.nsmallest(3, names)) + more
 
 
 def unknown(name: str, own: Collection[str]) -> str:
@@ -110,12 +182,20 @@ def unknown(name: str, own: Collection[str]) -> str:
     return f"is unknown (nearest: '{close[0]}')" if close else "is unknown"
 
 
-def made_for_another(source: str, problems: Sequence[str], hint: str = "") -> WeightsError:
+def made_for_another(
+    source: str,
+    problems: Sequence[str],
+    hint: str = "",
+    option: str = "",
+    choices: Sequence[str] = (),
+) -> WeightsError:
     """Return the error that names the first differences between a file and a network."""
     more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
     return WeightsError(
         f"the weights of '{source}' were made for another network: "
-        f"{'; '.join(problems[:3])}{more}.{hint}"
+        f"{'; '.join(problems[:3])}{more}.{hint}",
+        option,
+        choices,
     )
 
 

@@ -17,7 +17,7 @@ from ..io.checksum import checksum
 from ..io.pickled_arrays import Array, array_names, checked_shape
 from ..io.safe_pickle import PickleError, read
 from .state_dict_file import StateDictFile, printable, widen_bfloat16, widened
-from .state_dict_search import contents_of
+from .state_dict_search import ChooseEntry, contents_of
 from .torch_reader import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
@@ -73,7 +73,11 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDi
             more = " Nothing of it was run."
         elif " an object of " in str(error):
             more = " Nothing of it was run. (A network? Save its state_dict().)"
-        raise WeightsError(f"'{path}' cannot be read: {error}.{more}") from None
+        raise WeightsError(f"'{path}' cannot be read: {error}.{more}", *_remedy(error)) from None
+
+
+def _remedy(error: PickleError) -> tuple[str, list[str]]:
+    return ("entry", error.entries) if isinstance(error, ChooseEntry) else ("", [])
 
 
 def read_state(path: Union[str, Path]) -> dict[str, Any]:

@@ -38,6 +38,9 @@ def save_weights(
         format: one of
 
             - ``safetensors``: ours, under the state-dict names, in the tensors' own dtypes;
+            - ``safetensors-float16``: the same with weights of two or more dimensions in float16,
+              half the size, for inference; they are read back as float32. Norms, biases and
+              running statistics keep their dtype: small variances would become subnormal;
             - ``paddle``: what ``paddle.save`` writes, for ``set_state_dict`` of the
               ``paddle.vision.models`` network of the same name;
             - ``torchvision``: safetensors with torch's names and layouts, for ``load_state_dict``
@@ -69,8 +72,18 @@ def save_weights(
     return path
 
 
-def _as_safetensors(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
+def _as_float16(network: nn.Layer, metadata: dict[str, Any]) -> bytes:
+    return _as_safetensors(network, metadata, half=True)
+
+
+def _as_safetensors(network: nn.Layer, metadata: dict[str, Any], half: bool = False) -> bytes:
     arrays = {name: np.ascontiguousarray(t.numpy()) for name, t in network.state_dict().items()}
+    if half:
+        arrays |= {
+            name: array.astype(np.float16)
+            for name, array in arrays.items()
+            if array.ndim > 1 and array.dtype == np.float32
+        }
     # Within our one entry: of several, safetensors writes now this, now that one first.
     if isinstance(metadata, dict):
         metadata = {**metadata, CHECKSUM_KEY: checksum(arrays, json.dumps(metadata))}
@@ -106,6 +119,7 @@ def _as_torchvision(network: nn.Layer, _: dict[str, Any]) -> bytes:
 _EXTENSIONS = {".safetensors": "safetensors", ".pdparams": "paddle"}
 _WRITERS: dict[str, Callable[[nn.Layer, dict[str, Any]], bytes]] = {
     "safetensors": _as_safetensors,
+    "safetensors-float16": _as_float16,
     "paddle": _as_paddle,
     "torchvision": _as_torchvision,
 }
@@ -132,6 +146,7 @@ def load_weights(
     new_head: bool = False,
     adapt_input: bool = False,
     entry: Optional[str] = None,
+    prefix: Optional[str] = None,
     origin: Optional[str] = None,
 ) -> LoadReport:
     """Load a weights file of any framework into a network; print the result to see what matched.
@@ -151,6 +166,9 @@ def load_weights(
             :func:`~paddle_resnet.layers.stems.adapt_first_conv`. Default: False.
         entry: which state dict of a checkpoint that holds several, such as ``model_ema``.
             Default: the plain one.
+        prefix: what the names of the network's arrays begin with in a file that holds more, such as
+            ``encoder_q.``; all others are left out. Default: usual ones are known, and one that all
+            names share is found.
         origin: ``torch`` or ``paddle``: whose linear layers the file holds, where it is
             transposed in the one and not in the other. Default: told by the file.
 
@@ -170,6 +188,7 @@ def load_weights(
         strict=strict,
         new_head=new_head,
         adapt_input=adapt_input,
+        prefix=prefix,
         origin=origin,
     )
     assign(network, values)
@@ -184,7 +203,9 @@ def assign_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str
     """
     check_weights(network, arrays, source)
     for name, tensor in network.state_dict().items():
-        tensor.set_value(arrays[name])
+        array = arrays[name]
+        # Set_value refuses other dtypes; float16 is a way of storing, see save_weights.
+        tensor.set_value(array.astype(np.float32) if array.dtype == np.float16 else array)
 
 
 def check_weights(network: nn.Layer, arrays: dict[str, np.ndarray], source: str) -> None:

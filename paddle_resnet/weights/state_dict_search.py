@@ -83,6 +83,14 @@ def contents_of(
     return contents
 
 
+class ChooseEntry(PickleError):
+    """A file with several state dicts, or without the one that was asked for."""
+
+    def __init__(self, sentence: str, entries: Collection[str]) -> None:
+        super().__init__(sentence)
+        self.entries = list(islice(entries, _MOST_NAMES))
+
+
 class _Search:
     """One search; what it found out about an object is remembered, as a file may repeat it.
 
@@ -106,7 +114,9 @@ class _Search:
             }
             if entry is not None:
                 if entry not in inside:
-                    raise PickleError(f"it has no state dict '{entry}', only: {_names(inside)}")
+                    raise ChooseEntry(
+                        f"it has no state dict '{entry}', only: {_names(inside)}", inside
+                    )
                 thing, entry = inside[entry], None
                 continue
             wrappers = [key for key in WRAPPERS if key in inside]
@@ -131,8 +141,8 @@ class _Search:
         states = {key for key, value in distinct.items() if _has_tensors(self.entries(value))}
         wrappers = [key for key, value in inside.items() if id(value) in states]
         if len(wrappers) > 1:
-            raise PickleError(
-                f"it has several state dicts: choose entry= one of {_names(wrappers)}"
+            raise ChooseEntry(
+                f"it has several state dicts: choose entry= one of {_names(wrappers)}", wrappers
             )
         return wrappers
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from paddle_resnet.cli import main
 from paddle_resnet.io.atomic_files import atomic_write_json, atomic_write_text
-from paddle_resnet.runs.run_folder import Log
+from paddle_resnet.runs.run_log import RunLog
 
 CLI = [sys.executable, "-m", "paddle_resnet"]
 RECIPE = """
@@ -223,7 +223,9 @@ def test_an_interrupt_that_also_ends_the_reader_leaves_a_checkpoint(tmp_path):
 def test_bytes_that_were_utf_8_become_it_again(text, tmp_path, capsys):
     atomic_write_text(tmp_path / "t", text)
     assert (tmp_path / "t").read_bytes() == "猫\n".encode()
-    Log(tmp_path / "log", silent=False).keep(text.strip())
+    log = RunLog()
+    log.open(tmp_path / "log")
+    log.keep(text.strip())
     assert (tmp_path / "log").read_bytes().endswith(" 猫\n".encode())
     atomic_write_json(tmp_path / "j", {"command": text})
     assert json.loads((tmp_path / "j").read_text(encoding="utf-8")) == {"command": text}

@@ -11,8 +11,11 @@ from paddle_resnet.config import Config, config_to_yaml, load_config
 from paddle_resnet.errors import ConfigError
 
 #: Every key of the schema that is a text, by another way than the reader's: its default's type.
-TEXTS = ["model.name", "model.pretrained", "data.root", "run.dir", "run.name"]
-ABSENT = ["model.pretrained", "data.root", "run.name"]
+ABSENT = [
+    *("model.pretrained", "model.pretrained_entry", "model.pretrained_prefix"),
+    *("data.root", "run.name"),
+]
+TEXTS = ["model.name", "run.dir", *ABSENT]
 
 LOOKS_LIKE = {
     "int": "2024",
@@ -64,6 +67,19 @@ LOOKS_LIKE = {
 }
 
 
+def load(key, text):
+    """Read a recipe of that key; what has an effect only beside weights comes with some."""
+    beside = ("model.pretrained=x",) if key.startswith("model.pretrained_") else ()
+    return load_config(None, (*beside, f"{key}={text}"))
+
+
+def section_of(key, text):
+    """The lines of a recipe with that key."""
+    section, name = key.split(".")
+    beside = "  pretrained: x\n" if name.startswith("pretrained_") else ""
+    return f"{section}:\n{beside}  {name}: {text}\n"
+
+
 def at(config, key):
     section, name = key.split(".")
     return getattr(getattr(config, section), name)
@@ -89,7 +105,7 @@ def test_these_are_all_texts_of_the_schema():
 @pytest.mark.parametrize("key", TEXTS)
 @pytest.mark.parametrize("text", LOOKS_LIKE.values(), ids=LOOKS_LIKE)
 def test_on_the_command_line(key, text, tmp_path):
-    config = load_config(None, (f"{key}={text}",))
+    config = load(key, text)
     assert at(config, key) == text
     assert at(read_back(config, tmp_path), key) == text
 
@@ -98,9 +114,8 @@ def test_on_the_command_line(key, text, tmp_path):
 @pytest.mark.parametrize("text", LOOKS_LIKE.values(), ids=LOOKS_LIKE)
 @pytest.mark.parametrize("behind", ["", "  # a remark"])
 def test_in_a_file(key, text, behind, tmp_path):
-    section, name = key.split(".")
     path = tmp_path / "recipe.yaml"
-    lines = f"train:\n  epochs: 3\n{section}:\n  {name}: {text}{behind}\naugment:\n  cutmix: 1\n"
+    lines = f"train:\n  epochs: 3\n{section_of(key, text + behind)}augment:\n  cutmix: 1\n"
     path.write_text(lines, encoding="utf-8")
     config = load_config(path)
     assert at(config, key) == text
@@ -113,16 +128,15 @@ def test_in_a_file(key, text, behind, tmp_path):
 def test_quotes_around_it_are_taken_off(key, quote, text, tmp_path):
     if key == "run.name" and not text:
         pytest.skip("a folder's name is not empty")
-    section, name = key.split(".")
-    assert at(load_config(None, (f"{key}={quote}{text}{quote}",)), key) == text
-    (tmp_path / "r.yaml").write_text(f"{section}:\n  {name}: {quote}{text}{quote}\n")
+    assert at(load(key, f"{quote}{text}{quote}"), key) == text
+    (tmp_path / "r.yaml").write_text(section_of(key, f"{quote}{text}{quote}"))
     assert at(load_config(tmp_path / "r.yaml"), key) == text
 
 
 @pytest.mark.parametrize("key", TEXTS)
 def test_null_is_none_only_where_there_may_be_none(key, tmp_path):
     expected = None if key in ABSENT else "null"
-    assert at(load_config(None, (f"{key}=null",)), key) == expected
+    assert at(load(key, "null"), key) == expected
     section, name = key.split(".")
     (tmp_path / "r.yaml").write_text(f"{section}: {{{name}: null}}\n")
     assert at(load_config(tmp_path / "r.yaml"), key) == expected

@@ -175,7 +175,7 @@ def train(dtype, steps=12, frozen=()):
             average.update()
             losses.append(float(loss))
         network.eval()
-        with average.applied(), paddle.no_grad(), activation_dtype(dtype):
+        with average.average_parameters(), paddle.no_grad(), activation_dtype(dtype):
             averaged = float(F.cross_entropy(network(x), labels))
     return losses, averaged, network
 

@@ -90,7 +90,7 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
         capsys.readouterr()
         assert in_bfloat16(*line) == (kept == "bfloat16")
         said = capsys.readouterr().out
-        assert "going on after step 3" in said
+        assert "resumed after step 3" in said
         assert "it may differ in the last bits" not in said
         assert (NO_UNITS in said) == (kept == "bfloat16")
         starts = json.loads(folder.environment.read_text())["starts"]

@@ -95,10 +95,10 @@ def train(mode, seed, frozen=(), parts=1):
             average.update()
         found = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
         found.update(
-            {f"average {name}": value for name, value in average.state()["average"].items()}
+            {f"average {name}": value for name, value in average.state_dict()["average"].items()}
         )
         net.eval()
-        with average.applied(), paddle.no_grad():
+        with average.average_parameters(), paddle.no_grad():
             found["scores"] = net(x).numpy()
     return found, before
 

@@ -9,7 +9,7 @@ from paddle import nn
 
 from paddle_resnet.data import BatchLoader
 from paddle_resnet.errors import TrainingError
-from paddle_resnet.evaluation.evaluate import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate_loader
 from paddle_resnet.models.precision import Precision
 from paddle_resnet.training import ImageClassifier
 
@@ -88,7 +88,7 @@ def test_forward_loss_evaluation_and_prediction_all_run_in_it(gpu, tiny, batches
     model.predict([(batches[0][0],)], verbose=0)
     assert len(gpu) == 4
     images = (batches[0][0] * 255).astype(np.uint8)
-    evaluate(tiny, BatchLoader(images, batches[0][1], 16), precision=Precision("bfloat16"))
+    evaluate_loader(tiny, BatchLoader(images, batches[0][1], 16), precision=Precision("bfloat16"))
     assert len(gpu) == 6
     assert all(asked == {"level": "O1", "dtype": "bfloat16"} for asked in gpu)
 

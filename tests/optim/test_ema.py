@@ -37,7 +37,7 @@ def test_closed_form(tiny, warmup):
         decay = min(0.9, (1 + n) / (10 + n)) if warmup else 0.9
         for name in expected:
             expected[name] = decay * expected[name] + (1 - decay) * weights[name]
-    with average.applied():
+    with average.average_parameters():
         inside = state(tiny)
     for name, value in inside.items():
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
@@ -49,7 +49,7 @@ def test_running_statistics_are_averaged_too(tiny):
     running = tiny.state_dict()["bn1._mean"]
     running.set_value(paddle.full([8], 4.0))
     average.update()
-    with average.applied():
+    with average.average_parameters():
         np.testing.assert_allclose(running.numpy(), 2.0)
     np.testing.assert_allclose(running.numpy(), 4.0)
 
@@ -58,10 +58,10 @@ def test_weights_come_back_after_an_error(tiny):
     average = ExponentialMovingAverage(tiny, 0.5)
     walk(tiny, average, 3)
     before = state(tiny)
-    with pytest.raises(KeyboardInterrupt), average.applied():
+    with pytest.raises(KeyboardInterrupt), average.average_parameters():
         raise KeyboardInterrupt
     assert all(np.array_equal(before[name], value) for name, value in state(tiny).items())
-    average.apply()
+    average.copy_to()
     assert not any(np.array_equal(before[name], value) for name, value in state(tiny).items())
 
 
@@ -70,15 +70,15 @@ def test_goes_on_to_the_bit_in_another_process(tiny):
     walk(tiny, whole)
     start = state(tiny)
     walk(tiny, half)
-    kept = half.state()
+    kept = half.state_dict()
     assert json.loads(json.dumps(kept["updates"])) == 30
     resumed = ExponentialMovingAverage(tiny, 0.9)
-    resumed.load_state(kept)
+    resumed.load_state_dict(kept)
     for name, tensor in tiny.state_dict().items():
         tensor.set_value(start[name])
     for average in (half, resumed):
         walk(tiny, average)
-    after, again = half.state(), resumed.state()
+    after, again = half.state_dict(), resumed.state_dict()
     assert after["updates"] == again["updates"] == 60
     for name, value in after["average"].items():
         np.testing.assert_array_equal(value, again["average"][name])
@@ -86,8 +86,8 @@ def test_goes_on_to_the_bit_in_another_process(tiny):
 
 def test_another_network_is_refused(tiny):
     with pytest.raises(WeightsError, match="another network"):
-        ExponentialMovingAverage(nn.Linear(2, 2), 0.9).load_state(
-            ExponentialMovingAverage(tiny, 0.9).state()
+        ExponentialMovingAverage(nn.Linear(2, 2), 0.9).load_state_dict(
+            ExponentialMovingAverage(tiny, 0.9).state_dict()
         )
 
 
@@ -102,7 +102,7 @@ def test_fit_follows_and_evaluates_the_average(tiny, batches):
     )
     assert average.updates == 4  # one per update, not per batch
     own = model.evaluate(batches, verbose=0)["loss"][0]
-    with average.applied():
+    with average.average_parameters():
         averaged = model.evaluate(batches, verbose=0)["loss"][0]
     assert history["val_loss"][-1] == pytest.approx(averaged, rel=1e-6)
     assert abs(own - averaged) > 1e-4

@@ -13,7 +13,7 @@ from paddle_resnet.layers import BasicBlock
 from paddle_resnet.models import ResNet
 from paddle_resnet.optim.optimizer_state import OptimizerState
 from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.loop.stateful import NetworkState, gather, restore
+from paddle_resnet.training.loop.stateful import CompositeState, NetworkState
 
 MAKERS = {
     "momentum": lambda p: paddle.optimizer.Momentum(0.05, parameters=p, weight_decay=1e-3),
@@ -58,7 +58,7 @@ def test_another_network_goes_on_as_the_first_would(batches, name, used):
     optimizer = MAKERS[name](first.parameters())
     train(first, optimizer, batches)
     parts = {"network": NetworkState(first), "optimizer": OptimizerState(first, optimizer)}
-    saved = gather(parts)
+    saved = CompositeState(parts).state_dict()
     expected = train(first, optimizer, batches)
     second = network()
     if used:  # an optimizer of its own before, so that moments have a second number
@@ -66,11 +66,8 @@ def test_another_network_goes_on_as_the_first_would(batches, name, used):
     another = MAKERS[name](second.parameters())
     if used:
         train(second, another, batches[:1])
-    restore(
-        {"network": NetworkState(second), "optimizer": OptimizerState(second, another)},
-        saved,
-        "the checkpoint",
-    )
+    restored = {"network": NetworkState(second), "optimizer": OptimizerState(second, another)}
+    CompositeState(restored).load_state_dict(saved)
     assert another.get_lr() == saved_rate(saved, another)
     assert equal(train(second, another, batches), expected)
 
@@ -87,29 +84,29 @@ def test_a_parameter_that_is_trained_later_begins_with_moments_of_its_own(batche
         parameter.stop_gradient = True
     optimizer = MAKERS["momentum"](net.parameters())
     train(net, optimizer, batches[:1])
-    saved = OptimizerState(net, optimizer).state()
+    saved = OptimizerState(net, optimizer).state_dict()
     another = MAKERS["momentum"](net.parameters())
-    OptimizerState(net, another).load_state(saved)
+    OptimizerState(net, another).load_state_dict(saved)
     for parameter in net.parameters():
         parameter.stop_gradient = False
     train(net, another, batches[:1])
-    assert len(OptimizerState(net, another).state()["tensors"]) > len(saved["tensors"])
+    assert len(OptimizerState(net, another).state_dict()["tensors"]) > len(saved["tensors"])
 
 
 def test_another_optimizer_or_network_is_told(batches):
     net = network()
     optimizer = MAKERS["momentum"](net.parameters())
     train(net, optimizer, batches[:1])
-    saved = OptimizerState(net, optimizer).state()
+    saved = OptimizerState(net, optimizer).state_dict()
     with pytest.raises(WeightsError, match=r"made with the optimizer Momentum, and .* Adam"):
-        OptimizerState(net, MAKERS["adam"](net.parameters())).load_state(saved)
+        OptimizerState(net, MAKERS["adam"](net.parameters())).load_state_dict(saved)
     other = nn.Linear(2, 2)
     with pytest.raises(WeightsError, match="no parameter of this network"):
-        OptimizerState(other, MAKERS["momentum"](other.parameters())).load_state(saved)
+        OptimizerState(other, MAKERS["momentum"](other.parameters())).load_state_dict(saved)
     name = next(iter(saved["tensors"]))
     saved["tensors"][name] = np.zeros([1], np.float32)
     with pytest.raises(WeightsError, match=r"has shape \[1\]"):
-        OptimizerState(net, MAKERS["momentum"](net.parameters())).load_state(saved)
+        OptimizerState(net, MAKERS["momentum"](net.parameters())).load_state_dict(saved)
 
 
 def classifier(net, name="adamw"):

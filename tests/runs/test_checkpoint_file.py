@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.runs.checkpoint_file import (
     CorruptCheckpoint,
+    OldCheckpoint,
     checkpoint_bytes,
-    read_checkpoint,
+    load_checkpoint,
     write_checkpoint,
 )
 from paddle_resnet.runs.checkpoint_folder import CheckpointFolder
@@ -57,14 +58,14 @@ def same(a, b):
 def test_any_state_comes_back_as_it_was(tmp_path_factory, state):
     path = tmp_path_factory.mktemp("c") / "x.safetensors"
     write_checkpoint(path, state)
-    assert same(state, read_checkpoint(path))
+    assert same(state, load_checkpoint(path).state)
     assert path.read_bytes() == checkpoint_bytes(state)
 
 
 def test_names_that_look_like_places_do_not_collide(tmp_path):
     state = {"a": {"b": np.zeros(1)}, "a/b": np.ones(1), "": {"a/b": np.full(1, 2.0)}}
     write_checkpoint(tmp_path / "x", state)
-    assert same(state, read_checkpoint(tmp_path / "x"))
+    assert same(state, load_checkpoint(tmp_path / "x").state)
 
 
 @pytest.mark.parametrize(
@@ -84,17 +85,17 @@ def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path):
         damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
         with pytest.raises(CorruptCheckpoint):
-            read_checkpoint(path)
+            load_checkpoint(path)
         path.write_bytes(content[:place])
         with pytest.raises(CorruptCheckpoint):
-            read_checkpoint(path)
+            load_checkpoint(path)
 
 
 def test_no_file_and_no_right_to_read_it(tmp_path):
     with pytest.raises(WeightsError, match="there is no checkpoint"):
-        read_checkpoint(tmp_path / "absent")
+        load_checkpoint(tmp_path / "absent")
     with pytest.raises(WeightsError, match="cannot be read"):
-        read_checkpoint(tmp_path)
+        load_checkpoint(tmp_path)
 
 
 def test_the_last_few_are_kept_and_the_newest_is_found(tmp_path):
@@ -105,9 +106,9 @@ def test_the_last_few_are_kept_and_the_newest_is_found(tmp_path):
     assert [path.name for path in checkpoints.files()] == [
         "step-1000000000.safetensors", "step-00000015.safetensors", "step-00000010.safetensors",
     ]  # fmt: skip
-    path, state = checkpoints.newest(print)
-    assert state == {"step": 1_000_000_000}
-    assert path == checkpoints.files()[0]
+    newest = checkpoints.newest(print)
+    assert newest.state == {"step": 1_000_000_000}
+    assert newest.path == checkpoints.files()[0]
 
 
 def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(tmp_path):
@@ -117,13 +118,43 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(tmp_path):
     newest = checkpoints.files()[0]
     newest.write_bytes(newest.read_bytes()[:-1])
     said = []
-    assert checkpoints.newest(said.append)[1] == {"step": 5}
+    assert checkpoints.newest(said.append).state == {"step": 5}
     assert len(said) == 1
     assert "step-00000010" in said[0]
-    assert "Going on from the one before, 'step-00000005.safetensors'" in said[0]
+    assert "Resuming from the one before, 'step-00000005.safetensors'" in said[0]
     # It does not count any more among those that are kept.
     checkpoints.write(7, {"step": 7})
     assert [path.name[5:13] for path in checkpoints.files()] == ["00000007", "00000005"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_that_cannot_be_read_is_no_end_of_the_run(tmp_path, count):
+    """A broken disk answers with an error, as a folder does that stands in the file's place."""
+    checkpoints = CheckpointFolder(tmp_path / "c", keep=9)
+    for step in (5, 10, 15):
+        checkpoints.write(step, {"step": step})
+    for path in checkpoints.files()[:count]:
+        path.unlink()
+        path.mkdir()
+    lines = []
+    assert checkpoints.newest(lines.append).state == {"step": 15 - 5 * count}
+    assert len(lines) == count
+    assert all("cannot be read" in line for line in lines)
+    assert len(checkpoints.files()) == 3 - count
+    assert len(list(checkpoints.folder.glob("*.corrupt"))) == count
+
+
+def test_a_checkpoint_of_an_older_format_is_one_sentence(tmp_path):
+    checkpoints = CheckpointFolder(tmp_path / "c")
+    path = checkpoints.write(5, {"step": 5})
+    path.write_bytes(path.read_bytes().replace(b"checkpoint 2", b"checkpoint 1"))
+    with pytest.raises(OldCheckpoint) as error:
+        checkpoints.newest(print)
+    sentence = str(error.value)
+    assert "written by an older version" in sentence
+    assert "paddle-resnet predict" in sentence
+    assert len(sentence.splitlines()) == 1
+    assert checkpoints.files() == [path]  # it is not set aside: it is whole
 
 
 def test_where_all_are_damaged_that_is_said_and_they_stay(tmp_path):
@@ -131,7 +162,7 @@ def test_where_all_are_damaged_that_is_said_and_they_stay(tmp_path):
     for step in (5, 10):
         checkpoints.write(step, {})
         checkpoints.files()[0].write_bytes(b"")
-    with pytest.raises(CorruptCheckpoint, match=r"no checkpoint is left .* damaged"):
+    with pytest.raises(CorruptCheckpoint, match=r"no checkpoint is left .* corrupt"):
         checkpoints.newest(print)
     assert len(checkpoints.files()) == 2
 
@@ -140,10 +171,10 @@ def test_a_header_that_lies_costs_no_memory(tmp_path):
     header = json.dumps({"a": {"dtype": "F64", "shape": [2**40], "data_offsets": [0, 2**43]}})
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header.encode())
     with pytest.raises(CorruptCheckpoint):
-        read_checkpoint(tmp_path / "x")
+        load_checkpoint(tmp_path / "x")
     (tmp_path / "x").write_bytes(struct.pack("<Q", 2**63) + b"{" * 100)
     with pytest.raises(CorruptCheckpoint):
-        read_checkpoint(tmp_path / "x")
+        load_checkpoint(tmp_path / "x")
 
 
 @pytest.mark.parametrize(

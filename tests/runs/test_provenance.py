@@ -72,7 +72,7 @@ def test_an_interrupted_run_says_so_and_names_what_has_changed(photos, capsys):
     first, second = starts(folder)
     assert (second["step"], second["checkpoint"]) == (2, "step-00000002.safetensors")
     assert second["paddle"] == first["paddle"]
-    assert "going on after step 2" in folder.log.read_text()
+    assert "resumed after step 2" in folder.log.read_text()
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "best.safetensors"])
@@ -117,40 +117,40 @@ def test_a_run_does_not_go_on_with_more_images(photos, capsys):
 
 def test_the_same_images_elsewhere_are_the_same(photos, tmp_path):
     lines = []
-    state = same_images(photos, lines).state()
+    state = same_images(photos, lines).state_dict()
     assert {key: len(value) for key, value in state.items()} == {
         "classes": 2, "training": 32, "validation": 4, "test": 4,
     }  # fmt: skip
     photos.rename(tmp_path / "moved")
-    same_images(tmp_path / "moved", lines).load_state(state)
+    same_images(tmp_path / "moved", lines).load_state_dict(state)
     assert lines == []
 
 
 def test_other_names_sizes_and_labels_are_counted_by_part(photos):
     lines = []
     before = same_images(photos, lines)
-    state = before.state()
+    state = before.state_dict()
     paths = before.loaders["training"].images.paths
     paths[3].write_bytes(paths[3].read_bytes() + b"\0")
     paths[5].rename(paths[5].with_name(paths[5].name.replace(".png", "x.png")))
-    same_images(photos, lines).load_state(state)
+    same_images(photos, lines).load_state_dict(state)
     assert len(lines) == 1
     assert "2 of the 32 training images are others" in lines[0]
     assert str(paths[3]) in lines[0]
     # A list may give the same file another label, or stand in another order.
     paths = before.loaders["test"].images.paths
     assert (marks(paths, np.array([0, 0, 0, 0])) != marks(paths, np.array([0, 1, 0, 0]))).sum() == 1
-    state = same_images(photos, lines).state()
-    same_images(photos, lines).load_state({**state, "test": state["test"][::-1]})
+    state = same_images(photos, lines).state_dict()
+    same_images(photos, lines).load_state_dict({**state, "test": state["test"][::-1]})
     assert "the 4 test images stand in another order" in lines[-1]
 
 
 def test_other_classes_and_counts_are_refused(photos):
-    state = same_images(photos, []).state()
+    state = same_images(photos, []).state_dict()
     with pytest.raises(DataError, match="the classes a, c so far, and now a, b"):
-        same_images(photos, []).load_state({**state, "classes": ["a", "c"]})
+        same_images(photos, []).load_state_dict({**state, "classes": ["a", "c"]})
     with pytest.raises(DataError, match="5 test images in files so far, and now 4"):
-        same_images(photos, []).load_state({**state, "test": np.zeros(5, np.uint32)})
+        same_images(photos, []).load_state_dict({**state, "test": np.zeros(5, np.uint32)})
 
 
 def test_the_report_tells_of_interruptions_alone(tmp_path):

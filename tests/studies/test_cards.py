@@ -10,7 +10,7 @@ import paddle_resnet.studies as room
 from paddle_resnet.errors import UserError
 from paddle_resnet.studies import STUDIES, Study, find_study
 from paddle_resnet.studies.cards import FOLDER
-from paddle_resnet.studies.study_page import words
+from paddle_resnet.studies.results.study_page import words
 from paddle_resnet.studies.texts import Text, choose_language
 
 
@@ -57,7 +57,7 @@ def test_experiment_keeps_the_contract(name):
     assert set(experiment.FULL) <= set(experiment.SETTINGS)
     for function in ("measure", "judge", "table", "figure", "reference"):
         assert callable(getattr(experiment, function))
-    assert getattr(room, name) is study
+    assert getattr(room, name.replace("-", "_")) is study
 
 
 def test_every_card_and_every_experiment_has_a_study():
@@ -67,7 +67,9 @@ def test_every_card_and_every_experiment_has_a_study():
 
 
 def test_words_of_pages_have_both_languages():
-    raw = yaml.safe_load((FOLDER.parent / "page_words.yaml").read_text(encoding="utf-8"))
+    raw = yaml.safe_load(
+        (FOLDER.parent / "results" / "page_words.yaml").read_text(encoding="utf-8")
+    )
     for key, both in raw.items():
         assert set(both) == {"en", "zh"}, key
         assert placeholders(both["en"]) == placeholders(both["zh"]), key

@@ -1,5 +1,6 @@
 """A study is run, interrupted, written and read again; on the bundled sample, in small networks."""
 
+import dataclasses
 import json
 import math
 
@@ -10,10 +11,9 @@ import pytest
 from paddle_resnet.cli import main
 from paddle_resnet.errors import UserError
 from paddle_resnet.io.atomic_files import atomic_write_json
-from paddle_resnet.studies import telephone
+from paddle_resnet.studies import load_result, telephone
 from paddle_resnet.studies.context import Context
 from paddle_resnet.studies.experiments import telephone as experiment
-from paddle_resnet.studies.result import load_result
 
 SMALL = {
     "depth": 20,
@@ -87,7 +87,7 @@ def test_json_is_read_back_as_it_was(result, tmp_path):
 
 def test_non_finite_values_survive_json(result, tmp_path):
     facts = {**result.facts, "results": {**result.results, "odd": [math.nan, math.inf, -math.inf]}}
-    path = type(result)(result.study, facts).save_json(tmp_path / "t.json")
+    path = dataclasses.replace(result, facts=facts).save_json(tmp_path / "t.json")
     assert json.loads(path.read_text())["results"]["odd"] == ["NaN", "Infinity", "-Infinity"]
     odd = load_result(path).results["odd"]
     assert math.isnan(odd[0])

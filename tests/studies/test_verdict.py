@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from paddle_resnet.studies.results.verdict import Rule, Verdict, worst
 from paddle_resnet.studies.texts import Text
-from paddle_resnet.studies.verdict import Rule, Verdict, worst
 
 FOUND = Text("a is {a}", "a 为 {a}").format(a=3)
 

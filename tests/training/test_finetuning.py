@@ -192,7 +192,7 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
         (["augment.cutmx=1"], "Did you mean 'cutmix'"),
         (["test.tta=crop"], "expected none or flip or shifts_flip or crops or crops_flip"),
         (["data.flip=false", "augment.alternate_flip=true"], "no effect without flip"),
-        (["data.mean=[0.5]"], "mean must be 3 numbers"),
+        (["data.mean=[0.5]"], "data.mean holds 1 number"),
         (["model.pretrained=/nowhere"], "there is no run folder or weights file"),
         (
             ["data.name=cifar10", "data.root=sample", "data.image_size=64"],
@@ -284,14 +284,14 @@ def test_a_run_with_everything_on_goes_on_bit_for_bit(tmp_path, photos, earlier,
     result = json.loads((tmp_path / "whole" / "result.json").read_text())
     assert result["test"]["images"] == 6
 
-    step = Checkpointer.on_train_batch_end
+    after_step = Checkpointer.after_step
 
-    def stop_after_six(self, *arguments, **more):
-        self.stop.asked = self.session.pace.steps == 6  # in the middle of the second epoch
-        step(self, *arguments, **more)
+    def stop_after_six(self, state):
+        self.signals.stop_requested = state.progress.step == 6  # in the middle of the second epoch
+        after_step(self, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "on_train_batch_end", stop_after_six)
+        patch.setattr(Checkpointer, "after_step", stop_after_six)
         assert main(finetune(tmp_path, photos, *overrides, name="cut")) != 0
     # What it began with may be gone by now: the run is complete without.
     (tmp_path / "cut" / "config.yaml").write_text(

@@ -16,7 +16,6 @@ import numpy as np
 import paddle
 import pytest
 import yaml
-from paddle.callbacks import Callback
 from run_helpers import refused, stopping_after
 
 from paddle_resnet.cli import main
@@ -26,8 +25,10 @@ from paddle_resnet.io.file_lock import FolderLock
 from paddle_resnet.models import load_trained
 from paddle_resnet.models.speedrun_resnet import SpeedrunResNet
 from paddle_resnet.runs.run_folder import RunFolder
-from paddle_resnet.training.callbacks.seeding import SeedSteps
-from paddle_resnet.training.loop.progress import StepPlan
+from paddle_resnet.training import trainer
+from paddle_resnet.training.loop.callback import Callback
+from paddle_resnet.training.loop.seeding import seed_step
+from paddle_resnet.training.setup.build_state import build_state
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
 
@@ -165,13 +166,10 @@ def test_visualdl_holds_each_point_once(tmp_path):
 
 
 def test_random_draws_depend_on_the_seed_and_the_step_alone():
-    pace = StepPlan(10)
-
     def draws(seed, step, before=0):
         paddle.rand([before + 1])
         np.random.rand(before)
-        pace.steps = step
-        SeedSteps(seed, pace).on_train_batch_begin(0)
+        seed_step(seed, step, 0)
         return (*paddle.rand([4]).numpy(), *np.random.rand(4))
 
     assert draws(1, 5) == draws(1, 5, before=7)
@@ -228,7 +226,7 @@ def test_a_damaged_best_is_told_and_replaced(whole, tmp_path, capsys):
     best = tmp_path / "run" / "best.safetensors"
     best.write_bytes(best.read_bytes()[:-8])
     run(started, resume=RunFolder.find(started))
-    assert "best.safetensors' is damaged" in capsys.readouterr().out
+    assert "best.safetensors' is corrupt" in capsys.readouterr().out
     assert load_trained(tmp_path / "run", "best").model == "resnet18"
 
 
@@ -291,48 +289,38 @@ def test_a_lock_is_held_once_and_given_back(tmp_path):
 # -- what can go wrong with a disk ---------------------------------------------------------------
 
 
-class Break(Callback):
-    """Does something to the folder after the third step."""
+class AfterStep3(Callback):
+    """Does something after the third step."""
 
     def __init__(self, action):
-        super().__init__()
         self.action = action
 
-    def on_train_batch_end(self, step, logs=None):
-        if self.action and step == 2:
-            self.action()
-            self.action = None
+    def on_step_end(self, state, result):
+        if state.progress.step == 3:
+            self.action(state)
 
 
-def run_and_break(started, action, monkeypatch):
-    from paddle_resnet.training import trainer as job
+def run_with(started, callback, monkeypatch):
+    """Run with one more callback, in front of all others."""
 
-    class Broken(job.SeedSteps):
-        def __init__(self, seed, pace):
-            super().__init__(seed, pace)
-            self.breaking = Break(action)
-
-        def on_train_batch_end(self, step, logs=None):
-            self.breaking.on_train_batch_end(step)
+    def build(*arguments):
+        state = build_state(*arguments)
+        state.callbacks.insert(0, callback)
+        return state
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "SeedSteps", Broken)
+        patch.setattr(trainer, "build_state", build)
         return run(started)
 
 
-def test_no_checkpoint_holds_a_weight_that_is_no_number(whole, tmp_path, monkeypatch):
-    """Else no run could go on from it; and it would push out the sound ones."""
-    from paddle_resnet.training import trainer as job
+def test_no_checkpoint_holds_a_weight_that_is_not_finite(whole, tmp_path, monkeypatch):
+    """Else no run could be resumed from it; and it would push out the valid ones."""
 
-    class Spoil(job.SeedSteps):
-        def on_train_batch_end(self, step, logs=None):
-            if step == 2:
-                self.model.network.fc.bias.set_value(np.full([10], np.inf, np.float32))
+    def spoil(state):
+        state.network.fc.bias.set_value(np.full([10], np.inf, np.float32))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "SeedSteps", Spoil)
-        with pytest.raises(TrainingError, match=r"after step 3, 'fc.bias' holds NaN or infinite"):
-            run(config(tmp_path))
+    with pytest.raises(TrainingError, match=r"after step 3, 'fc.bias' holds NaN or infinite"):
+        run_with(config(tmp_path), AfterStep3(spoil), monkeypatch)
     assert kill_harness.newest_step(tmp_path / "run") == 2
     run(config(tmp_path), resume=RunFolder.find(config(tmp_path)))
     assert kill_harness.differences(tmp_path / "run", whole) == []
@@ -343,7 +331,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
     folder = tmp_path / "run"
     started = config(tmp_path, f"run.on_write_error={mode}", "run.visualdl=true")
     with pytest.raises(TrainingError) as error:
-        run_and_break(started, lambda: shutil.rmtree(folder), monkeypatch)
+        run_with(started, AfterStep3(lambda state: shutil.rmtree(folder)), monkeypatch)
     sentence = str(error.value)
     assert "was removed" in sentence
     out = capsys.readouterr().out
@@ -353,7 +341,7 @@ def test_a_removed_folder_is_one_clear_sentence(tmp_path, monkeypatch, capsys, m
         assert "the run folder was removed" in out
         assert "epoch 2/2" in out
     else:
-        assert "training stopped after step 3, as run.on_write_error asks" in sentence
+        assert "training stopped, as run.on_write_error asks" in sentence
         assert "epoch 1/2:" not in out
 
 
@@ -363,14 +351,14 @@ def test_a_disk_that_runs_full(whole, tmp_path, monkeypatch, capsys, mode):
     disk = tmp_path / "disk"
     with mounted(disk, "size=4m"):
 
-        def fill():
+        def fill(state):
             with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as file:
                 while file.write(bytes(4096)):
                     pass
 
         started = config(disk, f"run.on_write_error={mode}", "train.epochs=3")
         with pytest.raises(TrainingError, match="No space left on device"):
-            run_and_break(started, fill, monkeypatch)
+            run_with(started, AfterStep3(fill), monkeypatch)
         folder = RunFolder(disk / "run")
         out = capsys.readouterr().out
         assert ("epoch 3/3" in out) == (mode == "warn")

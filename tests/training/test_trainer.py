@@ -14,8 +14,11 @@ import yaml
 from run_helpers import refused
 
 from paddle_resnet.cli import main
+from paddle_resnet.config import load_config
+from paddle_resnet.errors import TrainingError
 from paddle_resnet.models import load_trained
 from paddle_resnet.runs.run_folder import RunFolder
+from paddle_resnet.training.trainer import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,7 +175,7 @@ def start(tmp_path, *overrides):
     )
 
 
-@pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "evaluating, step 1:", "epoch 1/2: "])
+@pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "validating, step 1:", "epoch 1/2: "])
 def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, tmp_path, wait_for):
     process = start(tmp_path, "run.log_interval=0.001")
     lines = []
@@ -183,7 +186,7 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, t
             break
     rest = process.communicate(timeout=120)[0]
     assert process.returncode == 130, "".join(lines) + rest
-    assert "To go on: paddle-resnet train --resume" in rest
+    assert "To resume: paddle-resnet train --resume" in rest
     folder = RunFolder(tmp_path / "run")
     assert json.loads(folder.result.read_text())["status"] == "interrupted"
     assert main(["train", "--resume", str(folder.path)]) == 0
@@ -212,7 +215,7 @@ def test_a_budget_is_kept(tmp_path):
     assert result["training"]["budget"] == 12
     assert result["training"]["steps"] > 1
     # Wide bounds: a test must not fail because the machine is busy. The real bound of 5 % is
-    # checked with a clock of our own in test_pace.py.
+    # checked with a clock of our own in test_time_budget.py.
     assert 7 < result["training"]["seconds"] < 24
     assert wall < 60
 
@@ -331,6 +334,23 @@ def test_a_diverging_run_keeps_the_weights_of_the_last_good_epoch(tmp_path, caps
         assert np.isfinite(tensor.numpy()).all()
     assert "training stopped" in (folder.path / "report.html").read_text()
     assert "training stopped" in result["reason"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_error_of_the_report_does_not_hide_that_of_the_training(tmp_path, capsys, fails):
+    def report(folder):
+        raise LookupError("no report")
+
+    rate = "1e30" if fails else "0.01"
+    config = load_config("quickstart", tuple(command(tmp_path, f"optimizer.lr={rate}")[2::2]))
+    with pytest.raises(TrainingError if fails else LookupError) as error:
+        run(config, afterwards=report)
+    out = capsys.readouterr().out
+    if fails:
+        assert "NaN or infinite" in str(error.value) or "the loss became" in str(error.value)
+        assert "warning: no report could be written: LookupError: no report" in out
+    status = json.loads((tmp_path / "run" / "result.json").read_text())["status"]
+    assert status == ("failed" if fails else "finished")
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny disk")

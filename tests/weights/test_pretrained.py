@@ -21,7 +21,7 @@ from paddle_resnet.cli import main
 from paddle_resnet.data.cifar.sample import load_sample
 from paddle_resnet.data.loader import BatchLoader
 from paddle_resnet.errors import WeightsError
-from paddle_resnet.evaluation.evaluate import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate_loader
 from paddle_resnet.weights import pretrained
 
 
@@ -144,10 +144,12 @@ def test_the_packages_own_needs_no_download_and_knows_the_sample(cache, monkeypa
     )
     network = resnet20(pretrained=True)
     network.eval()
-    figures = evaluate(network, loader).summary()
+    figures = evaluate_loader(network, loader).summary()
     assert figures["images"] == 500
     assert figures["acc_top1"] > 0.88
-    assert evaluate(trained.network, loader).summary()["loss"] == pytest.approx(figures["loss"])
+    assert evaluate_loader(trained.network, loader).summary()["loss"] == pytest.approx(
+        figures["loss"]
+    )
     assert not cache.exists()
 
 

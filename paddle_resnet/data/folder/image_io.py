@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 
 from ...errors import DataError, for_display
 from ..augment.random_resized_crop import center_crop_box, cut
-from .decoding.image_decoder import PATH_LIMIT, Decoded, decode, read_content
-from .decoding.image_metadata import upright
-from .decoding.value_range import Extremes, ValueRange, choose_range, describe_range
-from .decoding.wide_pixels import WidePixels, may_be_wide
 from .file_walk import SUFFIXES, LeftOut, walk
+from .image_decoder import PATH_LIMIT, Decoded, decode, read_content
+from .image_metadata import upright
+from .value_range import Extremes, ValueRange, choose_range, describe_range
+from .wide_pixels import WidePixels, may_be_wide
 
 
 def find_images(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
@@ -91,8 +91,12 @@ def read_image(
     Raises:
         DataError: see `open_image`.
     """
+    return fit_image(open_image(path, shape[0], value_range=value_range), shape, share)
+
+
+def fit_image(image: Image.Image, shape: Sequence[int], share: float = 1.0) -> np.ndarray:
+    """Scale a square out of the middle of a decoded image to the wanted size; see `read_image`."""
     channels, height, width = shape
-    image = open_image(path, channels, value_range=value_range)
     if height == width:
         return cut(image, center_crop_box(*image.size, share), height)
     if image.size != (width, height):
@@ -121,7 +125,27 @@ def open_image(
     Raises:
         DataError: the file is no image, is corrupt, or is so large that it may be a trap.
     """
-    decoded = decode(path, read_content(path), channels, least)
+    return image_from_bytes(path, read_content(path), channels, least, value_range)
+
+
+def image_from_bytes(
+    path: Path,
+    content: bytes,
+    channels: int = 3,
+    least: Optional[int] = None,
+    value_range: Optional[Sequence[float]] = None,
+) -> Image.Image:
+    """Decode the bytes of an image file; see `open_image`.
+
+    Args:
+        path: for the sentence of an error.
+        content: the file.
+        channels, least, value_range: see `open_image`.
+
+    Raises:
+        DataError: see `open_image`.
+    """
+    decoded = decode(path, content, channels, least)
     if value_range is None and (alone := decoded.extremes()) is not None:
         value_range = choose_range([alone])
     return to_image(path, decoded, channels, value_range)
@@ -145,6 +169,11 @@ def to_image(
         pixels = pixels.to_image(pixels.own or ValueRange(*value_range))
     image = upright(_on_white(pixels), decoded.orientation)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in 8-bit grey (1) or RGB (3), its transparent parts on a white page."""
+    return _on_white(image).convert("L" if channels == 1 else "RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..context import Context
-from ..figure import FigureSpec, Line, Panel
+from ..drawing.figure import FigureSpec, Line, Panel
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule, worst
 from ..shared.bn_modes import batch_statistics
 from ..shared.cifar_networks import cifar_network, scale_convolutions
 from ..shared.signal_profile import growth_per_block, signal_profile
-from ..table import Reference, Table
-from ..verdict import Rule, worst
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

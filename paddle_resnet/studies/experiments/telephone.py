@@ -9,13 +9,13 @@ import paddle
 from paddle.nn import functional as F
 
 from ..context import Context
-from ..figure import FigureSpec, Level, Panel, seed_lines
+from ..drawing.figure import FigureSpec, Level, Panel, seed_lines
+from ..results.result_table import Reference, Table
+from ..results.verdict import Rule, worst
 from ..shared.block_walk import blocks, stem
 from ..shared.bn_modes import settle
 from ..shared.cifar_networks import cifar_network
 from ..shared.ridge_probe import RidgeProbe
-from ..table import Reference, Table
-from ..verdict import Rule, worst
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {

@@ -76,6 +76,19 @@ def layers_of(block: ResidualBlock) -> list[ConvBNLayer]:
     return [getattr(block, f"conv{i + 1}") for i in range(len(block.kernels))]
 
 
+def check_sum(block: ResidualBlock) -> None:
+    """Raise an error for a block whose output is not ReLU(F(x) + shortcut(x)), or ReLU(F(x)).
+
+    Raises:
+        ModelError: the block has a gate, stochastic depth, early ReLU or pre-activation.
+    """
+    if block.pre_activation or block.sum is not None:
+        raise ModelError(
+            "this study needs blocks that compute ReLU(F(x) + shortcut(x)); the network's blocks "
+            "have pre-activation, early ReLU, gates or stochastic depth."
+        )
+
+
 def residual_function(block: ResidualBlock, x: Tensor) -> Tensor:
     """Return F(x): the main path of a post-activation block up to the sum, without its ReLU.
 
@@ -83,11 +96,7 @@ def residual_function(block: ResidualBlock, x: Tensor) -> Tensor:
         ModelError: the block has a gate, stochastic depth, early ReLU or pre-activation, whose sum
             has other terms.
     """
-    if block.pre_activation or block.sum is not None:
-        raise ModelError(
-            "this study needs blocks that compute ReLU(F(x) + shortcut(x)); the network's blocks "
-            "have pre-activation, early ReLU, gates or stochastic depth."
-        )
+    check_sum(block)
     *inner, last = layers_of(block)
     for layer in inner:
         x = layer(x)

@@ -1,4 +1,4 @@
-"""Writes the figures of a run: JSON lines and VisualDL scalars."""
+"""The metrics of a run: JSON lines, and scalars for VisualDL."""
 
 from __future__ import annotations
 
@@ -7,158 +7,161 @@ import math
 from pathlib import Path
 from typing import Any, Optional
 
-from paddle.callbacks import Callback
-
 from ...errors import TrainingError
 from ...io.atomic_files import append_text, cut, sync
 from ...runs.run_writer import RunWriter
+from ..loop.callback import Callback
+from ..loop.train_state import StepResult, TrainState
 from .visualdl_file import VisualDLFile
 
 _POSITION = ("epochs", "step", "seconds", "images_per_second")
 
 
 class MetricLogger(Callback):
-    """Keeps ``history.jsonl`` (a row per epoch), ``steps.jsonl`` and VisualDL's log.
+    """Writes ``history.jsonl`` (a row per epoch), ``steps.jsonl`` and VisualDL's file.
+
+    Rows that cannot be written are kept in memory until they can.
 
     Args:
-        session (RunWriter): where to write; where steps, time and epochs are read.
-        every (float): seconds between two rows of ``steps.jsonl``.
-        visualdl (bool): whether to write VisualDL's log.
+        writer (RunWriter): writes into the run's folder.
+        interval (float): seconds between two rows of ``steps.jsonl``. Default: 10.
+        visualdl (bool): whether to write VisualDL's file. Default: yes.
     """
 
-    def __init__(self, session: RunWriter, *, every: float = 10.0, visualdl: bool = True) -> None:
-        super().__init__()
-        self.session = session
-        self.every = every
-        folder = session.folder
-        self.log = VisualDLFile(folder.visualdl, session.say) if visualdl else None
-        #: Rows that could not be written yet, by file.
+    def __init__(self, writer: RunWriter, *, interval: float = 10.0, visualdl: bool = True) -> None:
+        self.writer = writer
+        self.interval = interval
+        folder = writer.folder
+        self.visualdl = VisualDLFile(folder.visualdl, writer.log) if visualdl else None
+        #: Rows that are not written yet, by file.
         self._waiting: dict[Path, str] = {folder.history: "", folder.steps: ""}
+        #: When the next row of the steps is due, in seconds of the training.
         self._next = 0.0
         self._window = _Window()
 
-    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Write a row of the step curves when it is time for one."""
-        pace = self.session.pace
-        self._window.add(logs or {})
-        if pace.elapsed < self._next and pace.steps > 1:
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Write a row of the step curves if it is time for one."""
+        progress = state.progress
+        self._window.add(result.images, state.epoch_means.values())
+        if progress.elapsed < self._next and progress.step > 1:
             return
-        self._next = pace.elapsed + self.every
-        row = {**self._position(), **self._window.take(), "lr": self.model._optimizer.get_lr()}
-        self._append(self.session.folder.steps, row)
-        self._scalars("step", {k: row[k] for k in row if k not in _POSITION}, pace.steps)
+        self._next = progress.elapsed + self.interval
+        row = {**_position(state), **self._window.take(), "lr": state.optimizer.get_lr()}
+        self._append(self.writer.folder.steps, row)
+        self._scalars("step", {k: row[k] for k in row if k not in _POSITION}, state, progress.step)
 
-    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
+    def on_epoch_end(self, state: TrainState, metrics: dict[str, Any]) -> None:
         """Write the epoch's row."""
-        row: dict[str, Any] = {"epoch": epoch + 1, **self._position()}
-        row["images"] = self.session.pace.images
-        row["lr"] = self.model._optimizer.get_lr()
-        for name, value in (logs or {}).items():
-            if name not in ("step", "batch_size"):
-                row[name] = float(value[0] if isinstance(value, list) else value)
-        self._append(self.session.folder.history, row)
+        epoch = state.progress.epoch
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            **_position(state),
+            "images": state.progress.images,
+            "lr": state.optimizer.get_lr(),
+            **{name: float(value) for name, value in metrics.items()},
+        }
+        self._append(self.writer.folder.history, row)
         self._scalars(
-            "epoch", {k: row[k] for k in row if k not in (*_POSITION, "epoch", "images")}, epoch + 1
+            "epoch",
+            {k: row[k] for k in row if k not in (*_POSITION, "epoch", "images")},
+            state,
+            epoch,
         )
-        # Running means begin anew with every epoch. Not at its begin, which also comes when the
-        # rest of an interrupted epoch is gone on with.
+        # The running means start anew with every epoch. Not at its start, which also comes when an
+        # interrupted epoch is resumed.
         self._window = _Window()
 
     def close(self) -> None:
-        """Write what still waits, and flush VisualDL's log."""
+        """Write the rows that wait, and flush VisualDL's file."""
         for path, rows in self._waiting.items():
             if rows:
                 self._append(path)
-        if self.log is not None:
-            self.log.close()
+        if self.visualdl is not None:
+            self.visualdl.close()
 
-    # -- going on --------------------------------------------------------------------------
+    # -- resume ----------------------------------------------------------------------------
 
-    def state(self) -> dict[str, Any]:
-        """Return how long the files are, which are brought to the disk first.
+    def state_dict(self) -> dict[str, Any]:
+        """Flush the files to the disk, and return how long they are.
 
         Raises:
-            OSError: they cannot be.
+            OSError: they cannot be flushed.
         """
         return {
             "sizes": {path.name: sync(path) for path in self._waiting},
-            "visualdl": self.log.state() if self.log is not None else None,
+            "visualdl": self.visualdl.state_dict() if self.visualdl is not None else None,
             "next": self._next,
-            "window": self._window.state(),
+            "window": self._window.state_dict(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Cut the files to what they were: what came after will come again.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the files to what they were: the rows after it will be written again.
 
         Raises:
             TrainingError: they cannot be written.
         """
-        self._window.load_state(state["window"])
+        self._window.load_state_dict(state["window"])
         self._next = float(state["next"])
         try:
             for path in self._waiting:
                 size = int(state["sizes"][path.name])
                 if cut(path, size) < size:
-                    self.session.say(
+                    self.writer.log(
                         f"warning: '{path}' is shorter than it was: rows of it are lost."
                     )
-            if self.log is not None and state["visualdl"] is not None:
-                self.log.load_state(state["visualdl"])
+            if self.visualdl is not None and state["visualdl"] is not None:
+                self.visualdl.load_state_dict(state["visualdl"])
         except OSError as error:
             raise TrainingError(
-                f"cannot write into '{self.session.folder.path}': {error.strerror or error}."
+                f"cannot write into '{self.writer.folder.path}': {error.strerror or error}."
             ) from None
 
     # -- writing ---------------------------------------------------------------------------
-
-    def _position(self) -> dict[str, Any]:
-        pace = self.session.pace
-        return {
-            "epochs": round(self.session.stream.epochs, 4),
-            "step": pace.steps,
-            "seconds": round(pace.elapsed, 2),
-            "images_per_second": round(pace.images_per_second, 2),
-        }
 
     def _append(self, path: Path, row: Optional[dict[str, Any]] = None) -> None:
         if row is not None:
             self._waiting[path] += json.dumps({k: _json_number(v) for k, v in row.items()}) + "\n"
         rows = self._waiting[path]
-        if self.session.write(
+        if self.writer.write(
             path, lambda p: append_text(p, rows), "Its rows are kept in memory until they can be."
         ):
             self._waiting[path] = ""
 
-    def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
-        if self.log is None or self.session.folder.is_deleted():
+    def _scalars(self, group: str, values: dict[str, Any], state: TrainState, step: int) -> None:
+        if self.visualdl is None or self.writer.folder.is_deleted():
             return
-        values["images_per_second"] = round(self.session.pace.images_per_second, 2)
+        values["images_per_second"] = round(state.speed.images_per_second, 2)
         for name, value in values.items():
             split = "validation" if name.startswith("val_") else "train"
-            self.log.add_scalar(f"{group}/{name.removeprefix('val_')}/{split}", value, step)
+            self.visualdl.add_scalar(f"{group}/{name.removeprefix('val_')}/{split}", value, step)
+
+
+def _position(state: TrainState) -> dict[str, Any]:
+    return {
+        "epochs": round(state.batches.epochs, 4),
+        "step": state.progress.step,
+        "seconds": round(state.progress.elapsed, 2),
+        "images_per_second": round(state.speed.images_per_second, 2),
+    }
 
 
 def _json_number(value: Any) -> Any:
-    """NaN and infinity are no JSON."""
+    """Return None for NaN and infinity, which JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class _Window:
-    """Means since the last row, out of the running means since the epoch began."""
+    """Means since the last row, from the running means of the epoch."""
 
     def __init__(self) -> None:
         self.count = 0
-        #: Count and means at the last row.
+        #: Samples and means at the last row.
         self.begin: tuple[int, dict[str, float]] = (0, {})
         self.now: dict[str, float] = {}
 
-    def add(self, logs: dict) -> None:
-        self.count += logs["batch_size"]
-        self.now = {
-            name: float(value[0] if isinstance(value, list) else value)
-            for name, value in logs.items()
-            if name not in ("step", "batch_size")
-        }
+    def add(self, images: int, means: dict[str, Any]) -> None:
+        self.count += images
+        self.now = {name: float(value) for name, value in means.items()}
 
     def take(self) -> dict[str, float]:
         """Return the means over the samples since the last call."""
@@ -171,10 +174,10 @@ class _Window:
         self.begin = (self.count, self.now)
         return means
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {"count": self.count, "begin": self.begin, "now": self.now}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         count, means = state["begin"]
         self.begin = (int(count), {name: float(mean) for name, mean in means.items()})
         self.count = int(state["count"])

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, plain lines in a log file."""
+"""Progress for people: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ import sys
 import time
 from typing import Any, Callable, Optional
 
-from paddle.callbacks import Callback
 from tqdm import tqdm
 
-from ..loop.progress import Progress
-from ..wording import duration, figures
+from ..loop.callback import Callback
+from ..loop.train_state import StepResult, TrainState
+from ..wording import duration, metrics_text
 
 
 class ProgressBar(Callback):
-    """Prints progress with loss, accuracy, images/s and the expected end.
+    """Shows loss, accuracy, images/s and the ETA of a training, an evaluation or a prediction.
 
-    On a terminal one line is redrawn; elsewhere whole lines are written and no control characters.
+    On a terminal one line is redrawn; elsewhere whole lines without control characters are written.
 
     Args:
-        pace (Progress, optional): where speed and expected end come from.
-        verbose (int): 1 prints a line per epoch, 2 progress within epochs too. Default: 2.
-        log_freq (int): steps between two lines where there is no terminal. Default: 10.
+        verbose (int): 1 writes a line per epoch, 2 shows steps too. Default: 2.
+        log_freq (int): steps between two lines if there is no terminal. Default: 10.
         log_seconds (float, optional): seconds between two such lines, in place of ``log_freq``.
         write (callable, optional): takes each whole line. Default: print to standard output.
-        terminal (bool, optional): whether to draw a bar. Default: whether standard output is one.
+        terminal (bool, optional): whether to draw a bar. Default: if standard output is one.
     """
 
     def __init__(
         self,
-        pace: Optional[Progress] = None,
         *,
         verbose: int = 2,
         log_freq: int = 10,
@@ -37,106 +35,71 @@ class ProgressBar(Callback):
         write: Optional[Callable[[str], None]] = None,
         terminal: Optional[bool] = None,
     ) -> None:
-        super().__init__()
-        self.pace = pace
         self.verbose = verbose
         self.log_freq = max(int(log_freq), 1)
         self.log_seconds = log_seconds
         self.terminal = sys.stdout.isatty() if terminal is None else terminal
-        self.write = write or self._print
+        self.write = write or self.print
         self._bar: Optional[tqdm] = None
-        self._epoch: Optional[int] = None
-        self._said_end = False
+        self._title = ""
+        self._eta_written = False
         self._last_line = time.monotonic()
 
-    def _print(self, line: str) -> None:
+    def print(self, line: str) -> None:
+        """Print a line; a bar moves below it."""
         if self._bar is not None:
             self._bar.clear()
         print(line, flush=True)
 
     # -- training --------------------------------------------------------------------------
 
-    def on_train_begin(self, logs: Optional[dict] = None) -> None:
+    def on_fit_start(self, state: TrainState) -> None:
         """Start the clock of the lines."""
-        self._said_end = False
+        self._eta_written = False
         self._last_line = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: Optional[dict] = None) -> None:
+    def on_epoch_start(self, state: TrainState) -> None:
         """Open the bar."""
-        self._epoch = epoch
-        self._open(self._title(), self.params.get("steps"))
+        self.open(_title(state, state.progress.epoch + 1), state.batches.epoch_length)
 
-    def on_train_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Redraw the bar, or write a line when it is time for one."""
-        self._announce_end()
-        self._advance(self._title(), step, logs or {})
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Redraw the bar, or write a line if it is time for one."""
+        self._write_eta(state)
+        if self.verbose > 1:
+            text = metrics_text(state.epoch_means.values())
+            speed = f"{state.speed.images_per_second:,.1f} images/s"
+            self.advance(state.epoch_means.steps, f"{text}  {speed}  {_left(state)}")
 
-    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
+    def on_epoch_end(self, state: TrainState, metrics: dict[str, Any]) -> None:
         """Write the epoch's line, validation included."""
-        self._close()
-        speed = f"  {self.pace.images_per_second:,.1f} images/s" if self.pace else ""
-        end = f"  {duration(self.pace.remaining)} left" if self.pace else ""
-        self.write(f"{self._title()}: {figures(logs or {})}{speed}{end}")
-        self._epoch = None
+        self.close()
+        self.write(
+            f"{_title(state, state.progress.epoch)}: {metrics_text(metrics)}"
+            f"  {state.speed.images_per_second:,.1f} images/s  {_left(state)}"
+        )
 
-    def on_train_end(self, logs: Optional[dict] = None) -> None:
-        """Take the bar away."""
-        self._close()
+    def on_fit_end(self, state: TrainState) -> None:
+        """Remove the bar."""
+        self.close()
 
-    def close(self) -> None:
-        """Take the bar away, also when the training did not come to its end."""
-        self._close()
-
-    # -- evaluation and prediction ---------------------------------------------------------
-
-    def on_eval_begin(self, logs: Optional[dict] = None) -> None:
-        """Open a bar of its own."""
-        self._close()
-        self._open("evaluating", (logs or {}).get("steps"))
-
-    def on_eval_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Redraw the bar."""
-        self._advance("evaluating", step, logs or {})
-
-    def on_eval_end(self, logs: Optional[dict] = None) -> None:
-        """Write the result where no epoch's line is going to."""
-        self._close()
-        if self._epoch is None:
-            self.write(f"evaluated: {figures(logs or {})}")
-
-    def on_predict_begin(self, logs: Optional[dict] = None) -> None:
-        """Open a bar."""
-        self._open("predicting", (logs or {}).get("steps"))
-
-    def on_predict_batch_end(self, step: int, logs: Optional[dict] = None) -> None:
-        """Redraw the bar."""
-        self._advance("predicting", step, {})
-
-    def on_predict_end(self, logs: Optional[dict] = None) -> None:
-        """Take the bar away."""
-        self._close()
-
-    # -- drawing ---------------------------------------------------------------------------
-
-    def _title(self) -> str:
-        epochs = self.params.get("epochs")
-        unit = self.pace.unit if self.pace else "epoch"
-        return f"{unit} {self._epoch + 1}" + (f"/{epochs}" if epochs else "")
-
-    def _announce_end(self) -> None:
-        """Say once, as soon as it is known, how long all this will take."""
-        if self._said_end or self.pace is None or self.pace.steps < 3:
+    def _write_eta(self, state: TrainState) -> None:
+        """Write once, after a few steps, how long all of it will take."""
+        if self._eta_written or state.progress.step < 3 or state.progress.eta is None:
             return
-        remaining = self.pace.remaining
-        if remaining is not None:
-            self._said_end = True
-            at = time.strftime("%H:%M:%S", time.localtime(time.time() + remaining))
-            self.write(
-                f"{self.pace.images_per_second:,.1f} images/s; expected to end in "
-                f"{duration(remaining)}, at {at}"
-            )
+        self._eta_written = True
+        seconds = state.progress.eta
+        at = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+        self.write(
+            f"{state.speed.images_per_second:,.1f} images/s; expected to end in "
+            f"{duration(seconds)}, at {at}"
+        )
 
-    def _open(self, title: str, steps: Any) -> None:
+    # -- any loop --------------------------------------------------------------------------
+
+    def open(self, title: str, steps: Optional[int]) -> None:
+        """Open a bar of so many steps, or of an unknown number; a bar that is open is removed."""
+        self.close()
+        self._title = title
         if self.terminal and self.verbose > 1:
             self._bar = tqdm(
                 total=steps,
@@ -149,30 +112,32 @@ class ProgressBar(Callback):
                 else "{desc} step {n} {postfix}",
             )
 
-    def _advance(self, title: str, step: int, logs: dict) -> None:
+    def advance(self, step: int, text: str = "") -> None:
+        """Show that ``step`` steps are done, or write a line if it is time for one."""
         if self.verbose < 2:
             return
-        text = figures(logs)
-        if self.pace is not None and self._epoch is not None:
-            text += (
-                f"  {self.pace.images_per_second:,.1f} images/s"
-                f"  {duration(self.pace.remaining)} left"
-            )
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(step + 1 - self._bar.n)
-            return
-        now = time.monotonic()
-        due = (
-            (step + 1) % self.log_freq == 0
-            if self.log_seconds is None
-            else now - self._last_line >= self.log_seconds
-        )
-        if due:
-            self._last_line = now
-            self.write(f"{title}, step {step + 1}: {text}")
+            self._bar.update(step - self._bar.n)
+        elif self._is_due(step):
+            self._last_line = time.monotonic()
+            self.write(f"{self._title}, step {step}: {text}")
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Remove the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def _is_due(self, step: int) -> bool:
+        if self.log_seconds is None:
+            return step % self.log_freq == 0
+        return time.monotonic() - self._last_line >= self.log_seconds
+
+
+def _title(state: TrainState, epoch: int) -> str:
+    return f"{state.progress.plan.unit} {epoch}/{state.progress.plan.epochs}"
+
+
+def _left(state: TrainState) -> str:
+    return f"{duration(state.progress.eta)} left"

@@ -88,13 +88,13 @@ class VisualDLFile:
             self._do(lambda writer: writer.close())
             self._writer = None
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return how long the file is now."""
         if self._writer is not None:
             self._do(lambda writer: writer._get_file_writer().flush())
         return {"size": sync(self.path) if self.path.parent.is_dir() else 0}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on at that length: what came later will be written again."""
         if self.path.is_file():
             cut(self.path, int(state["size"]))

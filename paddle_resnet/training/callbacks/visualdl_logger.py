@@ -4,94 +4,96 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import numpy as np
 import paddle
-from paddle.callbacks import Callback
 
 from ...config import Config, config_to_dict
 from ...data.splits import DataSplits
 from ...runs.run_writer import RunWriter
+from ..loop.callback import Callback
+from ..loop.train_state import StepResult, TrainState
 from .image_grid import grid, pixels
 from .visualdl_file import VisualDLFile
 
-#: Of a larger layer, so many weights are looked at.
+#: Of a larger layer, the distribution of so many weights is written.
 SAMPLE = 1 << 14
-#: Figures of the test that hyper-parameters are held against.
+#: Metrics of the final test beside the hyper-parameters.
 RESULTS = ("loss", "acc_top1", "acc_top5")
 
 
 class VisualDLLogger(Callback):
-    """Writes training images, weights, the recipe and, on wish, the network's graph.
+    """Writes training images, weights, the recipe and, if asked for, the network's graph.
 
-    What belongs to the beginning is written into an empty log only. Nothing here draws random
-    numbers or changes what is trained.
+    What belongs to the beginning of a run is written into an empty file only. Nothing here draws
+    random numbers or changes what is trained.
 
     Args:
-        session (RunWriter): the run.
-        log (VisualDLFile): of the run; Record remembers its length.
+        writer (RunWriter): knows the run's folder.
+        file (VisualDLFile): of the run; the metric logger remembers its length.
         config (Config): the recipe.
-        parts (DataSplits): says how images were normalised.
+        splits (DataSplits): knows how images were normalized.
     """
 
     def __init__(
-        self, session: RunWriter, log: VisualDLFile, config: Config, parts: DataSplits
+        self, writer: RunWriter, file: VisualDLFile, config: Config, splits: DataSplits
     ) -> None:
-        super().__init__()
-        self.session = session
-        self.log = log
+        self.writer = writer
+        self.file = file
         self.config = config
-        self.parts = parts
+        self.splits = splits
+        self._shows_next_batch = False
 
-    def on_train_begin(self, logs: Optional[dict] = None) -> None:
-        """Write the recipe, and see to it that the first batch is shown."""
-        if self.session.folder.is_deleted():
+    def on_fit_start(self, state: TrainState) -> None:
+        """Write the recipe and the graph, unless they were written."""
+        if self.writer.folder.is_deleted():
             return
-        begins = self.log.is_empty
+        is_new = self.file.is_empty
         if self.config.run.graph:
-            self.log.add_graph(self.model.network, self.parts.input_shape)
-        if begins:
-            splits = ["validation"] if self.parts.validation is not None else []
-            tags = [f"epoch/{name}/{split}" for split in splits for name in ("loss", "acc_top1")]
+            self.file.add_graph(state.network, self.splits.input_shape)
+        if is_new:
+            validated = ["validation"] if self.splits.validation is not None else []
+            tags = [f"epoch/{name}/{split}" for split in validated for name in ("loss", "acc_top1")]
             tags += [f"result/{name}/test" for name in RESULTS]
-            self.log.add_hparams(hyper_parameters(self.config), tags)
-            self._show_next_batch()
+            self.file.add_hparams(hyper_parameters(self.config), tags)
+            self._shows_next_batch = True
 
-    def on_epoch_end(self, epoch: int, logs: Optional[dict] = None) -> None:
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Write the images of the run's first batch."""
+        if self._shows_next_batch:
+            self._shows_next_batch = False
+            images = result.inputs[0][:64].numpy()
+            shown = grid(pixels(images, self.splits.mean, self.splits.std))
+            self.file.add_image("train/first batch", shown, state.progress.step - 1)
+
+    def on_epoch_end(self, state: TrainState, metrics: dict[str, Any]) -> None:
         """Write the distribution of each layer's weights."""
-        if self.session.folder.is_deleted():
+        if self.writer.folder.is_deleted():
             return
-        for name, weights in self.model.network.named_parameters():
+        for name, weights in state.network.named_parameters():
             if weights.ndim > 1:
-                self.log.add_histogram(f"weights/{name}", sample(weights), epoch + 1)
+                self.file.add_histogram(f"weights/{name}", sample(weights), state.progress.epoch)
 
-    def conclude(self, figures: dict[str, Any]) -> None:
-        """Write the figures of the test, and the mistakes that were kept."""
-        folder, step = self.session.folder, self.session.pace.steps
+    def write_test(self, metrics: dict[str, Any], step: int) -> None:
+        """Write the metrics of the final test, and the mistakes that were kept.
+
+        Args:
+            metrics: those of result.json.
+            step: number of training steps.
+        """
+        folder = self.writer.folder
         if folder.is_deleted():
             return
         for name in RESULTS:
-            self.log.add_scalar(f"result/{name}/test", figures[name], step)
-        with contextlib.suppress(OSError):  # told already
+            if metrics[name] is not None:  # a loss that is not finite is None
+                self.file.add_scalar(f"result/{name}/test", metrics[name], step)
+        with contextlib.suppress(OSError):  # reported when it was written
             with np.load(folder.predictions) as kept:
                 images = kept["mistake_images"]
             if len(images):
-                self.log.add_image("test/most confident mistakes", grid(images), step)
-        self.log.close()
-
-    def _show_next_batch(self) -> None:
-        stream = self.session.stream
-        change = stream.change
-
-        def show(batch: tuple) -> tuple:
-            stream.change = change
-            batch = change(batch)
-            images = pixels(batch[0][:64], self.parts.mean, self.parts.std)
-            self.log.add_image("train/first batch", grid(images), self.session.pace.steps)
-            return batch
-
-        stream.change = show
+                self.file.add_image("test/most confident mistakes", grid(images), step)
+        self.file.close()
 
 
 def sample(weights: paddle.Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Images that grow while the training goes on: the first epochs cost a fraction of the time."""
+"""Images that grow during a training: its first epochs cost a fraction of the time."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from ...data.augment.resize import resize_batch
 from .progress import Progress
 
 
-def image_size_at(progress: float, full: int, size_from: float, size_until: float) -> int:
-    """Return the side of the images at a progress from 0 to 1, in pixels.
+def image_size_at(fraction: float, full: int, initial_scale: float, full_scale_at: float) -> int:
+    """Return the side of the images at a fraction of the training, in pixels.
 
-    It grows linearly from ``size_from * full`` to ``full``, where it is at ``size_until``, in steps
-    of an eighth of the full size: a new size costs time (memory, chosen kernels), and networks
-    want sides that halve a few times.
+    It grows linearly from ``initial_scale * full`` to ``full``, which it reaches at
+    ``full_scale_at``, in steps of an eighth of the full size: a new size costs time (memory, choice
+    of kernels), and networks halve the side a few times.
     """
-    if progress >= size_until:
+    if fraction >= full_scale_at:
         return full
-    share = size_from + (1 - size_from) * progress / size_until
+    scale = initial_scale + (1 - initial_scale) * fraction / full_scale_at
     step = max(full // 8, 1)
-    return min(max(int(share * full / step + 1e-9) * step, step), full)
+    return min(max(int(scale * full / step + 1e-9) * step, step), full)
 
 
 class ProgressiveResizing:
-    """Scales batches down to the size that belongs to the progress of a training.
+    """Scales batches down to the size that belongs to the fraction of a training.
 
-    The progress is part of a run's saved state, so a resumed run sees the same sizes.
+    The fraction is part of checkpoints, so a resumed run sees the same sizes.
 
     Args:
-        pace: knows the progress.
-        size_from, size_until: see `image_size_at`.
+        progress: of the training.
+        initial_scale, full_scale_at: see `image_size_at`.
     """
 
-    def __init__(self, pace: Progress, size_from: float, size_until: float) -> None:
-        self.pace = pace
-        self.size_from = size_from
-        self.size_until = size_until
+    def __init__(self, progress: Progress, initial_scale: float, full_scale_at: float) -> None:
+        self.progress = progress
+        self.initial_scale = initial_scale
+        self.full_scale_at = full_scale_at
 
     def __call__(self, batch: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
         """Return the batch with smaller images."""
         images, *rest = batch
         full = min(images.shape[2:])
-        side = image_size_at(self.pace.progress, full, self.size_from, self.size_until)
-        return (resize_batch(images, side), *rest)
+        size = image_size_at(self.progress.fraction, full, self.initial_scale, self.full_scale_at)
+        return (resize_batch(images, size), *rest)
 
 
-def make_progressive_resizing(config: Config, pace: Progress) -> Callable[[tuple], tuple]:
-    """Return what a recipe wants done to each batch before it is trained on."""
+def make_progressive_resizing(config: Config, progress: Progress) -> Callable[[tuple], tuple]:
+    """Return what a recipe does to each batch before it is trained on."""
     if config.augment.initial_scale == 1:
         return lambda batch: batch
-    return ProgressiveResizing(pace, config.augment.initial_scale, config.augment.full_scale_at)
+    return ProgressiveResizing(progress, config.augment.initial_scale, config.augment.full_scale_at)

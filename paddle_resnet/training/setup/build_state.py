@@ -1,105 +1,118 @@
-"""What a recipe asks for beside optimizer and schedule, made for one training."""
+"""The state that a recipe's training starts from: optimizer, schedule, average, callbacks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from paddle import nn
-from paddle.callbacks import Callback
 
 from ...config import Config
+from ...data.splits import DataSplits
 from ...errors import ConfigError
-from ...models.precision import Precision, run_precision
+from ...models.precision import run_precision
 from ...optim.ema import ExponentialMovingAverage
 from ...optim.learning_rate import LearningRate
 from ...optim.optimizers import make_optimizer
-from ...optim.schedules import constant
+from ...optim.schedules import make_schedule
+from ..callbacks.early_stopping import EarlyStopping
 from ..callbacks.freezing import Freezing
-from ..callbacks.plateau import ReduceScheduledRate, StopWithoutProgress
+from ..callbacks.plateau import ReduceOnPlateau
+from ..loop.accumulation import GradientAccumulator
+from ..loop.batch_stream import BatchStream
+from ..loop.callback import Callback
+from ..loop.epoch_means import EpochMeans
+from ..loop.losses import MixupAccuracy, MixupCrossEntropy
 from ..loop.progress import Progress
+from ..loop.progressive_resizing import make_progressive_resizing
+from ..loop.speed import SpeedMonitor
+from ..loop.train_state import TrainState
 
 
-@dataclass
-class Features:
-    """The parts that take part in a training, where the recipe has them."""
-
-    precision: Precision
-    average: Optional[ExponentialMovingAverage] = None
-    #: After the pace and the schedule, before whatever prints and saves.
-    callbacks: list[Callback] = field(default_factory=list)
-
-
-def make_features(
+def build_state(
     config: Config,
     network: nn.Layer,
-    pace: Progress,
-    schedule: LearningRate,
-    say: Callable[[str], None],
-    validated: bool = True,
-) -> Features:
-    """Make what the sections train, ema, finetune, early_stopping and plateau ask for.
+    splits: DataSplits,
+    progress: Progress,
+    speed: SpeedMonitor,
+    log: Callable[[str], None],
+    seed: Optional[int] = None,
+) -> TrainState:
+    """Return the state of a training that has not begun.
 
     Args:
         config: the recipe.
-        network: with its initial weights; the optimizer is made already.
-        pace: of the training.
-        schedule: what a plateau lowers.
-        say: takes sentences for people.
-        validated: whether there are validation images to watch.
+        network: with its initial weights.
+        splits: the data; without validation images nothing can be monitored.
+        progress: with the recipe's plan.
+        speed: of this training.
+        log: takes lines.
+        seed: of what steps draw at random. Default: the generators are left alone.
 
     Raises:
-        ConfigError: a part that the network does not have, or nothing to watch.
+        ConfigError: a stage that the network does not have, a metric that nothing measures, or
+            options that exclude each other.
     """
-    precision = run_precision(config, say)
+    plan = progress.plan
+    precision = run_precision(config, log)
     if precision.is_mixed and precision.level == "O2" and config.optimizer.name == "muon":
         raise ConfigError(
             "optimizer.name is muon, which has no steps for weights in half precision: set "
             "train.amp_level to O1."
         )
-    features = Features(precision)
+    optimizer = make_optimizer(config.optimizer, network)
+    schedule = make_schedule(config.schedule, lambda: plan.epochs)
+    ema = None
     if config.ema.decay is not None:
-        features.average = ExponentialMovingAverage(network, config.ema.decay, config.ema.warmup)
+        ema = ExponentialMovingAverage(network, config.ema.decay, config.ema.warmup)
+    callbacks = _callbacks(config, network, log, validated=splits.validation is not None)
+    precision.decorate(network, optimizer)
+    return TrainState(
+        network=network,
+        optimizer=optimizer,
+        loss=MixupCrossEntropy(config.train.label_smoothing),
+        batches=BatchStream(
+            splits.train,
+            endless=config.train.budget is not None,
+            transform=make_progressive_resizing(config, progress),
+        ),
+        progress=progress,
+        speed=speed,
+        epoch_means=EpochMeans([MixupAccuracy(topk=(1, min(5, len(splits.classes))))]),
+        precision=precision,
+        scaler=precision.make_scaler(),
+        accumulator=GradientAccumulator(config.train.grad_accum_steps),
+        learning_rate=LearningRate(optimizer, config.optimizer.lr, schedule),
+        ema=ema,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
+def _callbacks(
+    config: Config, network: nn.Layer, log: Callable[[str], None], validated: bool
+) -> list[Callback]:
+    callbacks: list[Callback] = []
     if config.finetune.unfreeze_at:
-        features.callbacks.append(Freezing(network, config.finetune.unfreeze_at, pace))
-    for name, section in (("early_stopping", config.early_stopping), ("plateau", config.plateau)):
+        callbacks.append(Freezing(network, config.finetune.unfreeze_at))
+    stop, plateau = config.early_stopping, config.plateau
+    for name, section in (("early_stopping", stop), ("plateau", plateau)):
         if section.patience is not None and not validated:
             raise ConfigError(
                 f"{name}.patience is {section.patience}, but there are no validation images to "
-                "watch: set data.validation."
+                "monitor: set data.validation."
             )
-    stop, plateau = config.early_stopping, config.plateau
     if stop.patience is not None:
-        features.callbacks.append(
-            StopWithoutProgress(
-                say,
-                monitor=stop.monitor.removeprefix("val_"),
-                patience=stop.patience,
-                min_delta=stop.min_delta,
-            )
-        )
+        callbacks.append(EarlyStopping(log, stop.monitor, stop.patience, stop.min_delta))
     if plateau.patience is not None:
-        features.callbacks.append(
-            ReduceScheduledRate(
-                schedule,
-                say,
-                monitor=plateau.monitor.removeprefix("val_"),
+        callbacks.append(
+            ReduceOnPlateau(
+                log,
+                plateau.monitor,
                 factor=plateau.factor,
                 patience=plateau.patience,
                 min_delta=plateau.min_delta,
                 cooldown=plateau.cooldown,
-                min_lr=plateau.min_factor,
+                min_factor=plateau.min_factor,
             )
         )
-    return features
-
-
-def try_features(config: Config, network: nn.Layer, pace: Progress, validated: bool) -> None:
-    """Raise what :func:`make_features` and the optimizer would, before anything is written.
-
-    Raises:
-        ConfigError: a part that the network does not have, or nothing to watch.
-    """
-    make_optimizer(config.optimizer, network)
-    schedule = LearningRate(config.optimizer.lr, constant, pace)
-    make_features(config, network, pace, schedule, lambda line: None, validated)
+    return callbacks

@@ -37,7 +37,7 @@ class DatasetCheck:
         self.say = say
         self._marks: dict[str, np.ndarray] = {}
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the classes, and a number for each file, by part: uint32 [N]."""
         if not self._marks:  # once: it asks for the size of each file
             self._marks = {
@@ -46,13 +46,13 @@ class DatasetCheck:
             }
         return {"classes": self.classes, **self._marks}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Warn where files are others than those of :meth:`state`.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Warn where files are others than those of :meth:`state_dict`.
 
         Raises:
             DataError: their number or the classes are others.
         """
-        now, before = dict(self.state()), dict(state)
+        now, before = dict(self.state_dict()), dict(state)
         if before.pop("classes") != now.pop("classes"):
             raise DataError(
                 f"this run had the classes {_some(state['classes'])} so far, and now "

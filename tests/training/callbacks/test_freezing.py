@@ -1,48 +1,25 @@
-"""Parts that are held still until their time has come."""
+"""Stages that are frozen for the first part of a training."""
 
 import numpy as np
-import paddle
 import pytest
 from paddle import nn
+from small_training import Weights, small_state
 
 from paddle_resnet.config import OptimizerConfig
 from paddle_resnet.errors import ConfigError
 from paddle_resnet.optim.optimizers import make_optimizer
-from paddle_resnet.training import ImageClassifier
 from paddle_resnet.training.callbacks.freezing import Freezing
-from paddle_resnet.training.loop.progress import StepPlan
-
-
-class Keep(paddle.callbacks.Callback):
-    """Keeps a copy of everything after each step."""
-
-    def __init__(self):
-        super().__init__()
-        self.states = []
-
-    def on_train_begin(self, logs=None):
-        self.on_train_batch_end(-1)
-
-    def on_train_batch_end(self, step, logs=None):
-        self.states.append(
-            {k: v.numpy().copy() for k, v in self.model.network.state_dict().items()}
-        )
+from paddle_resnet.training.loop.training_loop import train
 
 
 def moved(tiny, batches, until, epochs=4, optimizer="momentum"):
     """Return the tensors that each step changed, by step."""
-    model = ImageClassifier(tiny)
-    model.prepare(
-        make_optimizer(OptimizerConfig(name=optimizer, lr=0.01), tiny), nn.CrossEntropyLoss()
-    )
-    pace, keep = StepPlan(epochs * len(batches)), Keep()
-    model.fit(
-        batches, epochs=epochs, verbose=0, pace=pace,
-        callbacks=[pace, Freezing(tiny, until, pace), keep],
-    )  # fmt: skip
+    made = make_optimizer(OptimizerConfig(name=optimizer, lr=0.01), tiny)
+    state, weights = small_state(tiny, made, batches, epochs), Weights()
+    train(state, callbacks=[Freezing(tiny, until), weights])
     return [
         {name for name in after if not np.array_equal(before[name], after[name])}
-        for before, after in zip(keep.states, keep.states[1:])
+        for before, after in zip(weights.states, weights.states[1:])
     ]
 
 
@@ -66,6 +43,6 @@ def test_parts_thaw_one_after_the_other_and_some_never(tiny, batches):
 
 def test_unknown_parts_are_named(tiny):
     with pytest.raises(ConfigError, match="Did you mean 'layer2'"):
-        Freezing(tiny, {"layer3": 0.5}, StepPlan(1))
+        Freezing(tiny, {"layer3": 0.5})
     with pytest.raises(ConfigError, match="the network has backbone"):
-        Freezing(nn.Linear(2, 2), {"conv1": 0.5}, StepPlan(1))
+        Freezing(nn.Linear(2, 2), {"conv1": 0.5})

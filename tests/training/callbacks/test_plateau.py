@@ -1,4 +1,4 @@
-"""Ends and smaller rates when nothing improves, in our `fit` and in the base class's."""
+"""A smaller learning rate when a metric no longer improves, and the end of a training."""
 
 import math
 
@@ -6,64 +6,50 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from small_training import sgd, small_state
 
 from paddle_resnet.config import ScheduleConfig
 from paddle_resnet.optim.learning_rate import LearningRate
 from paddle_resnet.optim.schedules import make_schedule
-from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.callbacks.plateau import (
-    EarlyStopping,
-    ReduceLROnPlateau,
-    ReduceScheduledRate,
-    scale_scheduler,
-)
-from paddle_resnet.training.loop.progress import StepPlan
-
-
-class Scripted(nn.Layer):
-    """A loss whose evaluations are what the script says, whatever the network does."""
-
-    def __init__(self, script):
-        super().__init__()
-        self.script = iter(script)
-
-    def forward(self, outputs, labels):
-        if outputs.stop_gradient:  # evaluation
-            return outputs.sum() * 0 + next(self.script)
-        return (outputs * 0).sum() + outputs.mean()
-
+from paddle_resnet.training.callbacks.early_stopping import EarlyStopping
+from paddle_resnet.training.callbacks.plateau import ReduceOnPlateau
+from paddle_resnet.training.loop.callback import Callback
+from paddle_resnet.training.loop.training_loop import train
 
 BATCHES = [(np.ones([2, 3], np.float32), np.zeros([2], np.int64))]
 
 
-def model_of(base, script, rate=0.5):
-    network = nn.Linear(3, 2)
-    model = base(network)
-    model.prepare(paddle.optimizer.SGD(rate, network.parameters()), Scripted(script))
-    return model
+class Rates(Callback):
+    """Sees the rate that a step really took: what a bias moved by, over its gradient of 1/2."""
 
-
-class Count(paddle.callbacks.Callback):
     def __init__(self):
-        super().__init__()
-        self.rates = []
+        self.seen = []
 
-    def on_train_batch_begin(self, step, logs=None):
-        before = self.model.network.bias.numpy().copy()
-        self.before = before
+    def on_step_start(self, state):
+        self.before = state.network.bias.numpy().copy()
 
-    def on_train_batch_end(self, step, logs=None):
-        # The gradient of the mean with respect to each bias is 1/2: the rate that acted is seen.
-        self.rates.append(float(2 * (self.before - self.model.network.bias.numpy())[0]))
+    def on_step_end(self, state, result):
+        self.seen.append(2 * float((self.before - state.network.bias.numpy())[0]))
 
 
-def fit(base, callback, script, epochs, rate=0.5):
-    model, count = model_of(base, script, rate), Count()
-    model.fit(BATCHES, BATCHES, epochs=epochs, verbose=0, callbacks=[count, callback])
-    return count.rates
+def run(script, *callbacks, schedule="constant", monitor="val_loss"):
+    """Train an epoch of one step for each value of the script; return the rates of the steps."""
+    network, rates = nn.Linear(3, 2), Rates()
+    optimizer = sgd(network)
+    shape = make_schedule(ScheduleConfig(name=schedule, warmup=0.0))
+    state = small_state(
+        network,
+        optimizer,
+        BATCHES,
+        len(script),
+        loss=lambda outputs, labels: outputs.mean(),
+        learning_rate=LearningRate(optimizer, 0.5, shape),
+    )
+    values = iter(script)
+    train(state, lambda network: {monitor: next(values)}, [rates, *callbacks])
+    return rates.seen, state
 
 
-@pytest.mark.parametrize("base", [paddle.Model, ImageClassifier])
 @pytest.mark.parametrize(
     ("patience", "script", "epochs"),
     [
@@ -71,109 +57,92 @@ def fit(base, callback, script, epochs, rate=0.5):
         (1, [5, 4, 3, 3, 1], 4),
         (2, [5, 6, 4, 5, 5, 1], 5),
         (0, [5, 4, math.nan, 1], 3),
+        (3, [5, 4, 3], 3),
     ],
 )
-def test_early_stopping(base, patience, script, epochs):
-    callback = EarlyStopping(patience=patience, verbose=0, save_best_model=False)
-    assert len(fit(base, callback, script, 10)) == epochs
+@pytest.mark.parametrize("monitor", ["val_loss", "val_acc_top1"])
+def test_early_stopping(patience, script, epochs, monitor):
+    script = script if monitor == "val_loss" else [-value for value in script]
+    lines = []
+    stopping = EarlyStopping(lines.append, monitor, patience)
+    rates, state = run(script, stopping, monitor=monitor)
+    assert len(rates) == epochs
+    assert bool(state.stop_reason) == (epochs < len(script))
+    assert lines == [state.stop_reason][: bool(state.stop_reason)]
 
 
-def test_paddles_own_is_repaired_on_the_way_in_and_sees_what_happened():
-    callback = paddle.callbacks.EarlyStopping(patience=0, verbose=0, save_best_model=False)
-    assert len(fit(ImageClassifier, callback, [5, 4, 3, 3, 1], 10)) == 4
-    assert callback.best_value == 3
-    fresh = paddle.callbacks.EarlyStopping(patience=0, verbose=0, save_best_model=False)
-    assert len(fit(paddle.Model, fresh, [5, 4, 3, 3, 1], 10)) == 1, "the base class's fault"
+@pytest.mark.parametrize(("min_delta", "epochs"), [(0.0, 5), (0.5, 3), (1.5, 2)])
+def test_small_improvements_do_not_count(min_delta, epochs):
+    stopping = EarlyStopping(lambda line: None, "val_loss", 1, min_delta)
+    assert len(run([5, 4, 3.9, 3.8, 3.7], stopping)[0]) == epochs
 
 
-@pytest.mark.parametrize("base", [paddle.Model, ImageClassifier])
-def test_the_rate_really_drops(base):
-    callback = ReduceLROnPlateau(patience=2, factor=0.1, verbose=0)
-    rates = fit(base, callback, [5, 5, 5, 5, 5, 5], 6)
+def test_the_rate_really_drops():
+    lines = []
+    plateau = ReduceOnPlateau(lines.append, "val_loss", factor=0.1, patience=2)
+    rates, _ = run([5] * 6, plateau)
     assert rates == pytest.approx([0.5, 0.5, 0.5, 0.05, 0.05, 0.005], rel=1e-3)
+    assert len(lines) == 2
+    assert "0.1 of the schedule's" in lines[0]
 
 
-def test_the_base_classs_rate_does_not_drop():
-    callback = paddle.callbacks.ReduceLROnPlateau(patience=2, factor=0.1, verbose=0)
-    assert fit(paddle.Model, callback, [5] * 6, 6) == pytest.approx([0.5] * 6, rel=1e-3)
-    callback = paddle.callbacks.ReduceLROnPlateau(patience=2, factor=0.1, verbose=0)
-    assert fit(ImageClassifier, callback, [5] * 6, 6)[-1] == pytest.approx(0.005, rel=1e-3)
-
-
-def test_schedulers_are_scaled():
-    rate = paddle.optimizer.lr.ExponentialDecay(0.5, 0.9)
-    callback = ReduceLROnPlateau(patience=1, factor=0.1, verbose=0)
-    rates = fit(ImageClassifier, callback, [5, 5, 4, 3], 4, rate)
-    expected = [0.5, 0.5 * 0.9, 0.05 * 0.9**2, 0.05 * 0.9**3]
-    assert rates == pytest.approx(expected, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: paddle.optimizer.lr.StepDecay(0.5, 3),
-        lambda: paddle.optimizer.lr.CosineAnnealingDecay(0.5, 9, 0.01),
-        lambda: paddle.optimizer.lr.PiecewiseDecay([3, 6], [0.5, 0.2, 0.1]),
-        lambda: paddle.optimizer.lr.PolynomialDecay(0.5, 9, end_lr=0.1),
-        lambda: paddle.optimizer.lr.LinearWarmup(
-            paddle.optimizer.lr.StepDecay(0.5, 3), 4, 0.1, 0.5
-        ),
-        lambda: paddle.optimizer.lr.NoamDecay(10, 4, 0.5),
-    ],
-    ids=["step", "cosine", "piecewise", "polynomial", "warm-up", "noam"],
-)
-@pytest.mark.parametrize("moment", [0, 2, 5])
-def test_every_kind_of_scheduler_is_scaled_as_a_whole(make, moment):
-    plain, scaled = make(), make()
-    for step in range(9):
-        if step == moment:
-            scale_scheduler(scaled, 0.25)
-        factor = 0.25 if step >= moment else 1.0
-        assert scaled() == pytest.approx(factor * plain(), rel=1e-6), step
-        plain.step()
-        scaled.step()
-
-
-def recipe(script, epochs, callbacks=()):
-    """Train with a schedule of ours; return rates and the callbacks."""
-    pace = StepPlan(epochs)
-    shape = make_schedule(ScheduleConfig(name="linear", warmup=0.0))
-    schedule = LearningRate(0.5, shape, pace)
-    said = []
-    plateau = ReduceScheduledRate(
-        schedule, said.append, monitor="loss", patience=1, factor=0.1, min_lr=0.05
+def test_a_schedule_continues_at_the_smaller_rate_and_not_below_the_least():
+    plateau = ReduceOnPlateau(
+        lambda line: None, "val_loss", factor=0.1, patience=1, min_factor=0.05
     )
-    model, count = model_of(ImageClassifier, script), Count()
-    return model, schedule, plateau, count, [pace, schedule, count, plateau]
-
-
-def test_a_recipes_schedule_goes_on_at_the_smaller_rate_and_not_below_the_least():
-    model, _, _, count, callbacks = recipe([5] * 6, 6)
-    pace = callbacks[0]
-    model.fit(BATCHES, BATCHES, epochs=6, verbose=0, callbacks=callbacks, pace=pace)
+    rates, _ = run([5] * 6, plateau, schedule="linear")
     factors = [1, 1, 0.1, 0.05, 0.05, 0.05]
     expected = [0.5 * (1 - step / 6) * factor for step, factor in enumerate(factors)]
-    assert count.rates == pytest.approx(expected, rel=2e-3)
+    assert rates == pytest.approx(expected, rel=2e-3)
 
 
-def test_counts_go_on_in_another_process():
-    model, _, plateau, _, callbacks = recipe([5, 5, 5], 3)
-    stopping = EarlyStopping(patience=9, verbose=0, save_best_model=False)
-    model.fit(
-        BATCHES, BATCHES, epochs=3, verbose=0, callbacks=[*callbacks, stopping], pace=callbacks[0]
-    )
-    assert stopping.wait_epoch == 2
-    _, schedule, again, _, _ = recipe([], 3)
-    again.load_state(plateau.state())
-    stopping_again = EarlyStopping(patience=9, verbose=0, save_best_model=False)
-    stopping_again.load_state(stopping.state())
-    for callback in (again, stopping_again):
-        callback.on_train_begin()
-    assert schedule.factor == pytest.approx(0.05)
-    assert (again.best, again.wait, again.cooldown_counter) == (5, plateau.wait, 0)
-    assert (stopping_again.best_value, stopping_again.wait_epoch) == (5, 2)
-    stopping_again.on_train_begin()  # a training that is not a resumed one begins from nothing
-    assert stopping_again.best_value == math.inf
-    fresh = EarlyStopping()
-    fresh.on_train_begin()
-    assert fresh.state()["best_value"] is None
+def test_nothing_counts_during_a_cooldown():
+    plateau = ReduceOnPlateau(lambda line: None, "val_loss", factor=0.1, patience=1, cooldown=2)
+    rates, _ = run([5] * 6, plateau)
+    assert rates == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.005, 0.005], rel=1e-3)
+
+
+@pytest.mark.parametrize("script", [[5, 5, 4, 4, 4, 6], [1, 2, 0.5, math.nan, 3, 0.1]])
+@pytest.mark.parametrize("patience", [0, 1, 2])
+def test_decisions_are_those_of_paddles_callbacks(script, patience):
+    """Which are documented; ours have no model to change."""
+    plateau = ReduceOnPlateau(lambda line: None, "val_loss", factor=0.5, patience=patience)
+    rates, state = run(script, plateau)
+    theirs = paddle.callbacks.ReduceLROnPlateau("loss", 0.5, patience, verbose=0)
+    network = nn.Linear(3, 2)
+    model = paddle.Model(network)
+    model.prepare(sgd(network, 1.0))
+    theirs.set_model(model)
+    theirs.on_train_begin()
+    factors = []
+    for value in script:
+        factors.append(model._optimizer._learning_rate)
+        theirs.on_eval_end({"loss": value})
+    assert rates == pytest.approx([0.5 * factor for factor in factors], rel=1e-3)
+    assert state.learning_rate.plateau_factor == model._optimizer._learning_rate
+
+
+def test_counts_are_restored():
+    plateau = ReduceOnPlateau(lambda line: None, "val_loss", factor=0.1, patience=2, cooldown=3)
+    stopping = EarlyStopping(lambda line: None, "val_loss", 9)
+    _, state = run([5, 6, 6, 7], plateau, stopping)
+    assert state.learning_rate.plateau_factor == pytest.approx(0.1)
+    again = ReduceOnPlateau(lambda line: None, "val_loss", factor=0.1, patience=2, cooldown=3)
+    again.load_state_dict(plateau.state_dict())
+    assert (again.best, again.waited, again.cooldown_left) == (5, 0, 2)
+    stopping_again = EarlyStopping(lambda line: None, "val_loss", 9)
+    stopping_again.load_state_dict(stopping.state_dict())
+    assert (stopping_again.best, stopping_again.waited) == (5, 3)
+    rate = LearningRate(state.optimizer, 0.5, lambda fraction: 1.0)
+    rate.load_state_dict(state.learning_rate.state_dict())
+    assert rate.at(0.5) == pytest.approx(0.05)
+    fresh = EarlyStopping(lambda line: None, "val_acc_top1", 9)
+    fresh.load_state_dict(EarlyStopping(lambda line: None, "val_acc_top1", 9).state_dict())
+    assert fresh.best == -math.inf
+
+
+@pytest.mark.parametrize("factor", [-0.1, 1.5, math.nan])
+def test_a_factor_that_makes_no_sense_is_refused(factor):
+    rate = LearningRate(sgd(nn.Linear(1, 1)), 0.5, lambda fraction: 1.0)
+    with pytest.raises(ValueError, match="plateau_factor"):
+        rate.load_state_dict({"plateau_factor": factor})

@@ -2,10 +2,16 @@ import io
 import sys
 
 import paddle
+import pytest
 from paddle import nn
+from small_training import sgd, small_state
 
+from paddle_resnet.data import BatchLoader
 from paddle_resnet.training import ImageClassifier
-from paddle_resnet.training.wording import duration, figures
+from paddle_resnet.training.callbacks.progress_bar import ProgressBar
+from paddle_resnet.training.loop.batch_stream import BatchStream
+from paddle_resnet.training.loop.training_loop import train
+from paddle_resnet.training.wording import duration, metrics_text
 
 
 def fit(tiny, batches, **kwargs):
@@ -43,6 +49,22 @@ def test_a_terminal_gets_a_bar(tiny, batches, monkeypatch):
     assert "images/s" in screen.getvalue()
 
 
+@pytest.mark.parametrize("endless", [False, True])
+def test_the_bar_of_a_recipe_has_a_percentage_where_an_epoch_has_an_end(
+    tiny, sample, monkeypatch, endless
+):
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", screen)
+    loader = BatchLoader(sample.train_images[:32], sample.train_labels[:32], 16)
+    state = small_state(tiny, sgd(tiny), [], epochs=2)
+    state.batches = BatchStream(loader, endless=endless)
+    state.progress.plan.steps = 4
+    bar = ProgressBar(terminal=True)
+    train(state, callbacks=[bar])
+    assert ("50%|" in screen.getvalue()) == (not endless)
+    assert ("step 1" in screen.getvalue()) == endless
+
+
 def test_verbose_1_writes_one_line_per_epoch_and_0_none(tiny, batches, capsys):
     fit(tiny, batches, epochs=2, verbose=1)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
@@ -60,4 +82,4 @@ def test_wording():
         "59 min 59 s",
         "2 h 11 min",
     ]
-    assert figures({"loss": [1.23456], "acc": 0.5, "step": 3}) == "loss 1.2346  acc 50.00%"
+    assert metrics_text({"loss": [1.23456], "acc": 0.5, "step": 3}) == "loss 1.2346  acc 50.00%"

@@ -8,12 +8,12 @@ from paddle.nn import functional as F
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.data import Augment, BatchLoader
-from paddle_resnet.evaluation.evaluate import evaluate
+from paddle_resnet.evaluation.evaluate import evaluate_loader
 from paddle_resnet.evaluation.tta import TTA_VIEWS, tta_views
 from paddle_resnet.training.image_classifier import ImageClassifier
 from paddle_resnet.training.loop.batch_stream import BatchStream
 from paddle_resnet.training.loop.losses import MixupAccuracy, MixupCrossEntropy
-from paddle_resnet.training.loop.progress import StepPlan
+from paddle_resnet.training.loop.progress import Progress, StepPlan
 from paddle_resnet.training.loop.progressive_resizing import ProgressiveResizing, image_size_at
 
 
@@ -130,7 +130,7 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
     tiny.eval()
     images, labels = sample.test_images[:30], sample.test_labels[:30]
     loader = BatchLoader(images, labels, 8)
-    evaluation = evaluate(tiny, loader, kind=kind)
+    evaluation = evaluate_loader(tiny, loader, tta=kind)
     with paddle.no_grad():
         answers = [
             (weight, F.softmax(tiny(paddle.to_tensor(view))).numpy())
@@ -148,7 +148,7 @@ def test_evaluation_averages_the_probabilities_of_the_views(sample, tiny, kind):
 def test_with_flips_an_image_and_its_mirror_image_get_the_same_answer(sample, tiny):
     images, labels = sample.test_images[:8], sample.test_labels[:8]
     both = [
-        evaluate(tiny, BatchLoader(each, labels, 8), kind="flip").probabilities
+        evaluate_loader(tiny, BatchLoader(each, labels, 8), tta="flip").probabilities
         for each in (images, images[..., ::-1].copy())
     ]
     np.testing.assert_allclose(*both, atol=1e-6)
@@ -173,34 +173,22 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
     loader = BatchLoader(sample.train_images[:64], sample.train_labels[:64], 16, shuffle=True)
 
     def stream(steps):
-        pace = StepPlan(12)
-        pace.steps = steps
-        result = BatchStream(loader, pace, ProgressiveResizing(pace, 0.5, 1.0))
-        result.load_state({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
-        return pace, result
+        progress = Progress(StepPlan(3, 12))
+        progress.step = steps
+        result = BatchStream(loader, transform=ProgressiveResizing(progress, 0.5, 1.0))
+        result.load_state_dict({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
+        return progress, result
 
-    pace, whole = stream(0)
+    progress, whole = stream(0)
     batches = []
     for _ in range(3):
-        for batch in whole:
+        for batch in whole.rest_of_epoch():
             batches.append(batch)
-            pace.steps += 1
-    assert [images.shape[2] for images, _ in batches] == [
-        16,
-        16,
-        16,
-        20,
-        20,
-        20,
-        24,
-        24,
-        24,
-        28,
-        28,
-        28,
-    ]
-    pace, late = stream(6)
-    assert np.array_equal(next(iter(late))[0], batches[6][0])
+            progress.step += 1
+    sizes = [images.shape[2] for images, _ in batches]
+    assert sizes == [16] * 3 + [20] * 3 + [24] * 3 + [28] * 3
+    _, late = stream(6)
+    assert np.array_equal(next(late.rest_of_epoch())[0], batches[6][0])
 
 
 def test_the_views_that_can_be_asked_for_are_those_that_there_are(capsys):

@@ -1,0 +1,1 @@
+"""The page of the service, and of `--format web`: one design, two ways to classify."""

@@ -1,0 +1,1 @@
+"""The steps of an export: open the network, convert, quantise, prove, publish."""

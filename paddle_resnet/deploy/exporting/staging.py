@@ -1,0 +1,94 @@
+"""The folder of an export: whole files appear in it at the end, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ...io.atomic_files import atomic_write_json
+from ..manifest import Manifest
+
+#: The record of what was exported and how it was proved.
+RECORD = "export.json"
+
+
+@contextmanager
+def staging(out: Path) -> Iterator[tuple[Path, Path]]:
+    """Make a folder beside ``out`` for the files in the making, and remove it at the end.
+
+    Yields:
+        tuple: the folder of what becomes part of the export, and one for temporary files. Both are
+        on the file system of ``out``, so that a full disk shows before anything is in place.
+
+    Raises:
+        OSError: no permission or no space.
+    """
+    parent = out.absolute().parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
+    root = parent / f".{out.name}.{uuid.uuid4().hex}.tmp"
+    staged, scratch = root / "export", root / "scratch"
+    try:
+        staged.mkdir(parents=True)
+        scratch.mkdir()
+        yield staged, scratch
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        for folder in made:  # only those that are still empty
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def publish(staged: Path, out: Path) -> list[Path]:
+    """Move the files into their folder: the folder as a whole where it is new, else one by one.
+
+    Returns:
+        list: their paths, `export.json` last.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    names = sorted((path.name for path in staged.iterdir()), key=lambda name: name == RECORD)
+    for name in names:
+        _sync(staged / name)
+    _sync(staged)
+    if not out.exists():
+        os.rename(staged, out)
+    else:
+        for name in names:
+            os.replace(staged / name, out / name)
+    _sync(out)
+    return [out / name for name in names]
+
+
+def write_record(
+    staged: Path, out: Path, name: str, manifest: Manifest, proof: dict[str, Any]
+) -> None:
+    """Write ``export.json``: for each exported file of the folder its facts and its proof.
+
+    Entries of files that were exported into the folder before are kept.
+    """
+    record: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # damaged: begun anew
+        known = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        record = known if isinstance(known, dict) else {}
+    facts = {key: json.loads(text) for key, text in manifest.to_strings().items()}
+    record[name] = {"manifest": facts, "proof": proof}
+    kept = {key: value for key, value in record.items() if key == name or (out / key).is_file()}
+    atomic_write_json(staged / RECORD, kept)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or folder to the disk; some systems cannot sync folders."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

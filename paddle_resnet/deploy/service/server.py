@@ -1,0 +1,140 @@
+"""Run the service: bind, serve, and stop without losing a request that was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import ipaddress
+import signal
+import socket
+import sys
+from typing import Any, Optional
+
+from ...errors import DeployError, for_display
+from ..onnx_file import missing
+from .backend import Backend
+from .limits import Limits
+
+#: Seconds in which requests are still answered after SIGTERM, each connection being closed.
+_DRAIN_SECONDS = 0.5
+#: Seconds that running requests get at most after that.
+_FINISH_SECONDS = 30
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound; port 0 takes a free one.
+
+    Raises:
+        DeployError: the port is in use, or there is no such address.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DeployError(f"cannot serve at {for_display(host)}:{port}: {reason}.") from None
+    return bound
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_packages() -> None:
+    """See to it that a service can run, before a network is read.
+
+    Raises:
+        DeployError: a package is missing; says how to install it.
+    """
+    for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise missing(package, error, "serve") from None
+
+
+def serve(
+    backend: Backend,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: Optional[Limits] = None,
+    allowed_hosts: Optional[list[str]] = None,
+) -> None:
+    """Serve a network until SIGINT or SIGTERM.
+
+    After a signal, requests are answered for half a second more while their connections are
+    closed; then the socket is closed, and what runs is finished.
+
+    Args:
+        backend: the network.
+        host: address to bind. Default: this machine alone.
+        port: 0 takes a free one.
+        limits: of requests.
+        allowed_hosts: values of the Host header. Default: of a loopback address its names, so that
+            no page of another site can reach the service by a name of its own; else all.
+
+    Raises:
+        DeployError: the port is in use, or a package is missing.
+    """
+    check_packages()
+    limits = limits or Limits()
+    import uvicorn
+
+    from .app import create_app
+    from .http_protocol import TimedProtocol
+
+    bound = bind(host, port)
+    if allowed_hosts is None and is_loopback(host):
+        allowed_hosts = ["localhost", "127.0.0.1", "::1", "[::1]"]
+    app = create_app(backend, limits, allowed_hosts)
+    config = uvicorn.Config(
+        app,
+        http=TimedProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=limits.max_connections,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=_FINISH_SECONDS,
+    )
+    address, bound_port = bound.getsockname()[:2]
+    name = f"[{address}]" if ":" in address else address
+    line = (
+        f"serving {backend.manifest.model} ({backend.runtime}) at http://{name}:{bound_port}/ "
+        "(page), /predict, /health, /metrics, /docs; Ctrl-C stops"
+    )
+    server = _server_class(uvicorn, line)(config)
+    # uvicorn raises the signal again at its end, which would be the exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server.run(sockets=[bound])
+
+
+def _server_class(uvicorn: Any, line: str) -> Any:
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            """Print the address once connections are taken there."""
+            await super().startup(sockets)
+            print(line, file=sys.stderr, flush=True)
+
+        async def shutdown(self, sockets: Any = None) -> None:
+            """Close the connections at their answers before the socket is closed."""
+            self.config.app.state.service.stopping = True
+            # In place: requests under way hold this very list.
+            self.server_state.default_headers.append((b"connection", b"close"))
+            await asyncio.sleep(_DRAIN_SECONDS)
+            for listener in self.servers:
+                listener.close()
+            # Connections that were accepted at the last moment send their request.
+            await asyncio.sleep(0.2)
+            await super().shutdown(sockets)
+
+    return Server

@@ -1,0 +1,1 @@
+"""Figures as data, and two ways to draw them: SVG for pages, matplotlib for notebooks."""

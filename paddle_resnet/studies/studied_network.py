@@ -1,0 +1,48 @@
+"""The trained network that a study takes apart, and images as it takes them."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..data import CLASSES
+from ..errors import UserError
+from ..models.trained_model import TrainedModel, load_trained
+from .context import Context
+from .shared.cifar_subset import Subset
+
+SIZES = (16, 32)
+
+
+def trained_network(context: Context, default: str) -> TrainedModel:
+    """Return the network of ``--model``, or else the bundled one, in eval mode.
+
+    Raises:
+        UserError: the network was not trained on CIFAR-10 at 32 (or 16) pixels.
+        WeightsError: there is no such run, file or bundled network.
+    """
+    trained = load_trained(context.model or default)
+    channels, height, width = trained.input_shape
+    if tuple(trained.classes) != CLASSES or (channels, height, width) not in (
+        (3, size, size) for size in SIZES
+    ):
+        raise UserError(
+            f"the study '{context.name}' needs a network for the ten classes of CIFAR-10 at 32 or "
+            f"16 pixels; '{context.model or default}' is {trained.model} for "
+            f"{len(trained.classes)} classes at {height}x{width}."
+        )
+    return trained
+
+
+def images_for(
+    context: Context, trained: TrainedModel, split: str, count: int, seed: int
+) -> Subset:
+    """Return images of CIFAR-10 in the size and normalization that a network was trained with."""
+    return context.images(
+        split, count, seed, trained.input_shape[1], mean=trained.mean, std=trained.std
+    )
+
+
+def short_name(context: Context, default: str) -> str:
+    """Return the name of the studied network for tables and figures."""
+    name: Optional[str] = context.model
+    return default if name is None else name.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,112 @@
+"""Every network of the registry is exported and answers as itself.
+
+As a command it prints a row for each: `python tests/deploy/test_all_networks.py [NAME ...]`.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from export_helpers import network_logits
+
+from paddle_resnet import Predictor, create_model, export, list_models
+
+#: One of each family, and the options that bring other operators; all others are slow.
+SOME = ["resnet20", "plain20", "preact_resnet18", "seresnet50", "resnet18_keras", "nin"]
+SLOW = [name for name in list_models() if name not in SOME]
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+#: Small images; the ImageNet stem divides by 32.
+SIZE = 64
+
+
+def exported(name, folder, format="onnx", **options):
+    """Export a network with random weights and statistics; return it and the exported file."""
+    paddle.seed(0)
+    network = create_model(name, num_classes=7, **options)
+    rng = np.random.RandomState(0)
+    for layer in network.sublayers():
+        if isinstance(layer, paddle.nn.BatchNorm2D):  # as after a training
+            shape = layer._mean.shape
+            layer._mean.set_value(rng.randn(*shape).astype("float32") * 0.1)
+            layer._variance.set_value(rng.uniform(0.5, 1.5, shape).astype("float32"))
+    facts = {"classes": list("abcdefg"), "input_shape": [3, SIZE, SIZE], "mean": MEAN, "std": STD}
+    result = export(network, folder, format=format, log=lambda line: None, model=name, **facts)
+    return network, result.path
+
+
+def difference(network, path):
+    """The largest difference of a logit as a fraction of the largest logit."""
+    images = np.random.RandomState(1).randint(0, 256, (4, 3, SIZE, SIZE)).astype(np.uint8)
+    expected = network_logits(network, images, MEAN, STD)
+    logits = Predictor(path).logits(images)
+    if path.is_dir():
+        # Softmax keeps logits up to a constant; Paddle's clips at exp(-64).
+        expected = paddle.nn.functional.log_softmax(paddle.to_tensor(expected), 1).numpy()
+        expected = np.maximum(expected, np.log(1e-27))
+        expected -= expected.mean(1, keepdims=True)
+    return float(np.abs(logits - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.usefixtures("onnx_extra")
+@pytest.mark.parametrize(
+    "name", [*SOME, *[pytest.param(name, marks=pytest.mark.slow) for name in SLOW]]
+)
+def test_onnx(name, tmp_path):
+    assert difference(*exported(name, tmp_path / "out")) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet20",
+        "googlenet",
+        *[pytest.param(name, marks=pytest.mark.slow) for name in list_models()],
+    ],
+)
+def test_paddle(name, tmp_path):
+    assert difference(*exported(name, tmp_path / "out", "paddle")) < 1e-4
+
+
+@pytest.mark.usefixtures("onnx_extra")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"act": "gelu"},
+        {"act": "silu"},
+        {"act": "leaky_relu"},
+        {"act": paddle.nn.PReLU},
+        {"padding": "same", "conv_bias": True},
+        {"data_format": "NHWC"},
+        {"shortcut": "D", "stem": "deep", "dropout": 0.5},
+        {"norm_layer": lambda channels: paddle.nn.GroupNorm(4, channels)},
+        {"widths": [4, 16, 96], "shortcut": "A"},
+    ],
+    ids=lambda options: "-".join(map(str, options)),
+)
+def test_options_with_other_operators(options, tmp_path):
+    base = {"layers": (1, 1, 1), "widths": [8, 8, 16], "block": "basic"}
+    assert difference(*exported("resnet18", tmp_path / "out", **{**base, **options})) < 1e-4
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or list_models():
+        row = [f"{each:<24}"]
+        for kind in ("onnx", "paddle"):
+            with tempfile.TemporaryDirectory() as made:
+                began = time.process_time()
+                try:
+                    network, file = exported(each, Path(made) / "out", kind)
+                    row.append(f"{difference(network, file):.1e}")
+                    if kind == "onnx":
+                        import onnx
+
+                        kinds = {n.op_type for n in onnx.load(file).graph.node}
+                        row.append(f"{file.stat().st_size:>11,}")
+                except Exception as error:
+                    row.append(f"{type(error).__name__}: {error}"[:150])
+                row.append(f"{time.process_time() - began:5.1f} s")
+        print("  ".join(row), " ".join(sorted(kinds)), flush=True)

@@ -1,0 +1,196 @@
+"""ONNX files from anyone are refused in one sentence, before a runtime reads them."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from paddle_resnet import Predictor
+from paddle_resnet.cli import main
+from paddle_resnet.errors import DeployError
+
+onnx = pytest.importorskip("onnx", reason="needs the extra [onnx]")
+
+
+@pytest.fixture
+def model(float32_file):
+    return onnx.load(float32_file)
+
+
+def refused(model, tmp_path, match):
+    path = tmp_path / "hostile.onnx"
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    with pytest.raises(DeployError, match=match) as caught:
+        Predictor(path)
+    assert str(caught.value).count("\n") == 0
+    assert len(str(caught.value)) < 700
+
+
+def set_fact(model, name, value):
+    entry = next(e for e in model.metadata_props if e.key == name)
+    entry.value = value if isinstance(value, str) else json.dumps(value)
+
+
+def test_external_data(model, tmp_path):
+    (tmp_path / "secret").write_bytes(b"\0" * 4096)
+    tensor = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="secret")
+    refused(model, tmp_path, "weights lie in another file")
+
+
+def test_external_data_inside_a_constant(model, tmp_path):
+    tensor = onnx.TensorProto(dims=[1], data_type=1, data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["c"], value=tensor))
+    refused(model, tmp_path, "weights lie in another file")
+
+
+@pytest.mark.parametrize(
+    ("operator", "domain", "match"),
+    [
+        ("Loop", "", "operator 'Loop'"),
+        ("If", "", "operator 'If'"),
+        ("Scan", "", "operator 'Scan'"),
+        ("Resize", "", "operator 'Resize'"),
+        ("Relu", "com.microsoft", "operator of 'com.microsoft'"),
+        ("Relu", "evil\n", r"operator of 'evil\?'"),
+    ],
+)
+def test_other_operators(model, tmp_path, operator, domain, match):
+    node = onnx.helper.make_node(operator, ["logits"], ["extra"], domain=domain)
+    model.graph.node.append(node)
+    refused(model, tmp_path, match)
+
+
+def test_a_graph_inside_an_operator(model, tmp_path):
+    node = onnx.helper.make_node("Relu", ["logits"], ["extra"])
+    node.attribute.append(onnx.helper.make_attribute("body", model.graph))
+    model.graph.node.append(node)
+    refused(model, tmp_path, "holds a graph")
+
+
+def test_functions(model, tmp_path):
+    model.functions.append(onnx.helper.make_function("d", "f", [], [], [], model.opset_import))
+    refused(model, tmp_path, "functions")
+
+
+def test_lying_metadata(model, tmp_path):
+    set_fact(model, "input_shape", [3, 64, 64])
+    refused(model, tmp_path, r"its input is \[0, 3, 32, 32\]")
+
+
+def test_lying_classes(model, tmp_path):
+    set_fact(model, "classes", ["a", "b"])
+    refused(model, tmp_path, "must give 2")
+
+
+@pytest.mark.parametrize("value", ["{", "[1]", '["a\\u0000"]'])
+def test_damaged_metadata(model, tmp_path, value):
+    set_fact(model, "classes", value)
+    refused(model, tmp_path, "classes")
+
+
+def test_no_metadata_at_all(model, tmp_path):
+    del model.metadata_props[:]
+    refused(model, tmp_path, "does not say what network it holds")
+
+
+def test_a_huge_input(model, tmp_path):
+    set_fact(model, "input_shape", [3, 10**6, 10**6])
+    for index in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[index].dim_value = 10**6
+    refused(model, tmp_path, "input_shape")
+
+
+def test_huge_activations(model, tmp_path):
+    """A convolution with a border of a million pixels: a few bytes that ask for terabytes."""
+    conv = next(n for n in model.graph.node if n.op_type == "Conv")
+    for attribute in conv.attribute:
+        if attribute.name == "pads":
+            attribute.ints[:] = [10**6] * 4
+    refused(model, tmp_path, "would become a tensor of|do not fit together")
+
+
+def test_shapes_that_do_not_fit_together(model, tmp_path):
+    tensor = next(t for t in model.graph.initializer if list(t.dims[2:]) == [3, 3])
+    array = onnx.numpy_helper.to_array(tensor)[:, :1]
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(array), tensor.name))
+    path = tmp_path / "hostile.onnx"
+    onnx.save(model, path)
+    # ONNX's own shape inference does not compare channels.
+    with pytest.raises(DeployError, match=r"do not fit together|ONNX Runtime (failed|refuses)"):
+        Predictor(path).predict(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_other_inputs_and_outputs(model, tmp_path):
+    model.graph.output[0].name = "scores"
+    refused(model, tmp_path, "outputs 'logits' and 'probabilities'")
+
+
+def test_weights_that_are_not_a_number(model, tmp_path):
+    tensor = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    array = onnx.numpy_helper.to_array(tensor) * np.float32("nan")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    path = tmp_path / "nan.onnx"
+    onnx.save(model, path)
+    with pytest.raises(DeployError, match="NaN"):
+        Predictor(path).predict(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_damaged_bytes_never_raise_anything_else(float32_file, tmp_path):
+    whole = float32_file.read_bytes()
+    rng = np.random.RandomState(0)
+    path = tmp_path / "damaged.onnx"
+    refusals = 0
+    for _ in range(60):
+        content = bytearray(whole[: rng.randint(1, len(whole))] if rng.rand() < 0.3 else whole)
+        # Most of the file is weights: aim at the graph around them.
+        for place in rng.randint(0, len(content), 40):
+            content[place] = rng.randint(256)
+        start = rng.randint(max(len(content) - 400, 1))
+        content[start : start + 8] = rng.bytes(8)
+        path.write_bytes(content)
+        try:
+            Predictor(path, threads=1)
+        except DeployError:
+            refusals += 1
+    assert refusals > 10
+
+
+def test_what_is_no_onnx_file(tmp_path):
+    for content in (b"", b"hello", b"\x00" * 100, b"PK\x03\x04"):
+        refused(content, tmp_path, "no ONNX file|does not say")
+
+
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    if os.name == "posix":
+        writer = os.open(tmp_path / "pipe.onnx", os.O_RDWR)
+        with pytest.raises(DeployError, match="is no file"):
+            Predictor(tmp_path / "pipe.onnx")
+        os.close(writer)
+
+
+def test_missing_files_and_folders(tmp_path, float32_file):
+    with pytest.raises(DeployError, match="there is no file"):
+        Predictor(tmp_path / "none.onnx")
+    with pytest.raises(DeployError, match=r"Did you mean 'resnet20.onnx'"):
+        Predictor(float32_file.with_name("resnet2.onnx"))
+    with pytest.raises(DeployError, match="holds no inference"):
+        Predictor(tmp_path)
+    with pytest.raises(DeployError, match="Did you mean 'onnxruntime'"):
+        Predictor(float32_file, runtime="onnxruntim")
+    with pytest.raises(DeployError, match="it is an ONNX file"):
+        Predictor(float32_file, runtime="paddle")
+
+
+def test_the_command_prints_one_sentence(tmp_path, capsys):
+    (tmp_path / "x.onnx").write_bytes(b"hello")
+    (tmp_path / "a.png").write_bytes(b"")
+    assert main(["predict", str(tmp_path / "x.onnx"), str(tmp_path / "a.png")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1

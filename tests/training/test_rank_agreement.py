@@ -1,0 +1,86 @@
+"""All ranks resume from one checkpoint, or none does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each of two ranks said, by case."""
+    out = tmp_path_factory.mktemp("ranks")
+    line = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2"]
+    script = Path(__file__).with_name("rank_agreement.py")
+    line += ["--log_dir", str(out / "log"), str(script), str(out)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PADDLE_T")}
+    done = subprocess.run(
+        line,
+        env={**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        cwd=out,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    ranks = [json.loads((out / f"{rank}.json").read_text()) for rank in (0, 1)]
+    return {case: [rank[case] for rank in ranks] for case in ranks[0]}
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "value"),
+    [
+        ("same", "step-00000010.safetensors", 2),
+        # The newest of rank 0 counts, whatever rank 1 has beside it.
+        ("newest corrupt", "step-00000005.safetensors", 1),
+        ("newer on rank 1", "step-00000005.safetensors", 1),
+    ],
+)
+def test_all_ranks_get_the_newest_valid_checkpoint_of_rank_0(answers, case, name, value):
+    for answer in answers[case]:
+        assert (answer["name"], answer["value"]) == (name, [value] * 3)
+
+
+def test_a_corrupt_one_is_reported_once_and_set_aside(answers):
+    lines = [answer["lines"] for answer in answers["newest corrupt"]]
+    assert len(lines[0]) == 1
+    assert "step-00000010.safetensors' is corrupt" in lines[0][0]
+    assert lines[1] == []
+
+
+def test_no_rank_gets_one_where_rank_0_has_none(answers):
+    assert [answer["none"] for answer in answers["none"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("other content", "reads another checkpoint"),
+        ("absent on rank 1", "there is no checkpoint"),
+        ("corrupt on rank 1", "is corrupt"),
+    ],
+)
+def test_any_difference_is_an_error_on_all_ranks(answers, case, words):
+    first, second = answers[case]
+    assert first["error"] == second["error"] == "TrainingError"
+    assert words in second["sentence"]
+    for answer in (first, second):
+        assert "All ranks must see the same run folder." in answer["sentence"]
+
+
+def test_where_rank_0_has_none_left_all_ranks_say_so(answers):
+    assert all("no checkpoint is left" in answer["sentence"] for answer in answers["all corrupt"])
+
+
+def test_the_average_of_fit_begins_with_the_weights_of_rank_0(answers):
+    first, second = answers["average"]
+    assert first["weights"] == second["weights"]
+    assert first["average"] == second["average"]
+    np.testing.assert_allclose(first["average"], first["weights"], rtol=1e-6)

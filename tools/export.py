@@ -1,0 +1,10 @@
+"""`python tools/export.py ...` is `paddle-resnet export ...`, from a checkout."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from paddle_resnet.cli import main
+
+sys.exit(main(["export", *sys.argv[1:]]))
