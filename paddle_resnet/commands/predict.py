@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.image_decoder import PATH_LIMIT
+    from ..data.folder.decoding.image_decoder import PATH_LIMIT
     from ..data.folder.image_io import find_images, read_image, value_range_of
     from ..deploy.predictor import is_export
     from ..errors import DataError, UserError, for_display

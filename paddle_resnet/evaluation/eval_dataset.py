@@ -12,11 +12,11 @@ import numpy as np
 from ..config import Config, config_from_dict
 from ..data import CLASSES, BatchLoader, ImageFiles, load_cifar10
 from ..data.cifar.cifar100 import load_cifar100
-from ..data.folder.image_decoder import PATH_LIMIT
+from ..data.folder.decoding.image_decoder import PATH_LIMIT
+from ..data.folder.decoding.value_range import choose_range, describe_range
 from ..data.folder.image_files import Images
 from ..data.folder.open_dataset import find_files
 from ..data.folder.split_record import Recorded, find_recorded, read_record
-from ..data.folder.value_range import choose_range, describe_range
 from ..data.folder.verify_images import drop_corrupt, verify_images
 from ..data.splits import load_splits
 from ..errors import DataError, for_display

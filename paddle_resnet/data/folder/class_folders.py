@@ -8,9 +8,9 @@ from pathlib import Path
 from ...errors import DataError, for_display
 from ...formatting import counted
 from .dataset_index import FoundFiles
+from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, folders, loose_images, walk
 from .folder_layout import find_splits, nested_classes, unwrap
-from .image_decoder import PATH_LIMIT
 
 #: Suffixes of archives: the likely reason why a folder holds no images.
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z"}

@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 
 from ...errors import DataError, did_you_mean, for_display
-from .image_decoder import PATH_LIMIT
+from .decoding.image_decoder import PATH_LIMIT
 
 #: The splits, and how people call them.
 SPLIT_NAMES = {

@@ -9,8 +9,8 @@ from typing import Optional
 
 from ...errors import DataError, for_display
 from .dataset_index import SPLIT_NAMES, some
+from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, folders, loose_images, walk
-from .image_decoder import PATH_LIMIT
 
 #: Words that say nothing about what a folder of a split holds.
 _FILLERS = {

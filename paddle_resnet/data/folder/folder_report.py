@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import DataError, for_display
 from .dataset_index import DatasetIndex
-from .image_decoder import PATH_LIMIT
-from .value_range import choose_range, describe_range
+from .decoding.image_decoder import PATH_LIMIT
+from .decoding.value_range import choose_range, describe_range
 from .verify_images import Verified
 
 

@@ -10,9 +10,9 @@ from ...config import Config
 from ...errors import DataError
 from ..stratified_split import train_validation_split
 from .dataset_index import DatasetIndex, SplitFiles
+from .decoding.value_range import ValueRange, choose_range, describe_range
 from .image_files import ImageCache, ImageFiles
 from .open_dataset import open_dataset
-from .value_range import ValueRange, choose_range, describe_range
 from .verify_images import Verified, drop_corrupt, verify_images
 
 #: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.

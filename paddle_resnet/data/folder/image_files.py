@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from ..augment.random_resized_crop import center_crop_box, cut, random_crop_box
-from .image_decoder import decode, read_content
+from .decoding.image_decoder import decode, read_content
+from .decoding.value_range import ValueRange
 from .image_io import to_image
-from .value_range import ValueRange
 
 #: What is kept in memory of decoded images, in bytes, unless told otherwise.
 MEMORY = 512 * 2**20

@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 
 from ...errors import DataError, for_display
 from ..augment.random_resized_crop import center_crop_box, cut
+from .decoding.image_decoder import PATH_LIMIT, Decoded, decode, read_content
+from .decoding.image_metadata import upright
+from .decoding.value_range import Extremes, ValueRange, choose_range, describe_range
+from .decoding.wide_pixels import WidePixels, may_be_wide
 from .file_walk import SUFFIXES, LeftOut, walk
-from .image_decoder import PATH_LIMIT, Decoded, decode, read_content
-from .image_metadata import upright
-from .value_range import Extremes, ValueRange, choose_range, describe_range
-from .wide_pixels import WidePixels, may_be_wide
 
 
 def find_images(paths: Iterable[str]) -> tuple[list[Path], list[str]]:

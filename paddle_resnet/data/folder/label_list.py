@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import DataError, for_display
 from .class_names import find_class_names
 from .dataset_index import SPLIT_NAMES, FoundFiles
-from .image_decoder import PATH_LIMIT
+from .decoding.image_decoder import PATH_LIMIT
 from .list_columns import Columns, find_columns, refuse_several_labels
 from .list_rows import Row, find_separator, split_rows
 from .path_finder import NoImageList, PathFinder

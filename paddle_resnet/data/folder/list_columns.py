@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from ...errors import DataError, for_display
 from .dataset_index import SPLIT_NAMES, some
-from .image_decoder import PATH_LIMIT
+from .decoding.image_decoder import PATH_LIMIT
 from .list_rows import Row
 from .path_finder import NoImageList, PathFinder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ...errors import DataError, for_display
-from .image_decoder import PATH_LIMIT
+from .decoding.image_decoder import PATH_LIMIT
 
 #: Lines that the separator is decided by, spread over the whole file.
 _SAMPLE = 100

@@ -9,8 +9,8 @@ from typing import Union
 from ...errors import DataError, for_display
 from .class_folders import read_folder
 from .dataset_index import DatasetIndex, FoundFiles
+from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import entries
-from .image_decoder import PATH_LIMIT
 from .label_list import SUFFIXES, NoImageList, lists_of_splits, read_label_list
 
 #: How other files begin that people name as data sets, and what to say about them.

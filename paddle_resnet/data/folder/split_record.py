@@ -17,8 +17,8 @@ from typing import NamedTuple, Optional
 
 from ...errors import DataError, for_display
 from ...io.atomic_files import atomic_write_bytes
+from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, walk
-from .image_decoder import PATH_LIMIT
 from .open_dataset import find_files
 
 _COLUMNS = ("path", "label", "split", "bytes", "sha256")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError, for_display
-from .image_decoder import PATH_LIMIT
+from .decoding.image_decoder import PATH_LIMIT
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

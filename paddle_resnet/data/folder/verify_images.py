@@ -18,9 +18,9 @@ from ...formatting import counted
 from ...io.atomic_files import atomic_write_text, cache_folder
 from ..prefetch import prefetch
 from .dataset_index import DatasetIndex
-from .image_decoder import decode, read_content
+from .decoding.image_decoder import decode, read_content
+from .decoding.value_range import Extremes
 from .split_record import DIGITS
-from .value_range import Extremes
 
 #: Seconds between two lines of progress.
 _TELL = 10.0

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from paddle_resnet.data import Augment, BatchLoader, ImageFiles
-from paddle_resnet.data.folder import image_decoder
+from paddle_resnet.data.folder.decoding import image_decoder
 from paddle_resnet.data.folder.folder_report import describe, lines
 from paddle_resnet.data.folder.image_files import ImageCache
 from paddle_resnet.data.folder.image_io import open_image, read_image

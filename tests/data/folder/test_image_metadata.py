@@ -225,7 +225,7 @@ def test_links_to_nothing_and_pipes_are_named(tmp_path):
 
 @pytest.mark.skipif(not features.check("webp"), reason="this Pillow reads no WebP")
 def test_a_webp_without_its_metadata_is_the_same_picture(tmp_path):
-    from paddle_resnet.data.folder.image_metadata import without_metadata
+    from paddle_resnet.data.folder.decoding.image_metadata import without_metadata
 
     for number, more in enumerate([{}, {"lossless": True}, {"exif": b"Exif\0\0" + ifd([TURNED])}]):
         file = io.BytesIO()

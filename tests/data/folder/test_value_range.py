@@ -8,10 +8,10 @@ from image_makers import chunk, noise, png, pnm, tiff
 from PIL import Image
 
 from paddle_resnet.data import ImageFiles
+from paddle_resnet.data.folder.decoding.value_range import Extremes, choose_range, describe_range
 from paddle_resnet.data.folder.folder_report import describe, lines
 from paddle_resnet.data.folder.image_io import open_image, value_range_of
 from paddle_resnet.data.folder.open_dataset import open_dataset
-from paddle_resnet.data.folder.value_range import Extremes, choose_range, describe_range
 from paddle_resnet.data.folder.verify_images import verify_images
 from paddle_resnet.errors import DataError
 

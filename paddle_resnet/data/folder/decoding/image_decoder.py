@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import DataError, for_display
+from ....errors import DataError, for_display
 from .image_metadata import exif_orientation, orientation, without_metadata
 from .tiff_fields import (
     BITS,

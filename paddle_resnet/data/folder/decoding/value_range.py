@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ...errors import DataError
+from ....errors import DataError
 
 #: Bits that cameras and scanners have; a range of integers is the smallest that fits.
 _DEPTHS = (8, 10, 12, 14, 16, 32)
