@@ -77,6 +77,22 @@ def duration(seconds: object) -> str:
     return f"{days}{SPACE}d{SPACE}{hours:02d}{SPACE}h"
 
 
+def console_duration(seconds: object) -> str:
+    """Return :func:`duration` for a terminal or a log file, in ASCII; ``?`` while it is unknown."""
+    return "?" if not math.isfinite(number(seconds)) else duration(seconds).replace(SPACE, " ")
+
+
+def metrics_text(metrics: dict) -> str:
+    """Return ``loss 1.2345  acc 43.21%`` from metrics by their names, or from Paddle's logs."""
+    parts = []
+    for name, value in metrics.items():
+        if name in ("step", "batch_size"):  # of Paddle's logs
+            continue
+        value = float(value[0] if isinstance(value, (list, tuple)) else value)
+        parts.append(f"{name} {value:.2%}" if "acc" in name else f"{name} {value:.4f}")
+    return "  ".join(parts)
+
+
 def decimal(value: object, digits: int = 4) -> str:
     """Write a loss, a learning rate, an error with ``digits`` significant digits.
 

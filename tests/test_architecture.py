@@ -42,7 +42,6 @@ FLOORS = {
 #: ``*`` is whatever no line names.
 INNER = {
     "training": [
-        ["wording"],
         ["loop", "signals"],
         ["callbacks", "checkpointer"],
         ["paddle_compat", "setup", "run_result"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import cpu_runtime
-from ..config import list_recipes, load_config
+from ..config import Config, list_recipes, load_config
 from ..errors import UserError
 from ..io import console
 from . import _parser
@@ -48,6 +48,22 @@ def add_parser(subparsers: Any) -> None:
     )
 
 
+def learning_rates(config: Config) -> list[str]:
+    """Return the rate over the training, and the parameters that have a multiplier."""
+    from ..optim.schedules import make_schedule
+
+    schedule = make_schedule(config.schedule, config.train.epochs)
+    fractions = sorted({0.0, config.schedule.warmup, 0.25, 0.5, 0.75, 1.0})
+    rates = (f"{config.optimizer.lr * schedule(each):.4g} at {each:.0%}" for each in fractions)
+    lines = [f"learning rate: {', '.join(rates)}"]
+    multipliers = [f"{key} {value:g}" for key, value in config.optimizer.lr_multipliers.items()]
+    if config.optimizer.layer_decay != 1:
+        multipliers.append(f"each block {config.optimizer.layer_decay:g} of the next one's")
+    if multipliers:
+        lines.append(f"multipliers: {', '.join(multipliers)}")
+    return lines
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the report, and say where everything is."""
     if arguments.resume and (arguments.config or arguments.override):
@@ -60,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         if config is None:
             config = load_config(Path(arguments.resume) / "config.yaml", resolved=True)
         print(config_to_yaml(config), end="")
+        for line in learning_rates(config):
+            print(f"# {line}")
         return 0
 
     console.outlive_the_reader()
@@ -67,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Paddle says at every start that BN keeps running statistics, as it always has.
     warnings.filterwarnings("ignore", message="When training, we now always track")
     from ..distributed.collectives import is_rank0
+    from ..runs.resume_rules import find_run, resumed_config
     from ..runs.run_folder import RunFolder
     from ..training.multi_seed import train_seeds
     from ..training.trainer import run as run_job
@@ -75,9 +94,9 @@ def run(arguments: argparse.Namespace) -> int:
         resume = RunFolder.open(arguments.resume)
         config = resume.read_config()
     else:
-        resume = RunFolder.find(config) if config.train.resume == "auto" else None
+        resume = find_run(config) if config.train.resume == "auto" else None
         if resume is not None:
-            config = resume.config_with(config)
+            config = resumed_config(resume, config)
             if resume.is_finished():
                 print(f"the run '{resume.path}' is finished: there is nothing to resume.")
                 return 0

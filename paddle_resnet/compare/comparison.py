@@ -19,7 +19,7 @@ from ..data import Cifar10Data, load_cifar10
 from ..errors import ConfigError, UserError
 from ..formatting import counted
 from ..io.child_process import ChildProcess
-from ..runs.run_folder import environment
+from ..runs.environment import environment
 from . import diff
 from .model_spec import ModelSpec, resolve_both
 

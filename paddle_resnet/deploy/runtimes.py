@@ -44,6 +44,8 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads or machine.available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Threads that spin between layers take cores from whoever decodes images beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]

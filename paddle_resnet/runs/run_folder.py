@@ -6,26 +6,18 @@ import contextlib
 import dataclasses
 import json
 import os
-import platform
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional, Union
 
-import numpy as np
-import paddle
-
-from .. import cpu_runtime
-from ..config import Config, config_to_dict, config_to_yaml, load_config
-from ..cpu_runtime import RUNTIME
+from ..config import Config, config_to_yaml, load_config
 from ..data.splits import record_images
 from ..distributed.collectives import broadcast_from_rank0
-from ..errors import ConfigError, TrainingError, UserError
+from ..errors import TrainingError, UserError
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..io.file_lock import FolderLock
-from ..version import __version__
 from .checkpoint_folder import CheckpointFolder
+from .environment import environment
 
 
 class RunFolder:
@@ -118,47 +110,6 @@ class RunFolder:
         if not folder.config.is_file():
             raise TrainingError(f"'{path}' is no run folder: it holds no config.yaml.")
         return folder
-
-    @classmethod
-    def find(cls, config: Config) -> Optional[RunFolder]:
-        """Return the folder that ``run.dir`` and ``run.name`` name, where it holds a run.
-
-        Raises:
-            ConfigError: there is no name to find it by, or its run has another recipe.
-        """
-        if config.run.name is None:
-            raise ConfigError(
-                "train.resume is 'auto' and run.name is not given: without a name, there is no "
-                "folder to go on with."
-            )
-        folder = cls(with_home(config.run.dir) / config.run.name)
-        if not folder.config.is_file():
-            return None
-        different = _differences(folder.read_config(), absolute_paths(config))
-        if different:
-            key, before, now = different[0]
-            raise ConfigError(
-                f"the run '{folder.path}' has {key} {before!r}, and now it is {now!r}: it can only "
-                "go on with the recipe it began with. For a new run, choose another run.name; to "
-                f"begin it with these weights, add -o model.pretrained={folder.path}."
-            )
-        return folder
-
-    def config_with(self, config: Config) -> Config:
-        """Return the run's own recipe, with what of another one may change while it goes on."""
-        own = self.read_config()
-        changes = {
-            section: dataclasses.replace(
-                getattr(own, section),
-                **{
-                    key: getattr(getattr(config, section), key)
-                    for key in _keys_of(config, section)
-                    if _is_free(section, key)
-                },
-            )
-            for section in ("data", "train", "run")
-        }
-        return dataclasses.replace(own, **changes)
 
     def is_finished(self) -> bool:
         """Return whether the run has come to its end."""
@@ -255,97 +206,3 @@ def absolute_paths(config: Config) -> Config:
 def _absolute(path: Optional[str]) -> Optional[str]:
     # What is not there is a word such as `sample` or `published`, or begins with `~`.
     return os.path.abspath(path) if path and os.path.exists(path) else path
-
-
-#: What of a recipe may change while a run goes on: where and how often, but not what.
-_FREE = {
-    *("data.root", "data.download", "data.workers", "data.cache_mb"),
-    *("train.resume", "train.checkpoint_interval", "train.keep_checkpoints"),
-}
-#: What a pretrained network says about itself, and has been written into the run's recipe.
-_FROM_PRETRAINED = {
-    *("model.name", "model.options"),
-    *("data.image_size", "data.normalize", "data.mean", "data.std"),
-}
-#: What a run began with where the recipe leaves it open.
-_WHAT_AUTO_BECOMES = [("train.precision", dtype, "auto") for dtype in ("float32", "bfloat16")]
-
-
-#: What is chosen for a run's images where the recipe leaves it open.
-_CHOSEN = {"data.value_range"}
-
-
-def _keys_of(config: Config, section: str) -> list[str]:
-    return [field.name for field in dataclasses.fields(getattr(config, section))]
-
-
-def _is_free(section: str, key: str) -> bool:
-    return section == "run" or f"{section}.{key}" in _FREE
-
-
-def _differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
-    old, new = config_to_dict(before), config_to_dict(now)
-    filled_in = _FROM_PRETRAINED if now.model.pretrained else set()
-    return [
-        (f"{section}.{key}", value, new[section][key])
-        for section, values in old.items()
-        for key, value in values.items()
-        if value != new[section][key]
-        and not _is_free(section, key)
-        and (f"{section}.{key}", value, new[section][key]) not in _WHAT_AUTO_BECOMES
-        and f"{section}.{key}" not in filled_in
-        and not (f"{section}.{key}" in _CHOSEN and new[section][key] is None)
-    ]
-
-
-def environment() -> dict[str, Any]:
-    """Return the facts that a figure depends on (JSON types)."""
-    return {
-        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": _command(),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": cpu_runtime.cpu_model(),
-        "cores": RUNTIME.cores,
-        "threads": RUNTIME.threads,
-        "memory_gb": round(cpu_runtime.memory_gib(), 1),
-        "paddle": paddle.__version__,
-        "numpy": np.__version__,
-        "paddle_resnet": __version__,
-        "device": paddle.device.get_device(),
-    }
-
-
-def _command() -> str:
-    """Return how this process was started, as one would type it."""
-    import shlex
-
-    program, *arguments = sys.argv or [""]
-    name = os.path.basename(program)
-    if "ipykernel" in name or not name:
-        return "a notebook or an interactive session"
-    if name == "__main__.py":
-        shown = "python -m paddle_resnet"
-    else:
-        shown = f"python tools/{name}" if name.endswith(".py") else name
-    return " ".join([shown, *map(shlex.quote, arguments)])
-
-
-def _commit() -> Optional[str]:
-    """Return the commit of the checkout that the package runs from; None elsewhere."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        top = _output([*git, "rev-parse", "--show-toplevel"])
-        if Path(top) != Path(__file__).resolve().parents[2]:
-            return None  # some other project's checkout around an installed package
-        commit = _output([*git, "rev-parse", "--short=10", "HEAD"])
-        dirty = _output([*git, "status", "--porcelain", "--untracked-files=no"])
-        return commit + ("+changes" if dirty else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()

@@ -10,7 +10,7 @@ import paddle
 
 from .. import cpu_runtime
 from ..errors import UserError, for_display
-from ..runs.run_folder import environment
+from ..runs.environment import environment
 from .cards import Card
 from .context import Context, OutOfTime
 from .results.result import Result

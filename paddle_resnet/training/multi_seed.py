@@ -12,11 +12,12 @@ from typing import Any, Callable, Optional
 from ..config import Config, config_to_yaml
 from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
+from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
 from ..models.precision import resolve_precision
+from ..runs.resume_rules import resumed_config
 from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
-from .wording import duration
 
 #: The figures of the test set that are summed up, and how to write them.
 FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
@@ -91,7 +92,7 @@ def _run_all(
         try:
             own = _one(config, folder, seed)
             if known:
-                run(child.config_with(own), recipe, child, afterwards)
+                run(resumed_config(child, own), recipe, child, afterwards)
             else:
                 run(own, recipe, None, afterwards)
         except UserError as error:
@@ -161,7 +162,7 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
     for each in summary["runs"]:
         test = each["test"]
         figures = _told(test, each["is_sample"]) if test else ""
-        seconds = duration((each["training"] or {}).get("seconds"))
+        seconds = console_duration((each["training"] or {}).get("seconds"))
         lines.append(f"seed {each['seed']}: {figures or each['status']}, in {seconds}")
     if summary["finished"]:
         parts = []

@@ -26,12 +26,14 @@ from ..evaluation.evaluate import Evaluation, evaluate
 from ..evaluation.final_test import save_predictions, test
 from ..evaluation.meters import LossMeter, TopKMeter
 from ..evaluation.tta import TTA_VIEWS
+from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json
 from ..kernels.backend_report import describe as describe_kernels
 from ..models.precision import resolve_precision
 from ..models.trained_model import model_metadata
+from ..runs.environment import environment
 from ..runs.provenance import append_launch
-from ..runs.run_folder import RunFolder, environment
+from ..runs.run_folder import RunFolder
 from ..runs.run_log import RunLog
 from ..runs.run_writer import RunWriter
 from .callbacks.metric_logger import MetricLogger
@@ -52,7 +54,6 @@ from .setup.dataset_check import DatasetCheck
 from .setup.init_weights import load_init_weights, resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
-from .wording import duration
 
 
 @dataclass
@@ -375,7 +376,7 @@ class Trainer:
         )
         self.log(
             f"test {evaluation.sentence()}, on {len(evaluation.labels):,} images; "
-            f"{duration(state.progress.elapsed)} in all"
+            f"{console_duration(state.progress.elapsed)} in all"
         )
         return evaluation, weights
 

@@ -1,12 +1,15 @@
 """The command line as a user meets it."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from paddle_resnet.cli import COMMANDS, main
@@ -82,6 +85,25 @@ def test_unknown_commands_and_choices(capsys):
 def test_show_prints_the_resolved_recipe(capsys):
     assert main(["train", "-c", "quickstart", "-o", "optimizer.lr=0.125", "--show"]) == 0
     assert "lr: 0.125" in capsys.readouterr().out
+
+
+def test_show_ends_with_the_rates_of_the_training(capsys):
+    line = ["train", "--show"]
+    for override in (
+        *("optimizer.lr=0.2", "schedule.warmup=0.2", "schedule.name=cosine"),
+        *("optimizer.lr_multipliers={conv1: 0.1, .bias: 2}", "optimizer.layer_decay=0.5"),
+    ):
+        line += ["-o", override]
+    assert main(line) == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["optimizer"]["lr"] == 0.2  # a recipe all the same
+    rates, multipliers = text.splitlines()[-2:]
+    found = {int(percent): float(rate) for rate, percent in re.findall(r"(\S+) at (\d+)%", rates)}
+    assert list(found) == [0, 20, 25, 50, 75, 100]
+    for percent in (20, 25, 50, 75, 100):
+        angle = math.pi * (percent / 100 - 0.2) / 0.8
+        assert found[percent] == pytest.approx(0.1 * (1 + math.cos(angle)), rel=1e-3, abs=1e-9)
+    assert multipliers == "# multipliers: conv1 0.1, .bias 2, each block 0.5 of the next one's"
 
 
 @pytest.mark.parametrize("tool", sorted(p.name for p in (ROOT / "tools").glob("*.py")))

@@ -14,6 +14,7 @@ import pytest
 from export_helpers import network_logits
 
 from paddle_resnet import Predictor, create_model, export, list_models
+from paddle_resnet.errors import DeployError
 
 #: One of each family, and the options that bring other operators; all others are slow.
 SOME = ["resnet20", "plain20", "preact_resnet18", "seresnet50", "resnet18_keras", "nin"]
@@ -77,12 +78,9 @@ def test_paddle(name, tmp_path):
     [
         {"act": "gelu"},
         {"act": "silu"},
-        {"act": "leaky_relu"},
         {"act": paddle.nn.PReLU},
         {"padding": "same", "conv_bias": True},
-        {"data_format": "NHWC"},
         {"shortcut": "D", "stem": "deep", "dropout": 0.5},
-        {"norm_layer": lambda channels: paddle.nn.GroupNorm(4, channels)},
         {"widths": [4, 16, 96], "shortcut": "A"},
     ],
     ids=lambda options: "-".join(map(str, options)),
@@ -90,6 +88,23 @@ def test_paddle(name, tmp_path):
 def test_options_with_other_operators(options, tmp_path):
     base = {"layers": (1, 1, 1), "widths": [8, 8, 16], "block": "basic"}
     assert difference(*exported("resnet18", tmp_path / "out", **{**base, **options})) < 1e-4
+
+
+@pytest.mark.usefixtures("onnx_extra")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"act": "leaky_relu"},
+        {"data_format": "NHWC"},
+        {"norm_layer": lambda channels: paddle.nn.GroupNorm(4, channels)},
+    ],
+    ids=lambda options: "-".join(map(str, options)),
+)
+def test_what_the_converter_gets_wrong_is_not_written(options, tmp_path):
+    base = {"layers": (1, 1, 1), "widths": [8, 8, 16], "block": "basic"}
+    with pytest.raises(DeployError):
+        exported("resnet18", tmp_path / "out", **{**base, **options})
+    assert list(tmp_path.iterdir()) == []
 
 
 if __name__ == "__main__":

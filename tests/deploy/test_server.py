@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from service_fuzz import fuzz
 from service_process import Service
 
 from paddle_resnet import Predictor
@@ -304,3 +305,9 @@ def test_missing_packages_are_named(float32_file, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "fastapi", None)
     assert main(["serve", str(float32_file)]) == 2
     assert "pip install fastapi" in capsys.readouterr().err
+
+
+def test_random_requests_are_answered_or_refused(service):
+    seen = fuzz(service, 200, seed=1)
+    assert seen.get(200, 0) > 20
+    assert seen.get(400, 0) > 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -111,11 +112,30 @@ def serve(
         f"serving {backend.manifest.model} ({backend.runtime}) at http://{name}:{bound_port}/ "
         "(page), /predict, /health, /metrics, /docs; Ctrl-C stops"
     )
+    _quiet_logs()
     server = _server_class(uvicorn, line)(config)
     # uvicorn raises the signal again at its end, which would be the exit code.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     server.run(sockets=[bound])
+
+
+class _ClientsFault(logging.Filter):
+    """Drops lines about clients that send no HTTP or leave in the middle of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged."""
+        error = record.exc_info[1] if record.exc_info else None
+        return (
+            type(error).__name__ not in ("LocalProtocolError", "ClientDisconnect")
+            and record.msg != "Invalid HTTP request received."
+        )
+
+
+def _quiet_logs() -> None:
+    logging.getLogger("uvicorn.error").addFilter(_ClientsFault())
+    for name in ("multipart", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _server_class(uvicorn: Any, line: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any, Callable, Optional
 
 from tqdm import tqdm
 
+from ...formatting import console_duration, metrics_text
 from ..loop.callback import Callback
 from ..loop.train_state import StepResult, TrainState
-from ..wording import duration, metrics_text
 
 
 class ProgressBar(Callback):
@@ -91,7 +91,7 @@ class ProgressBar(Callback):
         at = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
         self.write(
             f"{state.speed.images_per_second:,.1f} images/s; expected to end in "
-            f"{duration(seconds)}, at {at}"
+            f"{console_duration(seconds)}, at {at}"
         )
 
     # -- any loop --------------------------------------------------------------------------
@@ -140,4 +140,4 @@ def _title(state: TrainState, epoch: int) -> str:
 
 
 def _left(state: TrainState) -> str:
-    return f"{duration(state.progress.eta)} left"
+    return f"{console_duration(state.progress.eta)} left"

@@ -11,10 +11,10 @@ from paddle.callbacks import EarlyStopping, LRScheduler, ModelCheckpoint, ProgBa
 from paddle.hapi.callbacks import CallbackList
 from paddle.optimizer.lr import LRScheduler as Schedule
 
+from ...formatting import metrics_text
 from ..callbacks.progress_bar import ProgressBar
 from ..loop.callback import Callback
 from ..loop.train_state import StepResult, TrainState
-from ..wording import metrics_text
 from .history import History
 from .lr_scheduler import UpdateScheduler
 from .repaired_callbacks import repair_callback

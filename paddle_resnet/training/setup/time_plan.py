@@ -13,10 +13,10 @@ from ...data import BatchLoader
 from ...data.splits import DataSplits, subset
 from ...evaluation.evaluate import main_output
 from ...evaluation.tta import TTA_VIEWS
+from ...formatting import console_duration
 from ..loop.progress import Progress, StepPlan
 from ..loop.speed import SpeedMonitor
 from ..loop.time_budget import TimeBudget
-from ..wording import duration
 
 #: A part of the validation images has at least this many.
 _MIN_VALIDATION_IMAGES = 10
@@ -104,7 +104,7 @@ def fit_validation(
             f"{total:,} validation images"
         )
     log(
-        f"budget: {duration(plan.budget)} in {plan.epochs} rounds, of which "
-        f"about {duration(plan.test_seconds)} for the test set"
+        f"budget: {console_duration(plan.budget)} in {plan.epochs} rounds, of which "
+        f"about {console_duration(plan.test_seconds)} for the test set"
     )
     return validation

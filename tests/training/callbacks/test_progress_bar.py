@@ -1,5 +1,6 @@
 import io
 import sys
+import time
 
 import paddle
 import pytest
@@ -7,11 +8,12 @@ from paddle import nn
 from small_training import sgd, small_state
 
 from paddle_resnet.data import BatchLoader
+from paddle_resnet.formatting import console_duration, metrics_text
 from paddle_resnet.training import ImageClassifier
 from paddle_resnet.training.callbacks.progress_bar import ProgressBar
 from paddle_resnet.training.loop.batch_stream import BatchStream
+from paddle_resnet.training.loop.step import train_step
 from paddle_resnet.training.loop.training_loop import train
-from paddle_resnet.training.wording import duration, metrics_text
 
 
 def fit(tiny, batches, **kwargs):
@@ -60,7 +62,12 @@ def test_the_bar_of_a_recipe_has_a_percentage_where_an_epoch_has_an_end(
     state.batches = BatchStream(loader, endless=endless)
     state.progress.plan.steps = 4
     bar = ProgressBar(terminal=True)
-    train(state, callbacks=[bar])
+
+    def slow_step(state, batch):
+        time.sleep(0.3)  # tqdm draws at most ten times a second
+        return train_step(state, batch)
+
+    train(state, callbacks=[bar], step=slow_step)
     assert ("50%|" in screen.getvalue()) == (not endless)
     assert ("step 1" in screen.getvalue()) == endless
 
@@ -74,9 +81,9 @@ def test_verbose_1_writes_one_line_per_epoch_and_0_none(tiny, batches, capsys):
 
 
 def test_wording():
-    assert [duration(s) for s in (None, 0.4, 59, 65, 3599, 7860)] == [
+    assert [console_duration(s) for s in (None, 0.4, 59, 65, 3599, 7860)] == [
         "?",
-        "0 s",
+        "0.40 s",
         "59 s",
         "1 min 05 s",
         "59 min 59 s",

@@ -14,7 +14,7 @@ from visualdl import LogReader, LogWriter
 from paddle_resnet.config import list_recipes, load_config
 from paddle_resnet.data.splits import load_splits
 from paddle_resnet.models import load_trained
-from paddle_resnet.runs.run_folder import RunFolder
+from paddle_resnet.runs.resume_rules import find_run, resumed_config
 from paddle_resnet.training.callbacks.image_grid import grid, pixels
 from paddle_resnet.training.callbacks.visualdl_file import VisualDLFile
 from paddle_resnet.training.callbacks.visualdl_logger import SAMPLE, hyper_parameters, sample
@@ -164,8 +164,8 @@ def test_an_interrupted_run_shows_the_same_once(finished, tmp_path, steps):
     config = recipe(tmp_path)
     with stopping_after(steps):
         run(config)
-    folder = RunFolder.find(config)
-    run(folder.config_with(config), resume=folder)  # as the command does
+    folder = find_run(config)
+    run(resumed_config(folder, config), resume=folder)  # as the command does
     ours, theirs = everything(folder), everything(finished)
     assert ours.keys() == theirs.keys()
     assert [key for key in ours if ours[key] != theirs[key]] == []
