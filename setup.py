@@ -47,7 +47,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.9,<3.13",
+    python_requires=">=3.9",
     packages=[*find_packages(include=["paddle_resnet*"]), "paddle_resnet.configs"],
     package_dir={"paddle_resnet.configs": "configs"},
     package_data={
@@ -67,7 +67,9 @@ setup(
     extras_require={
         # setuptools: Paddle's C++ extension helper imports it, and Paddle 2.6 needs it at import.
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
-        "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
+        # The newest paddlepaddle-gpu on PyPI is 2.6.2, built against numpy 1. Those on Paddle's own
+        # index, 3.x, take either; a Python that has no numpy 1 has no 2.6.2 either.
+        "gpu": ["paddlepaddle-gpu>=2.6.2", "numpy<2; python_version < '3.13'", "setuptools"],
         # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
         # but does not need it for what we use.
         "studies": ["matplotlib>=3.5"],

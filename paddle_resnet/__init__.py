@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .data import *
     from .deploy.export import *
     from .deploy.predictor import *
+    from .evaluation import *
     from .layers import *
     from .models import *
     from .training import *
@@ -37,6 +38,7 @@ _HOMES = {
     "data": "BatchLoader Cifar10",
     "deploy.export": "export",
     "deploy.predictor": "Predictor",
+    "evaluation": "heatmap",
     "layers": """
         BasicBlock BottleneckBlock ConvBNLayer SqueezeExcitation StochasticDepth adapt_first_conv
         activation_dtype

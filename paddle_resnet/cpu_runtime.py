@@ -157,6 +157,13 @@ def _set_threads_late(runtime: Runtime) -> None:
     )
 
 
+def start_openmp() -> None:
+    """Let the OpenMP of an imported Paddle start now, on the cores that the process has now."""
+    omp = _loaded_library("libiomp5.so", "libgomp.so.1")
+    if omp is not None:
+        omp.omp_get_num_procs()
+
+
 def _loaded_library(*names: str) -> ctypes.CDLL | None:
     """Return the first of these shared libraries that is in the process already."""
     try:

@@ -52,6 +52,10 @@ class TrainingError(UserError):
     """A training that cannot start or cannot go on, such as one whose loss is NaN."""
 
 
+#: Characters of a path that a sentence quotes.
+PATH_LIMIT = 300
+
+
 def for_display(text: object, limit: int = 100) -> str:
     """Return what a user gave as it can stand in a sentence: printable, and not endless.
 

@@ -86,12 +86,16 @@ INNER = {
     ],
     "studies/experiments": [
         [
+            "auxiliary",
             "decay",
             "degradation",
             "depth_use",
             "identity",
+            "landscape",
             "lesion",
             "paths",
+            "pointwise",
+            "saliency",
             "shattering",
             "shortcut_variants",
             "signal",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from .. import cpu_runtime
 from ..data import CIFAR10_MEAN, CIFAR10_STD, BatchLoader
 
 
@@ -104,6 +105,9 @@ def _one_core() -> Iterator[None]:
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
+    # OpenMP keeps for good the cores that it finds when it starts, also those of later threads and
+    # processes: it starts before there is only one.
+    cpu_runtime.start_openmp()
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:

@@ -41,12 +41,16 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--num-classes", **whole, help="outputs, 10 or more (default: 10)")
     parser.add_argument("--batch-size", **whole, default=32, help="default: 32")
-    parser.add_argument("--image-size", **whole, default=32, help="default: 32, CIFAR-10's own")
+    parser.add_argument(
+        "--image-size", **whole, help="default: 64, of networks for CIFAR-10 its own 32"
+    )
     parser.add_argument("--steps", **whole, default=10, help="of the loss curve (default: 10)")
     parser.add_argument("--rounds", **whole, default=5, help="that are timed (default: 5)")
     parser.add_argument("--seed", **whole, default=0, help="of weights and images (default: 0)")
     parser.add_argument(
-        "--train", metavar="BUDGET", help="train each for this time, such as 5m, and test it"
+        "--train",
+        metavar="BUDGET",
+        help="train each for this time, such as 5m, on 32 pixels, and test it",
     )
     parser.add_argument("--data", metavar="PATH", help="an archive or folder that holds CIFAR-10")
     parser.add_argument(

@@ -72,10 +72,10 @@ def _folder(arguments: argparse.Namespace) -> int:
     from ..data.folder.open_dataset import open_dataset
     from ..data.folder.verify_images import verify_images
 
-    listing = open_dataset(arguments.path)
+    index = open_dataset(arguments.path)
     verified = verify_images(
-        listing.paths, listing.root, notify=lambda line: print(line, file=sys.stderr)
+        index.paths, index.root, notify=lambda line: print(line, file=sys.stderr)
     )
-    report = describe(listing, verified)
+    report = describe(index, verified)
     print(json.dumps(report, indent=2) if arguments.json else "\n".join(lines(report)))
     return 2 if verified.corrupt else 0

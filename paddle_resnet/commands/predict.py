@@ -22,6 +22,7 @@ EXAMPLES = """\
   paddle-resnet predict runs/quickstart-20250101-120000 cat.jpg dog.png
   paddle-resnet predict best.safetensors photos/ --top 3 --json
   paddle-resnet predict RUN cat.jpg --tta crops_flip
+  paddle-resnet predict RUN photos/ --heatmap maps/    what each answer depends on
   paddle-resnet predict exports/resnet20/resnet20.onnx cat.jpg    without Paddle
 """
 
@@ -50,6 +51,12 @@ def add_parser(subparsers: Any) -> None:
         choices=("onnxruntime", "openvino"),
         help="of an exported file (default: onnxruntime)",
     )
+    parser.add_argument(
+        "--heatmap",
+        metavar="FOLDER",
+        help="write each image into FOLDER with, at its side, the places that the first answer "
+        "depends on (Grad-CAM)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON line per image")
 
 
@@ -57,10 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify and print; files that are no images are named at the end and give exit code 2."""
     import sys
 
-    from ..data.folder.decoding.image_decoder import PATH_LIMIT
     from ..data.folder.image_io import find_images, read_image, value_range_of
     from ..deploy.predictor import is_export
-    from ..errors import DataError, UserError, for_display
+    from ..errors import PATH_LIMIT, DataError, UserError, for_display
 
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
@@ -73,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         notes += more
     for note in notes:
         print(f"Notice: {note}", file=sys.stderr)
+    maps = None if arguments.heatmap is None else _Heatmaps(arguments.heatmap, network, source)
     bad = 0
     for path in paths:
         try:
@@ -82,12 +89,15 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"error: {error}", file=sys.stderr)
             continue
         answers = network.classify(pixels)
+        written = None if maps is None else maps.write(path, pixels, answers[0]["class"])
         if arguments.json:
-            print(json.dumps({"image": for_display(path, PATH_LIMIT), "top": answers}))
+            line = {"image": for_display(path, PATH_LIMIT), "top": answers}
+            print(json.dumps(line if written is None else {**line, "heatmap": str(written)}))
         else:
             print(
                 f"{for_display(path, PATH_LIMIT)}: "
                 + ", ".join(f"{a['class']} {a['probability']:.1%}" for a in answers)
+                + ("" if written is None else f"; heat map: {for_display(written, PATH_LIMIT)}")
             )
     return 2 if bad else 0
 
@@ -100,6 +110,52 @@ class _Classifier(NamedTuple):
     value_range: Optional[Sequence[float]]
     #: Takes uint8 ``[C, H, W]``.
     classify: Callable[[Any], list[dict[str, Any]]]
+    #: Takes uint8 ``[C, H, W]`` and a class; returns float32 ``[H, W]``. None of exported files.
+    heatmap: Optional[Callable[[Any, str], Any]] = None
+
+
+class _Heatmaps:
+    """Writes images with their heat maps into a folder.
+
+    Raises:
+        UserError: the network is an exported file, or the folder cannot be made.
+    """
+
+    def __init__(self, folder: str, network: _Classifier, source: str) -> None:
+        from ..errors import UserError
+
+        if network.heatmap is None:
+            raise UserError(
+                f"--heatmap needs gradients: name the run folder or weights file that '{source}' "
+                "was exported from."
+            )
+        self.folder, self.heatmap = Path(folder), network.heatmap
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"--heatmap: the folder '{folder}' cannot be made: {reason}.") from None
+        self.taken: set[str] = set()
+
+    def write(self, path: Path, pixels: Any, answer: str) -> Path:
+        """Write ``NAME.heatmap.png``, or ``NAME-2.heatmap.png`` for a second image of that name."""
+        import io
+
+        from PIL import Image
+
+        from ..io.atomic_files import atomic_write_bytes
+        from ..pages.heat_overlay import side_by_side
+
+        name, number = path.stem, 1
+        while name.lower() in self.taken:
+            number += 1
+            name = f"{path.stem}-{number}"
+        self.taken.add(name.lower())
+        file = io.BytesIO()
+        Image.fromarray(side_by_side(pixels, self.heatmap(pixels, answer))).save(file, "PNG")
+        target = self.folder / f"{name}.heatmap.png"
+        atomic_write_bytes(target, file.getvalue())
+        return target
 
 
 def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
@@ -110,7 +166,7 @@ def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{source}' is none.")
     cpu_runtime.import_paddle()
-    from ..evaluation.classify import classify
+    from ..evaluation.classify import class_heatmap, classify
     from ..models import load_trained
     from ..models.precision import run_precision
     from ..runs.run_folder import RunFolder
@@ -133,6 +189,7 @@ def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
         trained.centre,
         value_range,
         lambda pixels: classify(trained, pixels, arguments.top, arguments.tta, precision),
+        lambda pixels, name: class_heatmap(trained, pixels, trained.classes.index(name)),
     )
 
 

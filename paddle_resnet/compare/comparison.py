@@ -24,7 +24,12 @@ from . import diff
 from .model_spec import ModelSpec, resolve_both
 
 Say = Callable[[str], None]
-SIZE = 32  # of CIFAR-10's images
+#: Side of the images where nothing is said; CIFAR-10's own have 32. Twice that leaves four times as
+#: many values in each batch norm of the last stage, and ten steps do not amplify rounding.
+SIZE, OWN_SIZE = 64, 32
+#: Share of itself by which images are changed to see what rounding alone does: one unit in the last
+#: place of a float32.
+NOISE = 1e-7
 # How long the threads of a process go on spinning after its turn: OpenMP's default is 0.2 s.
 REST = 0.25
 SAY_EVERY = 10.0
@@ -37,7 +42,7 @@ def compare(
     stem: str | None = None,
     num_classes: int | None = None,
     batch_size: int = 32,
-    image_size: int = SIZE,
+    image_size: int | None = None,
     steps: int = 10,
     rounds: int = 5,
     seed: int = 0,
@@ -57,7 +62,8 @@ def compare(
         stem: ``imagenet`` or ``cifar``, of both. Default: each as it is.
         num_classes: outputs, at least 10. Default: those of a weights file, else 10.
         batch_size: images of a step.
-        image_size: height and width; other than 32, the images are resized.
+        image_size: height and width; other than 32, the images are resized. Default: 64, of
+            networks for CIFAR 32.
         steps: of the loss curve.
         rounds: turns of each side that are timed.
         seed: decides initial weights and images.
@@ -68,13 +74,15 @@ def compare(
 
     Returns:
         dict of JSON types: ``setting``, ``counts``, ``keys``, ``agreement`` (None where the keys
-        disagree), ``curve``, ``speed`` (images/s), ``memory`` (bytes), ``training`` (None without
-        ``train``), ``environment``. Figures that are no numbers are None.
+        disagree; else the differences by ``plain`` Paddle, with the CPU ``operator``, which is None
+        where it computes nothing, and the ``noise`` floor), ``curve``, ``speed`` (images/s),
+        ``memory`` (bytes), ``training`` (None without ``train``), ``environment``. Figures that are
+        no numbers are None.
 
     Raises:
         UserError: names, sizes or files that cannot be used; too little memory.
     """
-    _check(batch_size, image_size, steps, rounds, seed, train)
+    _check(batch_size, image_size, steps, rounds, seed)
     if train is not None:
         try:
             budget = load_config("quickstart", (f"train.budget={train}",)).train.budget
@@ -90,6 +98,9 @@ def compare(
                 f"{side.name} has {side.num_classes} classes, but CIFAR-10 has 10: "
                 "give --num-classes 10 or more."
             )
+    if image_size is None:
+        small = stem == "cifar" or any(side.input_size == OWN_SIZE for side in sides.values())
+        image_size = OWN_SIZE if small else SIZE
     images = load_cifar10(data, notify=say)
     facts = environment()
     with ExitStack() as stack:
@@ -100,7 +111,7 @@ def compare(
         found["curve"] = pair.curve(steps)
         found["memory"] = pair.memory()
         found["speed"] = pair.speed(rounds, batch_size)
-        found["agreement"] = pair.agreement() if found["keys"]["agree"] else None
+        found["agreement"] = pair.agreement(steps) if found["keys"]["agree"] else None
         found["training"] = pair.train(budget, seed, data) if train is not None else None
     setting = {
         "a": dataclasses.asdict(first),
@@ -182,18 +193,26 @@ class _Pair:
             process.call("images", path=str(path), mean=leader.mean, std=leader.std, size=size)
 
     def curve(self, steps: int) -> dict[str, Any]:
+        """Return the losses of both, as they run."""
         self.say(f"{counted(steps, 'training step')} of each on the same batches")
-        losses: dict[str, list[float]] = {"a": [], "b": []}
+        losses = self.losses(steps, {key: {} for key in self.processes})
+        apart = [abs(x - y) for x, y in zip(*losses.values())]
+        self.as_run = _largest(apart)
+        return {**losses, "first": apart[0], "max_abs": self.as_run}
+
+    def losses(self, steps: int, how: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
+        """Return the losses of steps that the given processes do in turns, each in its own way."""
+        losses: dict[str, list[float]] = {key: [] for key in how}
         said = time.monotonic()
         for step in range(steps):
-            for key, process in self.processes.items():
-                losses[key].append(process.call("step", batch=step)["loss"])
+            for key, options in how.items():
+                answer = self.processes[key].call("step", batch=step, **options)
+                losses[key].append(answer["loss"])
             if time.monotonic() - said > SAY_EVERY:
                 said = time.monotonic()
-                now = " and ".join(f"{losses[key][-1]:.4f}" for key in losses)
+                now = " and ".join(f"{values[-1]:.4f}" for values in losses.values())
                 self.say(f"step {step + 1} of {steps}: loss {now}")
-        apart = [abs(x - y) for x, y in zip(*losses.values())]
-        return {**losses, "first": apart[0], "max_abs": max(apart, key=lambda x: (x != x, x))}
+        return losses
 
     def memory(self) -> dict[str, dict[str, float]]:
         # Asked for behind the steps of the curve and before anything else that takes memory.
@@ -222,15 +241,44 @@ class _Pair:
                 seconds[key].append(self.processes[key].call(do, batch=0)["seconds"])
         return [seconds[key][1:] for key in ("a", "b")]  # the first warms up
 
-    def agreement(self) -> dict[str, Any]:
-        self.say("outputs and gradients with equal weights")
+    def agreement(self, steps: int) -> dict[str, Any]:
+        """Return how far the two are apart with equal weights, and what rounding alone does."""
+        plain = {key: {"plain": True} for key in self.processes}
+        uses_operator = any(process.call("uses_operator") for process in self.processes.values())
+        self.say("outputs and gradients with equal weights, by plain Paddle")
+        found: dict[str, Any] = {"plain": self.apart(*self.outputs(plain).values())}
+        losses = self.losses(steps, plain)
+        found["plain"]["curve"] = self.curve_apart(losses["a"], losses["b"])
+        # Where only one is Paddle's own network, its rounding is the measure.
+        kinds = [side.kind for side in self.sides.values()]
+        reference = "a" if kinds == ["vision", "ours"] else "b"
+        self.say(f"the same of {self.names[reference]} with images changed by rounding")
+        noisy = {reference: {"plain": True, "noise": NOISE}}
+        itself = self.outputs({reference: plain[reference]})[reference]
+        found["noise"] = self.apart(itself, self.outputs(noisy)[reference])
+        noisy_losses = self.losses(steps, noisy)[reference]
+        found["noise"]["curve"] = self.curve_apart(losses[reference], noisy_losses)
+        found["operator"] = None
+        if uses_operator:
+            self.say("outputs and gradients with the CPU operator")
+            as_run = {key: {} for key in self.processes}
+            found["operator"] = self.apart(*self.outputs(as_run).values())
+            found["operator"]["curve"] = {"max_abs": self.as_run}
+        return {**found, "reference": reference}
+
+    def outputs(self, how: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return logits, loss and gradients of the first batch, from the common weights."""
         self.restart()
-        losses, outputs = {}, {}
-        for key, process in self.processes.items():
+        outputs = {}
+        for key, options in how.items():
             path = str(self.folder / f"outputs-{key}.safetensors")
-            losses[key] = process.call("outputs", path=path)["loss"]
-            outputs[key] = load_file(path)
-        a, b = outputs["a"], outputs["b"]
+            loss = self.processes[key].call("outputs", path=path, **options)["loss"]
+            outputs[key] = {**load_file(path), "loss": loss}
+        # The passes have moved running statistics.
+        self.restart()
+        return outputs
+
+    def apart(self, a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
         gradients = [
             {name: array for name, array in arrays.items() if name.startswith("gradient ")}
             for arrays in (a, b)
@@ -241,12 +289,17 @@ class _Pair:
             )
         told = diff.gradients(*gradients)
         told["where"] = told["where"] and told["where"].partition(" ")[2]
+        loss = {"a": a["loss"], "b": b["loss"], "max_abs": abs(a["loss"] - b["loss"])}
         return {
             "logits_eval": diff.arrays(a["eval"], b["eval"]),
             "logits_train": diff.arrays(a["train"], b["train"]),
-            "loss": {**losses, "max_abs": abs(losses["a"] - losses["b"])},
+            "loss": loss,
             "gradients": told,
         }
+
+    @staticmethod
+    def curve_apart(a: list[float], b: list[float]) -> dict[str, float]:
+        return {"max_abs": _largest([abs(x - y) for x, y in zip(a, b)])}
 
     def train(self, budget: float, seed: int, data: str | None) -> dict[str, Any]:
         self.restart()
@@ -271,21 +324,24 @@ class _Pair:
         return told
 
 
+def _largest(values: list[float]) -> float:
+    """Return the largest; a NaN is larger than all."""
+    return max(values, key=lambda x: (x != x, x))
+
+
 def _labels(a: ModelSpec, b: ModelSpec) -> dict[str, str]:
     """Return the names to show; a network beside itself is a measurement of the measurement."""
     return {"a": a.name, "b": b.name if b.name != a.name else f"{b.name} (again)"}
 
 
-def _check(
-    batch_size: int, image_size: int, steps: int, rounds: int, seed: int, train: object
-) -> None:
-    least = {"batch-size": (batch_size, 2), "image-size": (image_size, 8), "steps": (steps, 1)}
+def _check(batch_size: int, image_size: int | None, steps: int, rounds: int, seed: int) -> None:
+    least = {"batch-size": (batch_size, 2), "steps": (steps, 1)}
+    if image_size is not None:
+        least["image-size"] = (image_size, 8)
     least.update({"rounds": (rounds, 1), "seed": (seed, 0)})
     for option, (value, lowest) in least.items():
         if value < lowest:
             raise UserError(f"--{option} is {value}, expected {lowest} or more.")
-    if train is not None and image_size != SIZE:
-        raise UserError("--train is for CIFAR-10's own 32 pixels: leave --image-size out.")
 
 
 def _plain(value: Any) -> Any:

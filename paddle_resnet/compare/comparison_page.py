@@ -72,11 +72,16 @@ def _cards(found: dict[str, Any]) -> list[Card]:
     if agreement is None:
         cards.append(Card("Equal weights", "Not possible", "the weights' names do not agree"))
     else:
-        told = agreement["logits_eval"]
-        apart = "None" if told["max_abs"] == 0 else formatting.decimal(told["max_abs"], 2)
-        largest = f"largest logit: {formatting.decimal(told['largest'], 3)}"
-        cards.append(Card("Difference of logits", apart, largest))
+        plain, operator = agreement["plain"]["logits_eval"], agreement["operator"]
+        detail = f"by plain Paddle; largest: {formatting.decimal(plain['largest'], 3)}"
+        if operator:
+            detail = f"by plain Paddle; CPU operator: {_apart(operator['logits_eval'])}"
+        cards.append(Card("Difference of logits", _apart(plain).capitalize(), detail))
     return cards
+
+
+def _apart(told: dict[str, Any]) -> str:
+    return "none" if told["max_abs"] == 0 else formatting.decimal(told["max_abs"], 2)
 
 
 def _times(ratio: float) -> str:

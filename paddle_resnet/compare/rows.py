@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from .. import formatting
-from ..formatting import SPACE, count, decimal, number, rate
+from ..formatting import SPACE, count, counted, decimal, number, rate
+from .worker import DECAY, MOMENTUM, RATE
 
 SAME = "same"
 #: With fewer, the machine's moods decide who is faster.
@@ -31,6 +32,8 @@ class Section:
     title: str
     rows: list[Row]
     note: str = ""
+    #: Heads of the three columns, where they are not A, B and what lies between.
+    columns: tuple[str, str, str] | None = None
 
 
 def sections(found: dict[str, Any]) -> list[Section]:
@@ -44,14 +47,8 @@ def headline(found: dict[str, Any]) -> str:
     names, agreement = found["setting"]["names"], found["agreement"]
     if agreement is None:
         told = ["Two different networks: the names or shapes of their weights do not agree."]
-    elif _equal(agreement):
-        told = ["With equal weights they compute the same, to the last bit."]
     else:
-        eval_, gradients = agreement["logits_eval"], agreement["gradients"]
-        told = [
-            f"With equal weights the logits differ by up to {_apart(eval_)}, the gradients by "
-            f"{decimal(gradients['relative'], 2)} of their length."
-        ]
+        told = [_in_words(found)]
     ratio = found["speed"]["training"]["ratio"]
     if found["setting"]["rounds"] < FEWEST_ROUNDS:
         told.append("Too few rounds were timed to say which trains faster.")
@@ -71,6 +68,28 @@ def headline(found: dict[str, Any]) -> str:
     return " ".join(told)
 
 
+def _in_words(found: dict[str, Any]) -> str:
+    """Return how far the two are apart with equal weights."""
+    told = found["agreement"]
+    plain, operator, noise = told["plain"], told["operator"], told["noise"]
+    reference = found["setting"]["names"][told["reference"]]
+    if _equal(plain):
+        words = "With equal weights and plain Paddle both compute the same, to the last bit"
+        if operator is None or _equal(operator):
+            return words + "."
+        kind, apart = "with the CPU operator", operator
+        words += "; "
+    else:
+        kind, apart, words = "by plain Paddle", plain, "With equal weights, "
+    logits, gradients = apart["logits_eval"], apart["gradients"]["relative"]
+    return (
+        f"{words}{kind} the logits differ by up to {_apart(logits)} and the gradients by "
+        f"{_difference(gradients)} of their length, where rounding alone moves those of "
+        f"{reference} by {_difference(noise['logits_eval']['max_abs'])} and "
+        f"{_difference(noise['gradients']['relative'])}."
+    )
+
+
 def setting(found: dict[str, Any]) -> list[str]:
     """Return the facts that hold for both sides."""
     said, machine = found["setting"], found["environment"]
@@ -83,7 +102,7 @@ def setting(found: dict[str, Any]) -> list[str]:
         f"batches of {said['batch_size']} images, 3×{size}×{size}",
         said["data"]["name"] + (" (sample)" if said["data"]["is_sample"] else ""),
         f"Paddle {machine['paddle']}",
-        f"{formatting.counted(machine['threads'], 'thread')} of {machine['cpu']}",
+        f"{counted(machine['threads'], 'thread')} of {machine['cpu']}",
     ]
 
 
@@ -141,39 +160,48 @@ def _agreement(found: dict[str, Any]) -> Section:
     if told is None:
         note = "Not measured: weights cannot be copied where their names or shapes do not agree."
         return Section("agreement", "With equal weights", [], note)
-    gradients = told["gradients"]
-    where = f", in {gradients['where']}" if gradients["where"] else ""
+    plain, operator, noise = told["plain"], told["operator"], told["noise"]
+
+    def row(label: str, write: Callable[[dict[str, Any]], str]) -> Row:
+        return Row(label, write(plain), write(operator) if operator else "", write(noise))
+
+    steps = counted(found["setting"]["steps"], "step")
     rows = [
-        Row("logits, eval mode", "", "", _apart(told["logits_eval"])),
-        Row("logits, training mode", "", "", _apart(told["logits_train"])),
-        Row("loss", decimal(told["loss"]["a"], 6), decimal(told["loss"]["b"], 6), _loss(told)),
-        Row("gradients, largest difference", "", "", _apart(gradients) + where),
-        Row("gradients, relative", "", "", decimal(gradients["relative"], 2)),
+        row("logits, eval mode", lambda it: _apart(it["logits_eval"])),
+        row("logits, training mode", lambda it: _apart(it["logits_train"])),
+        row("loss", lambda it: _difference(it["loss"]["max_abs"])),
+        row("gradients, largest difference", lambda it: _apart(it["gradients"])),
+        row("gradients, relative", lambda it: _difference(it["gradients"]["relative"])),
+        row(f"loss of any of {steps}", lambda it: _difference(it["curve"]["max_abs"])),
     ]
-    leader = found["setting"]["names"][found["setting"]["leader"]]
+    names = found["setting"]["names"]
+    reference = names[told["reference"]]
     note = (
-        f"Both hold the weights of {leader}. Largest absolute differences on the first batch, "
-        "“of” the largest magnitude; relative: the norm of the difference of all gradients over "
-        "their norm."
+        f"Both hold the weights of {names[found['setting']['leader']]}. By plain Paddle, “none” is "
+        "equal to the last bit: the proof that the networks are the same. "
+        + ("With the CPU operator: as they run, in another order of sums. " if operator else "")
+        + f"Rounding alone: {reference} by plain Paddle against itself, each value of its images "
+        "changed by 10⁻⁷ of itself. Largest absolute differences on the first batch, “of” the "
+        "largest magnitude; relative: the norm of the difference of all gradients over their norm."
     )
-    return Section("agreement", "With equal weights", rows, note)
+    columns = ("plain Paddle", "CPU operator" if operator else "", "rounding alone")
+    return Section("agreement", "With equal weights", rows, note, columns)
 
 
-def _loss(told: dict[str, Any]) -> str:
-    apart = told["loss"]["max_abs"]
-    return "none" if apart == 0 else decimal(apart, 2)
+def _difference(value: Any) -> str:
+    return "none" if value == 0 else decimal(value, 2)
 
 
 def _apart(told: dict[str, Any]) -> str:
     if told["max_abs"] is None:
         return "not a number"
     if told["max_abs"] == 0:
-        return f"none (largest: {decimal(told['largest'], 3)})"
+        return "none"
     return f"{decimal(told['max_abs'], 2)} of {decimal(told['largest'], 3)}"
 
 
-def _equal(agreement: dict[str, Any]) -> bool:
-    return all(told["max_abs"] == 0 for told in agreement.values())
+def _equal(told: dict[str, Any]) -> bool:
+    return all(part["max_abs"] == 0 for part in told.values())
 
 
 def _curve(found: dict[str, Any]) -> Section:
@@ -181,12 +209,13 @@ def _curve(found: dict[str, Any]) -> Section:
     rows = [Row("loss of step 1", *(decimal(curve[key][0]) for key in ("a", "b")))]
     if steps > 1:
         rows.append(Row(f"loss of step {steps}", *(decimal(curve[key][-1]) for key in ("a", "b"))))
-    apart = curve["max_abs"]
-    between = "none" if apart == 0 else decimal(apart, 2)
-    rows.append(Row("largest difference of any step", "", "", between))
+    rows.append(Row("largest difference of any step", "", "", _difference(curve["max_abs"])))
     start = "the same weights" if found["keys"]["agree"] else "weights of their own, same seed"
-    note = f"From {start}, on the same batches: momentum 0.9, rate 0.01, L2 penalty 0.0001."
-    return Section("curve", f"{formatting.counted(steps, 'training step')}", rows, note)
+    note = (
+        f"As they run, from {start}, on the same batches: momentum {MOMENTUM:g}, rate {RATE:g}, "
+        f"L2 penalty {DECAY:g}."
+    )
+    return Section("curve", f"{counted(steps, 'training step')}", rows, note)
 
 
 def _speed(found: dict[str, Any]) -> Section:
@@ -206,7 +235,7 @@ def _speed(found: dict[str, Any]) -> Section:
         Row("of it beyond Paddle itself", *map(megabytes, own), f"{own[0] / own[1]:.2f} ×"),
     ]
     note = (
-        f"Medians of {formatting.counted(found['setting']['rounds'], 'round')} in turns, with the "
+        f"Medians of {counted(found['setting']['rounds'], 'round')} in turns, with the "
         "slowest and the fastest; each side in a process of its own, both set up alike."
     )
     return Section("speed", "Speed and memory", rows, note)

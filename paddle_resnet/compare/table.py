@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from .rows import Row, headline, sections, setting
@@ -11,14 +12,19 @@ def as_text(found: dict[str, Any]) -> str:
     """Return what `compare` found as lines of text."""
     names = found["setting"]["names"]
     parts = sections(found)
-    rows = [Row("", names["a"], names["b"], "A to B"), *(r for part in parts for r in part.rows)]
+    heads = [Row("", *part.columns) for part in parts if part.columns]
+    rows = [Row("", names["a"], names["b"], "A to B"), *heads]
+    rows += [row for part in parts for row in part.rows]
     columns = [[getattr(row, key) for row in rows] for key in ("label", "a", "b")]
     widths = [max(map(len, column)) for column in columns]
     lines = [", ".join(setting(found)), "", _line(rows[0], widths)]
     for part in parts:
-        lines += ["", part.title, *(_line(row, widths) for row in part.rows)]
-        if not part.rows:
-            lines.append(f"  {part.note}")
+        lines += ["", part.title]
+        if part.columns:
+            lines.append(_line(Row("", *part.columns), widths))
+        lines += [_line(row, widths) for row in part.rows]
+        if part.columns or not part.rows:
+            lines += textwrap.wrap(part.note, 100, initial_indent="  ", subsequent_indent="  ")
     return "\n".join([*lines, "", headline(found)])
 
 

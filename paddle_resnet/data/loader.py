@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional, Union
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import DataError
-from .augment import random_erasing, random_resized_crop, rng
-from .augment import trivial_augment as trivial
+from ..errors import DataError, for_display
+from .augment import random_resized_crop, rng
 from .augment.mixup import MixedBatch, mix
 from .augment.options import NO_AUGMENT, Augment
+from .augment.random_erasing import CUTOUT_WORDS, ERASE_WORDS, cutout, random_erasing
+from .augment.transforms import flip, pad_and_crop, scale_and_shift, to_float
+from .augment.trivial_augment import WORDS as POLICY_WORDS
 from .augment.trivial_augment import trivial_augment
 from .folder.image_files import Images, random_crops, take
 from .prefetch import prefetch
@@ -30,6 +31,14 @@ CIFAR10_STD = (0.24703, 0.24349, 0.26159)
 
 Batch = Union[tuple[np.ndarray, np.ndarray], MixedBatch]
 
+#: Kind of chance to the random words that it takes for each image.
+_WORDS = {
+    rng.CROP: random_resized_crop.WORDS,
+    rng.POLICY: POLICY_WORDS,
+    rng.ERASE: ERASE_WORDS,
+    rng.CUTOUT: CUTOUT_WORDS,
+    rng.FLIP: 1,
+}
 _FACTS = {
     "images": "a number of training images of",
     "batch_size": "a batch size of",
@@ -130,7 +139,7 @@ class BatchLoader:
                 f"batch_size {batch_size} is larger than the data set of {len(images)} images, "
                 "and drop_last leaves out batches that are not full: nothing would remain."
             )
-        self._scale, self._shift = _affine(images.shape[1], mean, std)
+        self._scale, self._shift = scale_and_shift(images.shape[1], mean, std)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -211,7 +220,8 @@ class BatchLoader:
         for key, value in now.items():
             if state[key] != value:
                 raise DataError(
-                    f"this run had {_FACTS[key]} {state[key]!r} so far, and now {value!r}: it can "
+                    f"this run had {_FACTS[key]} {for_display(state[key])} so far, and now "
+                    f"{for_display(value)}: it can "
                     "only go on with what it began with."
                 )
 
@@ -254,7 +264,7 @@ class BatchLoader:
         flips = (words >> np.uint64(63)).astype(bool)
         if self.augment.alternate_flip:
             # Of the image, not of the place in the order: each is seen from both sides in turn.
-            sides = rng.words(self.seed, 0, rng.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
+            sides = rng.random_words(self.seed, 0, rng.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
             flips = (sides if order is None else sides[order]) != epoch % 2
         # Reused from batch to batch, since only its inside is ever written; never yielded.
         # Batches that are made at the same time need one each.
@@ -269,46 +279,20 @@ class BatchLoader:
 
     def _batch(self, plan: _EpochPlan, index: int) -> Batch:
         """Make one batch. It depends on the plan and the index alone, so any thread may do it."""
-        padding, augment = self.crop_padding, self.augment
-        # Images are mixed with others of the batch, whoever these belong to.
-        here = self._whole(index) if augment.mixes else self._rows(index)
-        size = here.stop - here.start
-        chosen = here if plan.order is None else plan.order[here]
-
-        def words(kind: int, each: int) -> np.ndarray:
-            return rng.words(self.seed, plan.epoch, kind, here.start, size, each)
-
-        if augment.random_resized_crop:
-            places = rng.uniform(words(rng.CROP, random_resized_crop.WORDS))
-            pixels = random_crops(self.images, chosen, places, augment.random_resized_crop)
-        else:
-            pixels = self.images[chosen]
-        if padding:
-            _, _, height, width = self.images.shape
-            padded = self._padded() if plan.padded is None else plan.padded
-            padded[:size, :, padding:-padding, padding:-padding] = pixels
-            windows = sliding_window_view(padded, (height, width), axis=(2, 3))
-            pixels = windows[np.arange(size), :, plan.rows[here], plan.columns[here]]
-        if self.flip:
-            flipped = plan.flips[here]
-            # Where nothing has made a copy yet, `pixels` is a view of the caller's images.
-            if plan.order is None and not padding and pixels.base is not None:
-                pixels = pixels.copy()
-            pixels[flipped] = pixels[flipped][..., ::-1]
+        augment = self.augment
+        own = self._rows(index)
+        # Mixing needs the whole batch, also where this loader yields a shard of it.
+        rows = self._whole(index) if augment.mixes else own
+        chosen = rows if plan.order is None else plan.order[rows]
+        pixels = self._pixels(plan, rows, chosen)
         if augment.trivial_augment:
-            pixels = trivial_augment(pixels, words(rng.POLICY, trivial.WORDS))
-        images = pixels.astype(np.float32)
-        images *= self._scale
-        if self._shift is not None:
-            images += self._shift
+            pixels = trivial_augment(pixels, self._words(plan, rows, rng.POLICY))
+        images = to_float(pixels, self._scale, self._shift)
         if augment.random_erasing:
-            random_erasing.random_erasing(
-                images, words(rng.ERASE, random_erasing.ERASE_WORDS), augment.random_erasing
-            )
+            words = self._words(plan, rows, rng.ERASE)
+            random_erasing(images, words, augment.random_erasing)
         if augment.cutout:
-            random_erasing.cutout(
-                images, words(rng.CUTOUT, random_erasing.CUTOUT_WORDS), augment.cutout
-            )
+            cutout(images, self._words(plan, rows, rng.CUTOUT), augment.cutout)
         labels = self.labels[chosen].copy()
         if not augment.mixes:
             return images, labels
@@ -321,8 +305,32 @@ class BatchLoader:
             epoch=plan.epoch,
             batch=index,
         )
-        own = self._rows(index)
-        return MixedBatch(*(each[own.start - here.start : own.stop - here.start] for each in mixed))
+        return MixedBatch(*(each[own.start - rows.start : own.stop - rows.start] for each in mixed))
+
+    def _pixels(
+        self, plan: _EpochPlan, rows: slice, chosen: Union[slice, np.ndarray]
+    ) -> np.ndarray:
+        """Read, crop and flip images: uint8 [B, C, H, W], which may be a view of all images."""
+        smallest = self.augment.random_resized_crop
+        if smallest:
+            chances = rng.uniform(self._words(plan, rows, rng.CROP))
+            pixels = random_crops(self.images, chosen, chances, smallest)
+        else:
+            pixels = self.images[chosen]
+        if self.crop_padding:
+            padded = self._padded() if plan.padded is None else plan.padded
+            pixels = pad_and_crop(pixels, padded, plan.rows[rows], plan.columns[rows])
+        if self.flip:
+            # A slice of an array is still a view of the caller's images.
+            if plan.order is None and not self.crop_padding and pixels.base is not None:
+                pixels = pixels.copy()
+            flip(pixels, plan.flips[rows])
+        return pixels
+
+    def _words(self, plan: _EpochPlan, rows: slice, kind: int) -> np.ndarray:
+        """Return the random words of images: uint64 [B, as many as the transform needs]."""
+        size = rows.stop - rows.start
+        return rng.random_words(self.seed, plan.epoch, kind, rows.start, size, _WORDS[kind])
 
     def _whole(self, index: int) -> slice:
         """Return the places of a batch in the epoch's order."""
@@ -353,33 +361,11 @@ class _EpochPlan(NamedTuple):
     padded: Optional[np.ndarray]
 
 
-def _affine(
-    channels: int, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]
-) -> tuple[np.ndarray, Optional[np.ndarray]]:
-    """Turn ``(pixel / 255 - mean) / std`` into ``pixel * scale + shift``: two passes, not four."""
-    values = {}
-    for name, given in (("mean", mean), ("std", std)):
-        if given is None:
-            continue
-        try:
-            values[name] = np.array(given, np.float64)
-        except (TypeError, ValueError):
-            raise DataError(f"{name} must be {channels} numbers, not {given!r}.") from None
-        if values[name].shape != (channels,) or not np.isfinite(values[name]).all():
-            raise DataError(f"{name} must be {channels} numbers, one a channel, not {given!r}.")
-    deviation = values.get("std", np.ones(channels))
-    if (deviation <= 0).any():
-        raise DataError(f"std must be above 0 in every channel, not {std!r}.")
-    shape = (channels, 1, 1)
-    scale = (1 / (255 * deviation)).astype(np.float32).reshape(shape)
-    if "mean" not in values:
-        return scale, None
-    return scale, (-values["mean"] / deviation).astype(np.float32).reshape(shape)
-
-
 def _integer(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise DataError(f"{name} must be an integer of {least} or more, not {value!r}.")
+        raise DataError(
+            f"{name} must be an integer of {least} or more, not {for_display(repr(value))}."
+        )
     return int(value)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import Config
 from ..distributed.collectives import rank, world_size
-from ..errors import DataError
+from ..errors import DataError, for_display
 from . import CIFAR10_MEAN, CIFAR10_STD, Augment, BatchLoader, load_cifar10, train_validation_split
 from .channel_stats import mean_and_std
 from .cifar.cifar100 import load_cifar100
@@ -135,11 +135,11 @@ def _cifar100(config: Config, notify: Callable[[str], None]) -> DataSplits:
 
 
 def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
-    listing, verified, value_range = valid_splits(config, notify)
+    index, verified, value_range = valid_splits(config, notify)
     memory = ImageCache(config.data.cache_mb * 2**20)
     train, validation, test = (
         (image_files(part, config, memory, value_range), part.labels) if part else None
-        for part in map(listing.parts.get, ("train", "validation", "test"))
+        for part in map(index.splits.get, ("train", "validation", "test"))
     )
     return _parts(
         config,
@@ -147,8 +147,8 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
         validation,
         test,
         statistics=normalisation(config),
-        classes=listing.classes,
-        source=f"the given {listing.root.resolve().name}",
+        classes=index.classes,
+        source=f"the given {for_display(index.root.resolve().name)}",
         is_sample=False,
         workers=2,
         centre=config.data.crop_pct,

@@ -10,6 +10,7 @@ import paddle
 from ..data import BatchLoader
 from ..models import TrainedModel
 from ..models.precision import Precision
+from .class_activation import heatmap
 from .evaluate import mean_probabilities
 
 
@@ -33,9 +34,7 @@ def classify(
     Returns:
         list: ``{"class": name, "probability": float}``.
     """
-    # The loader's own normalisation: training and prediction cannot drift apart.
-    loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
-    images, _ = next(iter(loader))
+    images = _as_batch(trained, pixels)
     with paddle.no_grad():
         probabilities = mean_probabilities(trained.network, images, kind, precision)[0]
     order = np.argsort(-probabilities, kind="stable")[:top]
@@ -43,3 +42,20 @@ def classify(
         {"class": trained.classes[index], "probability": float(probabilities[index])}
         for index in order
     ]
+
+
+def class_heatmap(trained: TrainedModel, pixels: np.ndarray, target: int) -> np.ndarray:
+    """Return what a class depends on in an image: float32 ``[H, W]``, 0 to 1, by Grad-CAM.
+
+    Args:
+        trained: the network and how it is fed.
+        pixels: uint8 ``[C, H, W]`` of ``trained.input_shape``.
+        target: index of the class.
+    """
+    return heatmap(trained.network, _as_batch(trained, pixels), target=target)[0]
+
+
+def _as_batch(trained: TrainedModel, pixels: np.ndarray) -> paddle.Tensor:
+    # The loader's own normalisation: training and prediction cannot drift apart.
+    loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
+    return next(iter(loader))[0]

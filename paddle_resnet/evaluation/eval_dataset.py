@@ -12,14 +12,13 @@ import numpy as np
 from ..config import Config, config_from_dict
 from ..data import CLASSES, BatchLoader, ImageFiles, load_cifar10
 from ..data.cifar.cifar100 import load_cifar100
-from ..data.folder.decoding.image_decoder import PATH_LIMIT
 from ..data.folder.decoding.value_range import choose_range, describe_range
 from ..data.folder.image_files import Images
 from ..data.folder.open_dataset import find_files
 from ..data.folder.split_record import Recorded, find_recorded, read_record
 from ..data.folder.verify_images import drop_corrupt, verify_images
 from ..data.splits import load_splits
-from ..errors import DataError, for_display
+from ..errors import PATH_LIMIT, DataError, for_display
 from ..formatting import counted
 from ..models import TrainedModel
 
@@ -101,7 +100,7 @@ def _guess_dataset(trained: TrainedModel) -> str:
 def _of_run(
     config: Config, split: str, root: Optional[str], notify: Notify
 ) -> tuple[Images, np.ndarray, list[str], bool]:
-    """Return a part as the run had it, from another place where one is given."""
+    """Return a split as the run had it, from another place where one is given."""
     data = config.data
     if root is not None:
         # "sample" as root asks for the sample.
@@ -173,44 +172,45 @@ def _other_files(
     wanted = ("test", "validation", "train") if split == "test" else ("train",)
     held = next((name for name in wanted if found.entries.get(name)), next(iter(found.entries), ""))
     found.entries = {name: files for name, files in found.entries.items() if name == held}
-    listing = found.for_evaluation(trained.classes, f"'{trained.path}'")
-    verified = verify_images(listing.paths, listing.root, notify=notify)
-    listing = drop_corrupt(listing, verified.corrupt, skip=True)
-    part = listing.parts.get(held)
-    if part is None:
+    index = found.for_evaluation(trained.classes, f"'{trained.path}'")
+    verified = verify_images(index.paths, index.root, notify=notify)
+    index = drop_corrupt(index, verified.corrupt, skip=True)
+    files = index.splits.get(held)
+    if files is None:
         raise DataError(f"every image of '{for_display(root, PATH_LIMIT)}' is corrupt.")
     if split == "test" and record:
         seen = {row.digest: row.split for row in record if row.split != "test"}
-        splits = [seen.get(verified.facts[path].digest, "") for path in part.paths]
-        listing.notes += _about_seen(splits, root)
-        part = part.take(np.flatnonzero([not each for each in splits]))
+        splits = [seen.get(verified.facts[path].digest, "") for path in files.paths]
+        index.notes += _about_seen(splits)
+        if not all(splits):
+            files = files.take(np.flatnonzero([not each for each in splits]))
     value_range = _range_of(trained, config)
     if verified.extremes and value_range is None:
         chosen = choose_range(verified.extremes.values())
-        listing.notes += describe_range(verified.extremes, chosen)
+        index.notes += describe_range(verified.extremes, chosen)
         value_range = list(chosen)
-    for note in listing.notes:
+    for note in index.notes:
         notify(f"Notice: {note}")
-    return _image_files(trained, part.paths, value_range), part.labels, list(trained.classes)
+    return _image_files(trained, files.paths, value_range), files.labels, list(trained.classes)
 
 
-def _about_seen(splits: Sequence[str], root: str) -> list[str]:
+def _about_seen(splits: Sequence[str]) -> list[str]:
     """Return a sentence about images that a run was trained on or validated with.
 
-    Raises:
-        DataError: there are no others.
+    Args:
+        splits: of each image, the run's split that it was in; nothing for others.
     """
     trained_on, validated = splits.count("train"), splits.count("validation")
-    if not trained_on + validated:
+    kinds = [f"{counted(trained_on, 'image')} that this run was trained on"] if trained_on else []
+    kinds += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
+    if not kinds:
         return []
-    parts = [f"{counted(trained_on, 'image')} that this run was trained on"] if trained_on else []
-    parts += [f"{counted(validated, 'image')} that chose its weights"] if validated else []
-    if trained_on + validated == len(splits):
-        raise DataError(
-            f"'{for_display(root, PATH_LIMIT)}' holds nothing but {' and '.join(parts)}: no image "
-            "is left to test with. (--split train evaluates them.)"
-        )
-    return [f"left out: {' and '.join(parts)}. (--split train evaluates all.)"]
+    if all(splits):
+        return [
+            f"these are {' and '.join(kinds)}, and no others: the accuracy says nothing about new "
+            "images."
+        ]
+    return [f"left out: {' and '.join(kinds)}. (--split train evaluates all.)"]
 
 
 def _range_of(trained: TrainedModel, config: Optional[Config]) -> Optional[Sequence[float]]:

@@ -8,13 +8,16 @@ from typing import Callable, Optional
 import numpy as np
 from paddle import nn
 
+from ..data import BatchLoader
 from ..data.splits import DataSplits, subset
 from ..distributed.collectives import broadcast_from_rank0
 from ..distributed.gradients import broadcast_parameters
 from ..errors import UserError
 from ..io.atomic_files import atomic_write
+from ..models import Network
 from ..models.precision import Precision
 from ..weights.save_load import load_weights
+from .class_activation import class_activation
 from .evaluate import Evaluation, evaluate_loader
 from .tta import TTA_VIEWS
 
@@ -72,18 +75,39 @@ def _load(network: nn.Layer, best: Path, log: Callable[[str], None]) -> str:
     return "best"
 
 
-def save_predictions(path: Path, evaluation: Evaluation, images: np.ndarray) -> None:
-    """Write ``predictions.npz``.
+def save_predictions(
+    path: Path, evaluation: Evaluation, tested: BatchLoader, network: nn.Layer
+) -> None:
+    """Write ``predictions.npz``, with the images of the worst mistakes and their heat maps.
 
     Raises:
         OSError: it cannot be written.
     """
     mistakes = evaluation.mistakes(MISTAKES)
+    heatmaps = _heatmaps(network, tested, mistakes) if len(mistakes) else None
     with atomic_write(path) as file:
         np.savez_compressed(
             file,
             labels=evaluation.labels,
             probabilities=evaluation.probabilities.astype(np.float16),
             mistakes=mistakes,
-            mistake_images=images[mistakes],
+            mistake_images=tested.images[mistakes],
+            **({} if heatmaps is None else {"mistake_heatmaps": heatmaps}),
         )
+
+
+def _heatmaps(network: nn.Layer, tested: BatchLoader, mistakes: np.ndarray) -> Optional[np.ndarray]:
+    """Return Grad-CAM maps of the predicted classes: uint8 [M, h, w], 255 at each map's peak.
+
+    None where a map is not finite, or the network is none of ours.
+    """
+    if not isinstance(network, Network):
+        return None
+    found = []
+    for images, _ in tested.subset(mistakes):
+        maps = class_activation(network, images)
+        if not np.isfinite(maps).all():
+            return None
+        peaks = np.maximum(maps.max(axis=(1, 2), keepdims=True), np.float32(1e-12))
+        found.append(np.round(maps / peaks * 255).astype(np.uint8))
+    return np.concatenate(found)

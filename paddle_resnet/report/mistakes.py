@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..pages.heat_overlay import overlay
 from ..pages.images import png_data_uri
 from ..runs.run_reader import Predictions
 
@@ -23,23 +24,35 @@ class Mistake:
     true: str
     predicted: str
     confidence: float
+    #: The image under its heat map; empty where the run has none.
+    heatmap: str = ""
 
 
 def top_losses(predictions: Predictions, names: list[str]) -> list[Mistake]:
     """Return the most confident mistakes that a run kept pictures of, worst first."""
     found = []
-    for index, image in zip(predictions.mistakes[:MOST_MISTAKES], predictions.mistake_images):
+    heatmaps = predictions.mistake_heatmaps
+    for i, index in enumerate(predictions.mistakes[:MOST_MISTAKES]):
         row = predictions.probabilities[index]
         predicted = int(row.argmax())
+        pixels = _small(predictions.mistake_images[i])
         found.append(
             Mistake(
-                png_data_uri(_small(image)),
+                png_data_uri(pixels),
                 names[int(predictions.labels[index])],
                 names[predicted],
                 float(row[predicted]),
+                "" if heatmaps is None else png_data_uri(_under_heatmap(pixels, heatmaps[i])),
             )
         )
     return found
+
+
+def _under_heatmap(pixels: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """Return an image uint8 [H, W(, 3)] under a map uint8 [h, w] of any size."""
+    size = pixels.shape[1], pixels.shape[0]
+    larger = Image.fromarray(heatmap).resize(size, Image.Resampling.BILINEAR)
+    return overlay(pixels, np.asarray(larger) / 255)
 
 
 def _small(image: np.ndarray) -> np.ndarray:

@@ -27,13 +27,15 @@ class Predictions:
     """What the network said about the test set.
 
     ``labels`` int64 [N]; ``probabilities`` float [N, classes]; ``mistakes`` int64 [M], indices of
-    the most confident mistakes, worst first; ``mistake_images`` uint8 [M, channels, H, W].
+    the most confident mistakes, worst first; ``mistake_images`` uint8 [M, channels, H, W];
+    ``mistake_heatmaps`` uint8 [M, h, w], or None in runs of older versions.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     mistakes: np.ndarray
     mistake_images: np.ndarray
+    mistake_heatmaps: np.ndarray | None = None
 
 
 @dataclass
@@ -194,6 +196,7 @@ def _predictions(run: Run) -> Predictions | None:
         )
         return None
     mistakes, images = _mistakes(run, arrays, len(labels))
+    heatmaps = _heatmaps(arrays, len(mistakes))
     finite = np.isfinite(probabilities).all(axis=1)
     if not finite.all():
         lost = formatting.counted(int((~finite).sum()), "image")
@@ -203,8 +206,9 @@ def _predictions(run: Run) -> Predictions | None:
         # Mistakes are indices into the whole test set: they follow their images.
         kept = [finite[i] for i in mistakes]
         mistakes, images = (np.cumsum(finite) - 1)[mistakes[kept]], images[kept]
+        heatmaps = None if heatmaps is None else heatmaps[kept]
         labels, probabilities = labels[finite], probabilities[finite]
-    return Predictions(labels, probabilities, mistakes, images)
+    return Predictions(labels, probabilities, mistakes, images, heatmaps)
 
 
 def _mistakes(run: Run, arrays: dict[str, np.ndarray], total: int) -> tuple[np.ndarray, np.ndarray]:
@@ -223,3 +227,10 @@ def _mistakes(run: Run, arrays: dict[str, np.ndarray], total: int) -> tuple[np.n
         run.notes.append("predictions.npz holds no pictures of mistakes that can be shown.")
         return np.zeros(0, np.int64), np.zeros((0, 3, 1, 1), np.uint8)
     return mistakes, images
+
+
+def _heatmaps(arrays: dict[str, np.ndarray], mistakes: int) -> np.ndarray | None:
+    found = arrays.get("mistake_heatmaps")
+    if found is None or found.ndim != 3 or found.dtype != np.uint8:
+        return None
+    return found if len(found) == mistakes and min(found.shape[1:]) > 0 else None

@@ -20,6 +20,10 @@ STUDIES: dict[str, Study] = {
         Study("lesion"),
         Study("depth-use", module="depth_use"),
         Study("paths"),
+        Study("pointwise"),
+        Study("auxiliary"),
+        Study("saliency"),
+        Study("landscape"),
     )
 }
 

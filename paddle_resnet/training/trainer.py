@@ -236,9 +236,10 @@ class Trainer:
             self._train()
             evaluation, weights = self._test()
             result = self._result("finished", test={"weights": weights, **evaluation.summary()})
-            predictions, images = self.folder.predictions, self.splits.test.images
+            tested, network = self.splits.test, self.state.network
             self.writer.write_last(
-                predictions, lambda path: save_predictions(path, evaluation, images)
+                self.folder.predictions,
+                lambda path: save_predictions(path, evaluation, tested, network),
             )
             if self.visualdl is not None:
                 self.visualdl.write_test(evaluation.summary(), self.state.progress.step)

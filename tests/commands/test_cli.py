@@ -205,7 +205,7 @@ def test_data_folder_looks_at_photos(tmp_path, monkeypatch, capsys):
     assert main([*line, "--json"]) == 2
     report = json.loads(capsys.readouterr().out)
     assert report["images"] == {"train": [4, 2]}
-    assert "0.png' is no image" in report["damaged"][0]
+    assert "0.png' is no image" in report["corrupt"][0]
     assert main(["data", "folder"]) == 2
     assert "name the folder" in capsys.readouterr().err
     assert main(["data", "cifar10", "somewhere"]) == 2

@@ -37,8 +37,11 @@ def test_a_plain_network_beside_a_residual_one(trained, tmp_path, capsys):
     assert list(found["counts"]["a"]["macs"]) == ["32"]
     assert found["keys"]["agree"]
     agreement = found["agreement"]
-    assert agreement["logits_train"]["max_abs"] > 0.01
-    assert agreement["gradients"]["relative"] > 0.01
+    for told in (agreement["plain"], agreement["operator"] or agreement["plain"]):
+        assert told["logits_train"]["max_abs"] > 0.01
+        assert told["gradients"]["relative"] > 0.01
+        assert told["curve"]["max_abs"] > 1e-3
+    assert agreement["noise"]["logits_train"]["max_abs"] < 1e-4
     assert found["curve"]["first"] > 1e-3
     for side in ("a", "b"):
         told = found["training"][side]

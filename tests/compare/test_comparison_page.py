@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from comparison import A, B, make_comparison
+from comparison import A, B, apart, make_comparison
 from page import read_page
 
 from paddle_resnet.compare.comparison_page import render_comparison, write_comparison
@@ -29,7 +29,11 @@ def test_text_lines_up_and_holds_the_figures(found):
     assert row.index("11,182,666") + len("11,182,666") == head.index(B) + len(B)
     assert re.search(r"training, images/s +64\.0 \(53\.3–80\.0\) .* 1\.50 × \(1\.40–1\.60\)", text)
     assert re.search(r"peak memory in training +512 MB +640 MB +0\.80 ×", text)
-    assert "2.5×10⁻⁵ of 11.0, in layer1.0.conv1.weight" in text
+    row = next(line for line in lines if "gradients, largest difference" in line)
+    assert row.split("difference")[1].split("  ")[-1].strip().endswith(" of 11.0")
+    assert re.search(r"largest difference +none +2\.5×10⁻⁵ of 11\.0 ", row)
+    heads = next(line for line in lines if "plain Paddle" in line and "rounding alone" in line)
+    assert heads.split("  ")[-1].strip() == "rounding alone"
     assert re.search(r"test accuracy +62\.00 % +58\.00 % +\+4\.00 points", text)
 
 
@@ -40,9 +44,20 @@ def test_headlines(found):
     assert "paddle.vision:resnet18 trains 2.00 times as fast as resnet18." in headline(found)
     told.update(median=1.02, min=0.9, max=1.1)
     assert "neither was faster in every round" in headline(found)
-    for told in found["agreement"].values():
-        told["max_abs"] = 0.0
-    assert "compute the same, to the last bit" in headline(found)
+    words = plain(headline(found))
+    assert words.startswith(
+        "With equal weights and plain Paddle both compute the same, to the last bit; with the CPU "
+        "operator the logits differ by up to 3.1×10⁻⁶ of 2.17 and the gradients by 1.3×10⁻⁶ of "
+        "their length, where rounding alone moves those of paddle.vision:resnet18 by "
+    )
+    found["agreement"]["operator"] = None
+    assert plain(headline(found)).startswith(
+        "With equal weights and plain Paddle both compute the same, to the last bit. "
+    )
+    found["agreement"]["plain"] = apart(1.0)
+    assert plain(headline(found)).startswith(
+        "With equal weights, by plain Paddle the logits differ by up to 3.1×10⁻⁶ of 2.17"
+    )
     found["setting"]["rounds"] = 2
     assert "Too few rounds were timed" in headline(found)
     assert "Two different networks" in headline(make_comparison(agree=False))
@@ -80,7 +95,7 @@ def test_page_of_networks_that_cannot_share_weights(tmp_path):
 
 def test_figures_that_are_no_numbers(found, tmp_path):
     found["curve"].update(a=[None] * 10, max_abs=None)
-    found["agreement"]["logits_eval"] = {"max_abs": None, "largest": None}
+    found["agreement"]["operator"]["logits_eval"] = {"max_abs": None, "largest": None}
     assert "not a number" in as_text(found)
     read_page(write_comparison(found, tmp_path / "page.html"))
 

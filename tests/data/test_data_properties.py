@@ -107,8 +107,10 @@ def test_a_centre_box_is_a_square_in_the_middle(width, height, share):
 )
 def test_erasing_takes_whole_rectangles_and_nothing_else(height, width, seed, probability, side):
     for change in (
-        lambda images: random_erasing(images, rng.words(seed, 0, rng.ERASE, 0, 6, 5), probability),
-        lambda images: cutout(images, rng.words(seed, 0, rng.CUTOUT, 0, 6, 2), side),
+        lambda images: random_erasing(
+            images, rng.random_words(seed, 0, rng.ERASE, 0, 6, 5), probability
+        ),
+        lambda images: cutout(images, rng.random_words(seed, 0, rng.CUTOUT, 0, 6, 2), side),
     ):
         images = np.ones((6, 2, height, width), np.float32)
         change(images)
@@ -133,9 +135,9 @@ def test_mixing_keeps_the_mean_answer_right(size, mixup, cutmix, seed, batch):
     labels = np.arange(size)
     images = np.tile(labels.astype(np.float32)[:, None, None, None], (1, 1, 7, 5))
     result = mix(images, labels, mixup=mixup, cutmix=cutmix, seed=seed, epoch=1, batch=batch)
-    expected = result.share * labels + (1 - result.share) * result.others
+    expected = result.lam * labels + (1 - result.lam) * result.labels_b
     np.testing.assert_allclose(result.images.mean((1, 2, 3)), expected, atol=1e-4)
-    assert ((result.share >= 0) & (result.share <= 1)).all()
+    assert ((result.lam >= 0) & (result.lam <= 1)).all()
 
 
 @settings(max_examples=30)

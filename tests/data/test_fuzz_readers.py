@@ -226,7 +226,7 @@ def check_trees(tmp_path, count, seed):
         assert "\n" not in said
         if not said:
             assert len(set(listing.classes)) == len(listing.classes) >= 2
-            for part in listing.parts.values():
+            for part in listing.splits.values():
                 assert len(part.paths) == len(part.labels) > 0
                 for path, label in zip(part.paths, part.labels):
                     assert path.is_file()

@@ -186,17 +186,20 @@ def test_a_folder_that_was_moved_has_no_more_test_images_than_before(mine, capsy
     }  # fmt: skip
 
 
-def test_nothing_but_training_images_is_no_test(mine, capsys):
+def test_nothing_but_training_images_is_told(mine, capsys):
     run, root, _ = mine
     row = recorded(run, "train")[0]
     place = root.with_name("one") / row["label"]
     place.mkdir(parents=True)
     shutil.copy(root / row["path"], place / "new_name.png")
-    code, _, said = evaluate(capsys, run, "--data", place.parent)
-    assert code == 2
-    assert "holds nothing but 1 image that this run was trained on: no image is left" in said
-    code, figures, _ = evaluate(capsys, run, "--data", place.parent, "--split", "train")
+    code, figures, said = evaluate(capsys, run, "--data", place.parent)
     assert (code, figures["images"]) == (0, 1)
+    assert (
+        "these are 1 image that this run was trained on, and no others: the accuracy says" in said
+    )
+    code, figures, said = evaluate(capsys, run, "--data", place.parent, "--split", "train")
+    assert (code, figures["images"]) == (0, 1)
+    assert "Notice" not in said
 
 
 def test_a_test_split_with_images_of_the_training_is_told(mine, capsys):

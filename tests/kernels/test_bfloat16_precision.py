@@ -13,6 +13,7 @@ from PIL import Image
 from paddle_resnet import ImageClassifier, cpu_runtime, create_model, kernels
 from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
+from paddle_resnet.evaluation import final_test
 from paddle_resnet.kernels import conv_bn_act as fused
 from paddle_resnet.models.precision import Precision
 from paddle_resnet.runs.run_folder import RunFolder
@@ -27,16 +28,28 @@ SMALL = [
 NO_UNITS = "this CPU has no bfloat16 units"
 
 
-def test_a_run_computes_in_bfloat16_and_says_so(tmp_path):
+def test_a_run_computes_in_bfloat16_and_says_so(tmp_path, monkeypatch):
+    drawn = []
+    heatmaps = final_test._heatmaps
+
+    def count(*arguments):
+        before = fused.fused_calls, fused.bfloat16_calls
+        found = heatmaps(*arguments)
+        drawn.extend((fused.fused_calls - before[0], fused.bfloat16_calls - before[1]))
+        return found
+
+    monkeypatch.setattr(final_test, "_heatmaps", count)
     line = ["train"]
     for override in [*SMALL, f"run.dir={tmp_path}", "run.name=a", "train.precision=bfloat16"]:
         line += ["-o", override]
     before = fused.fused_calls, fused.bfloat16_calls
     with kernels.use("require"):
         assert main(line) == 0
-    # The network was made and tried in float32, once.
+    # The network was made and tried in float32, once; so are the heat maps of its mistakes.
     computed, in_bfloat16 = fused.fused_calls - before[0], fused.bfloat16_calls - before[1]
-    assert computed - in_bfloat16 == 20
+    of_heatmaps, heatmaps_in_bfloat16 = drawn
+    assert (of_heatmaps > 0, heatmaps_in_bfloat16) == (True, 0)
+    assert computed - in_bfloat16 == 20 + of_heatmaps
     assert in_bfloat16 > 20 * 5
     folder = RunFolder(tmp_path / "a")
     log = folder.log.read_text()

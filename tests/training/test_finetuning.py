@@ -83,7 +83,7 @@ def test_one_command_fine_tunes_a_run_on_a_folder(tuned, earlier):
     log = tuned.log.read_text()
     assert "Notice: the pretrained network is resnet18, so that is what is trained" in log
     assert "a new head for 3 classes starts afresh" in log
-    assert "Notice: left out: 1 damaged image. '" in log
+    assert "Notice: left out: 1 corrupt image. '" in log
     assert "held out of the training images: 6 for the test, 5 for validation" in log
 
 
@@ -175,13 +175,13 @@ def test_a_validation_part_alone_becomes_the_test(tmp_path, photos):
     parts = load_splits(config, notices.append)
     assert len(parts.test.images) == 60
     assert (len(parts.train.images), len(parts.validation.images)) == (54, 6)
-    assert any("the validation part is the test" in line for line in notices)
+    assert any("the validation split is the test" in line for line in notices)
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.on_corrupt=stop"], r"1 damaged image among 61: .*damaged\.jpg"),
+        (["data.on_corrupt=stop"], r"1 corrupt image among 61: .*damaged\.jpg"),
         (["data.test=0.999"], "data.test=0.999 .*a share such as 0.1|without training images"),
         (["data.validation=5000"], r"data.validation=5000 cannot be held out of 54 images"),
         (["data.root=null"], "data.name=folder needs data.root"),

@@ -33,9 +33,6 @@ from paddle_resnet.training.setup.build_state import build_state
 from paddle_resnet.training.trainer import run
 from paddle_resnet.weights import read_weights
 
-# On two threads beside other work, last bits were seen to differ now and then: open.
-pytestmark = pytest.mark.slow
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and mounts of Linux")
 root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="mounts a tiny file system"

@@ -175,7 +175,6 @@ def start(tmp_path, *overrides):
     )
 
 
-@pytest.mark.slow  # see test_resume.py
 @pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "validating, step 1:", "epoch 1/2: "])
 def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, tmp_path, wait_for):
     process = start(tmp_path, "run.log_interval=0.001")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...errors import DataError
+from ...errors import DataError, for_display
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,13 @@ class Augment:
             given = getattr(self, name)
             least = 0.05 if name in ("mixup", "cutmix") else 0.0
             if not (given == 0 or least <= given <= most):
-                raise DataError(f"{name} must be 0 or from {least:g} to {most}, not {given!r}.")
+                raise DataError(
+                    f"{name} must be 0 or from {least:g} to {most}, not {for_display(repr(given))}."
+                )
         if self.cutout < 0:
-            raise DataError(f"cutout must be 0 or more pixels, not {self.cutout!r}.")
+            raise DataError(
+                f"cutout must be 0 or more pixels, not {for_display(repr(self.cutout))}."
+            )
 
     @property
     def mixes(self) -> bool:

@@ -34,7 +34,7 @@ def resize_batch(images: np.ndarray, side: int) -> np.ndarray:
 def _weights(old: int, new: int) -> np.ndarray:
     """Return how much each of the old pixels gives to each of the new ones: float32 [new, old]."""
     scale = old / new
-    centres = (np.arange(new) + 0.5) * scale
-    distance = np.abs(np.arange(old) + 0.5 - centres[:, None]) / scale
+    centers = (np.arange(new) + 0.5) * scale
+    distance = np.abs(np.arange(old) + 0.5 - centers[:, None]) / scale
     weights = np.maximum(1 - distance, 0)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 CROP, POLICY, ERASE, CUTOUT, MIX, FLIP = range(1, 7)
 
 
-def words(seed: int, epoch: int, kind: int, first: int, count: int, each: int) -> np.ndarray:
+def random_words(seed: int, epoch: int, kind: int, first: int, count: int, each: int) -> np.ndarray:
     """Return the words of positions ``first`` to ``first + count``: uint64 [count, each]."""
     stream = np.random.PCG64([seed, epoch, kind])
     stream.advance(first * each)

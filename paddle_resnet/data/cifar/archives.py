@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Optional
 
-from ...errors import DataError
+from ...errors import PATH_LIMIT, DataError, for_display
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ def find(path: Path, contents: ArchiveFiles) -> Path:
             if (path / name).exists():
                 return find(path / name, contents)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(
+            f"{for_display(path, PATH_LIMIT)} cannot be read: {error.strerror or error}."
+        ) from error
     raise DataError(
-        f"{path} holds no {contents.what}; expected files such as {contents.names[0]}, "
-        f"or one of {', '.join(contents.inside)}."
+        f"{for_display(path, PATH_LIMIT)} holds no {contents.what}; expected files such as "
+        f"{contents.names[0]}, or one of {', '.join(contents.inside)}."
     )
 
 
@@ -63,7 +65,7 @@ def read_members(path: Path, contents: ArchiveFiles) -> dict[str, bytes]:
 
     Raises:
         FileNotFoundError: there is nothing at ``path``.
-        DataError: it is damaged, something else, or larger than it can be.
+        DataError: it is corrupt, something else, or larger than it can be.
     """
     try:
         if path.is_dir():
@@ -73,9 +75,13 @@ def read_members(path: Path, contents: ArchiveFiles) -> dict[str, bytes]:
         with _Gzip(path, contents) if packed else path.open("rb") as stream:
             return _tar_members(stream, path, contents)
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file or folder {path}.") from None
+        raise FileNotFoundError(
+            f"there is no file or folder {for_display(path, PATH_LIMIT)}."
+        ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(
+            f"{for_display(path, PATH_LIMIT)} cannot be read: {error.strerror or error}."
+        ) from error
 
 
 def _read_folder(folder: Path, contents: ArchiveFiles) -> dict[str, bytes]:
@@ -111,12 +117,18 @@ def _tar_members(stream: IO[bytes], path: Path, contents: ArchiveFiles) -> dict[
             for member in archive:
                 total += member.size
                 if total > contents.archive_limit:
-                    raise DataError(f"{path} unpacks to far more than {contents.what} has.")
+                    raise DataError(
+                        f"{for_display(path, PATH_LIMIT)} unpacks to far more than "
+                        f"{contents.what} has."
+                    )
                 name = member.name.rsplit("/", 1)[-1]
                 if name not in contents.names or not member.isfile():
                     continue
                 if member.size > contents.member_limit:
-                    raise DataError(f"{member.name} in {path} is too large for {contents.what}.")
+                    raise DataError(
+                        f"{for_display(member.name)} in {for_display(path, PATH_LIMIT)} is too "
+                        f"large for {contents.what}."
+                    )
                 members[name] = archive.extractfile(member).read()
                 if len(members[name]) != member.size:
                     raise EOFError("a member is cut short")
@@ -125,8 +137,11 @@ def _tar_members(stream: IO[bytes], path: Path, contents: ArchiveFiles) -> dict[
         if isinstance(error, OSError) and error.errno:
             raise
         raise DataError(
-            f"{path} is not a whole archive: it is truncated, damaged or something else ({error})."
+            f"{for_display(path, PATH_LIMIT)} is not a whole archive: it is truncated, corrupt or "
+            f"something else ({for_display(error)})."
         ) from error
     if not members:
-        raise DataError(f"{path} is an archive, but holds no {contents.what} batches.")
+        raise DataError(
+            f"{for_display(path, PATH_LIMIT)} is an archive, but holds no {contents.what} batches."
+        )
     return members

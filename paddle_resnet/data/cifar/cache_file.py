@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import PATH_LIMIT, DataError, for_display
 from ...io.atomic_files import atomic_write, cache_folder
 from .fingerprint import Arrays
 
@@ -44,4 +44,6 @@ def read(path: Path) -> Arrays:
         try:
             return Arrays(*(np.load(file, allow_pickle=False) for _ in Arrays._fields))
         except (ValueError, EOFError, MemoryError) as error:
-            raise DataError(f"{path} is damaged ({error}).") from error
+            raise DataError(
+                f"{for_display(path, PATH_LIMIT)} is corrupt ({for_display(error)})."
+            ) from error

@@ -10,7 +10,7 @@ from typing import Optional
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import PATH_LIMIT, DataError, for_display
 from ...io.atomic_files import PathLike
 from . import cache_file, formats, sample
 from .fingerprint import CIFAR10, Arrays, verify
@@ -87,7 +87,7 @@ def load_cifar10(
         The data; from our cache in about half a second.
 
     Raises:
-        DataError: ``root`` is missing, damaged or not CIFAR-10; or no source had the full set and
+        DataError: ``root`` is missing, corrupt or not CIFAR-10; or no source had the full set and
             the sample is not allowed. The message then names every source and its failure.
     """
     given = _given(root)
@@ -139,7 +139,8 @@ def fetch(
             cache_file.write(path, arrays)
         except OSError as error:
             raise DataError(
-                f"CIFAR-10 was found, but {path} cannot be written: {error.strerror or error}. "
+                f"CIFAR-10 was found, but {for_display(path, PATH_LIMIT)} cannot be written: "
+                f"{error.strerror or error}. "
                 "The variable PADDLE_RESNET_CACHE can name another folder."
             ) from error
     return Fetched(
@@ -157,7 +158,7 @@ def _given(root: Optional[PathLike]) -> str:
 
 
 def _name(given: str) -> str:
-    return f"the given {Path(given).expanduser().resolve().name}"
+    return f"the given {for_display(Path(given).expanduser().resolve().name)}"
 
 
 def _read_given(given: str) -> Arrays:
@@ -165,7 +166,9 @@ def _read_given(given: str) -> Arrays:
         arrays = formats.read(Path(given).expanduser())
         verify(arrays)
     except (FileNotFoundError, DataError) as error:
-        raise DataError(f"CIFAR-10 cannot be loaded from {given}: {error}") from error
+        raise DataError(
+            f"CIFAR-10 cannot be loaded from {for_display(given, PATH_LIMIT)}: {error}"
+        ) from error
     return arrays
 
 
@@ -205,7 +208,8 @@ def _keep(arrays: Arrays, notify: Notify) -> None:
         cache_file.write(path, arrays)
     except OSError as error:
         notify(
-            f"Notice: no copy could be kept in {path} ({error.strerror or error}); "
+            f"Notice: no copy could be kept in {for_display(path, PATH_LIMIT)} "
+            f"({error.strerror or error}); "
             "the next start will look for the data again."
         )
 

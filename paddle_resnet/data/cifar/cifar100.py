@@ -16,7 +16,7 @@ from typing import Optional
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import PATH_LIMIT, DataError, for_display
 from ...io.atomic_files import PathLike, atomic_write_bytes, cache_folder
 from . import pickled_batches
 from .archives import ArchiveFiles, find, read_members
@@ -82,7 +82,7 @@ def load_cifar100(
         notify: Called with each line that the user should see.
 
     Raises:
-        DataError: ``root`` is missing, damaged or not CIFAR-100; or no source has it. The message
+        DataError: ``root`` is missing, corrupt or not CIFAR-100; or no source has it. The message
             then names every source and its failure.
     """
     members, source = _find(root, download, notify)
@@ -160,13 +160,13 @@ def read(path: Path) -> dict[str, bytes]:
     members = read_members(path, CONTENTS)
     missing = [name for name in MD5 if name not in members]
     if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}.")
+        raise DataError(f"{for_display(path, PATH_LIMIT)} lacks {', '.join(missing)}.")
     for name, expected in MD5.items():
         found = hashlib.md5(members[name], usedforsecurity=False).hexdigest()
         if found != expected:
             raise DataError(
-                f"{name} in {path} is damaged or was changed: its md5 is {found}, "
-                f"expected {expected}."
+                f"{name} in {for_display(path, PATH_LIMIT)} is corrupt or was changed: its "
+                f"md5 is {found}, expected {expected}."
             )
     return members
 
@@ -176,9 +176,11 @@ def _find(root: Optional[PathLike], download: bool, notify: Notify) -> tuple[dic
     if given:
         try:
             path = Path(given).expanduser()
-            return read(path), f"the given {path.resolve().name}"
+            return read(path), f"the given {for_display(path.resolve().name)}"
         except (FileNotFoundError, DataError) as error:
-            raise DataError(f"CIFAR-100 cannot be loaded from {given}: {error}") from error
+            raise DataError(
+                f"CIFAR-100 cannot be loaded from {for_display(given, PATH_LIMIT)}: {error}"
+            ) from error
     sources: list[tuple[str, Callable[[], dict[str, bytes]]]] = [
         (CACHE, lambda: read(_cache())),
         ("Paddle's dataset cache", lambda: read(disk.paddle_cache() / ARCHIVE)),

@@ -65,6 +65,6 @@ def verify(arrays: Arrays, expected: Mapping[str, Fingerprint] = CIFAR10) -> Non
         found, wanted = fingerprint(array).sha256, expected[name].sha256
         if found != wanted:
             raise DataError(
-                f"{name} is damaged or was changed: its sha256 is {found[:16]}..., "
+                f"{name} is corrupt or was changed: its sha256 is {found[:16]}..., "
                 f"expected {wanted[:16]}...."
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, for_display
 from ...io.pickled_arrays import Array, array_names
 from ...io.safe_pickle import PickleError, read
 
@@ -38,7 +38,7 @@ def read_batch(
     try:
         pixels = data.to_numpy() if isinstance(data, Array) else None
     except PickleError as error:
-        raise DataError(f"it is not a whole CIFAR batch: {error}.") from None
+        raise DataError(f"it is not a whole CIFAR batch: {for_display(error, 200)}.") from None
     if pixels is None or pixels.dtype != np.uint8 or pixels.shape != (len(numbers), 3072):
         raise DataError(
             f"it is not a whole CIFAR batch: 'data' is not uint8 [{len(numbers)}, 3072]."
@@ -69,7 +69,7 @@ def read_dict(content: bytes) -> dict[Any, Any]:
         batch = read(io.BytesIO(content), array_names())
     except PickleError as error:
         run = "; nothing was run. Do not trust this file" if "asks for" in str(error) else ""
-        raise DataError(f"it is not a whole CIFAR batch: {error}{run}.") from None
+        raise DataError(f"it is not a whole CIFAR batch: {for_display(error, 200)}{run}.") from None
     if type(batch) is not dict:
         raise DataError("it is not a whole CIFAR batch: it holds no dictionary.")
     return batch

@@ -8,7 +8,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from ...errors import DataError
+from ...errors import DataError, for_display
 
 
 def read_images(content: bytes) -> np.ndarray:
@@ -29,7 +29,8 @@ def read_images(content: bytes) -> np.ndarray:
         pixels = np.asarray(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"it is not a whole RGB PNG of 1024 x 10000 pixels ({type(error).__name__}: {error})."
+            f"it is not a whole RGB PNG of 1024 x 10000 pixels ({type(error).__name__}: "
+            f"{for_display(error, 200)})."
         ) from error
     return np.ascontiguousarray(pixels.reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2))
 
@@ -48,5 +49,5 @@ def read_labels(content: bytes) -> np.ndarray:
         if not all(type(label) is int and 0 <= label <= 9 for label in labels):
             raise ValueError("labels are integers from 0 to 9")
     except (ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"it is not a JSON list of labels ({error}).") from error
+        raise DataError(f"it is not a JSON list of labels ({for_display(error, 200)}).") from error
     return np.array(labels, np.uint8)

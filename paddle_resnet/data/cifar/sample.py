@@ -36,7 +36,7 @@ def load_sample() -> Arrays:
     """Read the sample, 2,000 training and 500 test images, and check its fingerprint (0.1 s).
 
     Raises:
-        DataError: The files are missing or damaged, so that the package must be installed anew.
+        DataError: The files are missing or corrupt, so that the package must be installed anew.
     """
     try:
         arrays = {}
@@ -48,7 +48,7 @@ def load_sample() -> Arrays:
         verify(sample, SAMPLE)
     except (DataError, OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"The CIFAR-10 sample inside the package is damaged ({error}) Install the package anew."
+            f"The CIFAR-10 sample inside the package is corrupt ({error}) Install the package anew."
         ) from error
     return sample
 

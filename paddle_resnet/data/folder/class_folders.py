@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from ...formatting import counted
 from .dataset_index import FoundFiles
-from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, folders, loose_images, walk
 from .folder_layout import find_splits, nested_classes, unwrap
 
@@ -47,7 +46,7 @@ def read_folder(root: Path, known: Collection[str] = ()) -> FoundFiles:
         )
     if unread:
         names = ", ".join(for_display(folder.name) for folder in unread[:5])
-        notes.append(f"beside the part '{next(iter(splits))}', {names} is not read.")
+        notes.append(f"beside the split '{next(iter(splits))}', {names} is not read.")
     found = FoundFiles(root, {}, notes, no_train=no_train)
     known = set(known)
     for split, folder in splits.items():

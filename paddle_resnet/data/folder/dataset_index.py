@@ -9,8 +9,7 @@ from typing import Optional
 
 import numpy as np
 
-from ...errors import DataError, did_you_mean, for_display
-from .decoding.image_decoder import PATH_LIMIT
+from ...errors import PATH_LIMIT, DataError, did_you_mean, for_display
 
 #: The splits, and how people call them.
 SPLIT_NAMES = {
@@ -44,17 +43,17 @@ class DatasetIndex:
     root: Path
     classes: list[str]
     #: ``train``, and ``validation`` and ``test`` where the data set has them.
-    parts: dict[str, SplitFiles]
+    splits: dict[str, SplitFiles]
     #: What a user should know about it: a sentence each.
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts.values()))
+        return sum(map(len, self.splits.values()))
 
     @property
     def paths(self) -> list[Path]:
         """Return the files of all splits."""
-        return [path for part in self.parts.values() for path in part.paths]
+        return [path for files in self.splits.values() for path in files.paths]
 
 
 @dataclass
@@ -90,13 +89,13 @@ class FoundFiles:
                 f"'{name}' has only one class, '{for_display(classes[0])}': a classifier needs "
                 "two, each a folder of images (or a label of a list)." + self.why()
             )
-        listing = self._numbered(self.entries, classes)
-        for split, part in listing.parts.items():
-            missing = sorted(set(range(len(classes))) - set(part.labels.tolist()))
+        index = self._numbered(self.entries, classes)
+        for split, files in index.splits.items():
+            missing = sorted(set(range(len(classes))) - set(files.labels.tolist()))
             if missing:
                 absent = some([classes[number] for number in missing])
-                listing.notes.append(f"the {split} part has no image of {absent}.")
-        return listing
+                index.notes.append(f"the {split} split has no image of {absent}.")
+        return index
 
     def for_evaluation(self, classes: Sequence[str], knows: str) -> DatasetIndex:
         """Number the files by classes that are given, whatever splits and classes there are.
@@ -132,7 +131,7 @@ class FoundFiles:
     ) -> DatasetIndex:
         numbers = {name: number for number, name in enumerate(classes)}
         numbers.update({for_display(name): number for number, name in enumerate(classes)})
-        parts = {}
+        splits = {}
         for split, files in entries.items():
             # A network's classes are printable; a folder's name need not be.
             labels = [numbers.get(name, numbers.get(for_display(name), -1)) for _, name in files]
@@ -141,16 +140,16 @@ class FoundFiles:
                 near = did_you_mean(for_display(strange), map(for_display, classes))
                 whose = f"which {knows} does not know: it knows" if knows else ""
                 raise DataError(
-                    f"the {split} part of '{for_display(self.root, PATH_LIMIT)}' has the class "
+                    f"the {split} split of '{for_display(self.root, PATH_LIMIT)}' has the class "
                     f"'{for_display(strange)}', "
-                    f"{whose or 'which the training part has not: it has'} {some(classes)}.{near}"
+                    f"{whose or 'which the training split has not: it has'} {some(classes)}.{near}"
                 )
             if files:
-                parts[split] = SplitFiles([path for path, _ in files], np.array(labels, np.int64))
+                splits[split] = SplitFiles([path for path, _ in files], np.array(labels, np.int64))
         return DatasetIndex(
             self.root,
             [for_display(name) for name in classes],
-            parts,
+            splits,
             [*self.notes, *self.left_out],
         )
 

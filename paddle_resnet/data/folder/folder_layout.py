@@ -7,9 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Optional
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .dataset_index import SPLIT_NAMES, some
-from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, folders, loose_images, walk
 
 #: Words that say nothing about what a folder of a split holds.
@@ -55,7 +54,7 @@ def _by_name(top: Path, splits: dict[Path, Optional[str]]) -> dict[str, Path]:
         if split is not None and split in found:
             raise DataError(
                 f"'{for_display(top, PATH_LIMIT)}' has both '{for_display(found[split].name)}' and "
-                f"'{for_display(folder.name)}': which one is the {split} part?"
+                f"'{for_display(folder.name)}': which one is the {split} split?"
             )
         if split is not None:
             found[split] = folder

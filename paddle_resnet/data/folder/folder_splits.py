@@ -1,4 +1,4 @@
-"""The parts of a data set of image files, as a recipe wants them."""
+"""The splits of a data set of image files, as a recipe wants them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from ...config import Config
-from ...errors import DataError
+from ...errors import PATH_LIMIT, DataError, for_display
 from ..stratified_split import train_validation_split
 from .dataset_index import DatasetIndex, SplitFiles
 from .decoding.value_range import ValueRange, choose_range, describe_range
@@ -15,7 +15,7 @@ from .image_files import ImageCache, ImageFiles
 from .open_dataset import open_dataset
 from .verify_images import Verified, drop_corrupt, verify_images
 
-#: What a network sees of an image, unless it or the recipe says otherwise: ImageNet's figures.
+#: What a network sees of an image, unless it or the recipe says otherwise: those of ImageNet.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGE_SIZE = 224
@@ -28,9 +28,9 @@ def valid_splits(
 ) -> tuple[DatasetIndex, Verified, Optional[ValueRange]]:
     """List a recipe's images, corrupt ones left out, with all three splits.
 
-    A part that the data set lacks is held out of the training images. A validation part without a
-    test part becomes the test part: it is what others compare figures on, and figures that choose
-    the weights are no test.
+    A split that the data set lacks is held out of the training images. A validation split without a
+    test split becomes the test split: others compare results on it, and metrics that choose the
+    weights are no test.
 
     Returns:
         tuple: the files; what decoding them showed; and the value range of those that do not say
@@ -45,50 +45,51 @@ def valid_splits(
             "data.name=folder needs data.root: a folder with a folder of images per class, or a "
             "list of images (-o data.root=my_photos)."
         )
-    listing = open_dataset(config.data.root)
-    verified = verify_images(listing.paths, listing.root, config.data.workers or 2, notify)
-    listing = drop_corrupt(listing, verified.corrupt, config.data.on_corrupt == "skip")
+    index = open_dataset(config.data.root)
+    verified = verify_images(index.paths, index.root, config.data.workers or 2, notify)
+    index = drop_corrupt(index, verified.corrupt, config.data.on_corrupt == "skip")
     given = config.data.value_range
     value_range = ValueRange(*given) if given else choose_range(verified.extremes.values())
     if verified.extremes:
-        listing.notes += describe_range(verified.extremes, value_range, given is not None)
-    parts, notes = dict(listing.parts), list(listing.notes)
+        index.notes += describe_range(verified.extremes, value_range, given is not None)
+    splits, notes = dict(index.splits), list(index.notes)
     held: list[str] = []
-    if "test" not in parts and "validation" in parts:
-        parts["test"] = parts.pop("validation")
+    if "test" not in splits and "validation" in splits:
+        splits["test"] = splits.pop("validation")
         notes.append(
-            "there is no test part: the validation part is the test, seen once, at the end."
+            "there is no test split: the validation split is the test, seen once, at the end."
         )
-    if "test" not in parts:
-        parts["train"], parts["test"] = split_validation(
-            parts["train"], config.data.test, "data.test", _TEST_SEED
+    if "test" not in splits:
+        splits["train"], splits["test"] = split_validation(
+            splits["train"], config.data.test, "data.test", _TEST_SEED
         )
-        held.append(f"{len(parts['test']):,} for the test")
+        held.append(f"{len(splits['test']):,} for the test")
     wanted = config.data.validation
-    if "validation" in parts:
+    if "validation" in splits:
         if wanted is not None:
             raise DataError(
-                "data.validation holds images out of the training part, but "
-                f"'{config.data.root}' has a validation part of its own: leave one of them out."
+                "data.validation holds images out of the training split, but "
+                f"'{for_display(config.data.root, PATH_LIMIT)}' has a validation split of its own: "
+                "leave one of them out."
             )
     elif wanted != 0:
-        parts["train"], parts["validation"] = split_validation(
-            parts["train"], 0.1 if wanted is None else wanted, "data.validation", 0
+        splits["train"], splits["validation"] = split_validation(
+            splits["train"], 0.1 if wanted is None else wanted, "data.validation", 0
         )
-        held.append(f"{len(parts['validation']):,} for validation")
+        held.append(f"{len(splits['validation']):,} for validation")
     if held:
         notes.append(f"held out of the training images: {', '.join(held)}.")
     for note in notes:
         notify(f"Notice: {note}")
-    return DatasetIndex(listing.root, listing.classes, parts, notes), verified, value_range
+    return DatasetIndex(index.root, index.classes, splits, notes), verified, value_range
 
 
 def image_files(
-    part: SplitFiles, config: Config, memory: ImageCache, value_range: Optional[ValueRange]
+    files: SplitFiles, config: Config, memory: ImageCache, value_range: Optional[ValueRange]
 ) -> ImageFiles:
     """Return a split's images as the recipe's network takes them."""
     return ImageFiles(
-        part.paths,
+        files.paths,
         config.data.image_size or IMAGE_SIZE,
         channels=int(config.model.options.get("in_channels", 3)),
         share=config.data.crop_pct,
@@ -110,23 +111,23 @@ def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[
 
 
 def split_validation(
-    part: SplitFiles, amount: float, key: str, seed: int
+    files: SplitFiles, amount: float, key: str, seed: int
 ) -> tuple[SplitFiles, SplitFiles]:
-    """Hold out ``amount`` images (or that share of them) of ``part``; return the rest and those.
+    """Hold out ``amount`` images (or that share of them) of ``files``; return the rest and those.
 
     Raises:
         DataError: nothing, or nothing but the held-out images, would be left; names ``key``.
     """
-    images = round(amount * len(part)) if amount < 1 else int(amount)
-    if not 0 < images < len(part):
+    images = round(amount * len(files)) if amount < 1 else int(amount)
+    if not 0 < images < len(files):
         raise DataError(
-            f"{key}={amount:g} cannot be held out of {len(part):,} images: a share such as 0.1, or "
-            f"a number from 1 to {len(part) - 1:,}, can."
+            f"{key}={amount:g} cannot be held out of {len(files):,} images: a share such as 0.1, "
+            f"or a number from 1 to {len(files) - 1:,}, can."
         )
-    rest, held = train_validation_split(part.labels, images, seed)
-    if len(np.unique(part.labels[rest])) < len(np.unique(part.labels)):
+    rest, held = train_validation_split(files.labels, images, seed)
+    if len(np.unique(files.labels[rest])) < len(np.unique(files.labels)):
         raise DataError(
             f"{key}={amount:g} would leave a class without training images: its few images "
             "cannot be split."
         )
-    return part.take(rest), part.take(held)
+    return files.take(rest), files.take(held)

@@ -9,9 +9,9 @@ from typing import Optional
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from ..augment.random_resized_crop import center_crop_box, cut
-from .decoding.image_decoder import PATH_LIMIT, Decoded, decode, read_content
+from .decoding.image_decoder import Decoded, decode, read_content, to_mode
 from .decoding.image_metadata import upright
 from .decoding.value_range import Extremes, ValueRange, choose_range, describe_range
 from .decoding.wide_pixels import WidePixels, may_be_wide
@@ -167,18 +167,4 @@ def to_image(
                 "values are black and white: give value_range=(LOW, HIGH)."
             )
         pixels = pixels.to_image(pixels.own or ValueRange(*value_range))
-    image = upright(_on_white(pixels), decoded.orientation)
-    return image.convert("L" if channels == 1 else "RGB")
-
-
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
-    """Return an image in 8-bit grey (1) or RGB (3), its transparent parts on a white page."""
-    return _on_white(image).convert("L" if channels == 1 else "RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """Put an image with transparent parts onto a white page."""
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
+    return upright(to_mode(pixels, channels), decoded.orientation)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .class_names import find_class_names
 from .dataset_index import SPLIT_NAMES, FoundFiles
-from .decoding.image_decoder import PATH_LIMIT
 from .list_columns import Columns, find_columns, refuse_several_labels
 from .list_rows import Row, find_separator, split_rows
 from .path_finder import NoImageList, PathFinder
@@ -56,7 +55,7 @@ def read_label_list(root: Path) -> FoundFiles:
         for path, label in entries:
             if labels.setdefault(path, label) != label:
                 raise DataError(
-                    f"in the {split} part of '{for_display(root, PATH_LIMIT)}', "
+                    f"in the {split} split of '{for_display(root, PATH_LIMIT)}', "
                     f"'{for_display(path, PATH_LIMIT)}' is both '{for_display(labels[path])}' and "
                     f"'{for_display(label)}'."
                 )
@@ -74,7 +73,7 @@ def _read_one(found: FoundFiles, split: str, file: Path) -> None:
     rows = split_rows(file, text.content, separator.mark)
     if not rows:
         raise DataError(f"the list '{name}' is empty.")
-    columns = find_columns(file, rows, finder)
+    columns = find_columns(file, rows, finder, labelled=split == "train")
     heading = [field.lower() for field in rows[0].fields] if columns.header else []
     body = rows[1:] if columns.header else rows
     if not body:
@@ -124,7 +123,7 @@ def _split_of(word: str, number: int, file: Path) -> str:
         if word.lower() in words:
             return split
     raise DataError(
-        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the part "
+        f"line {number} of '{for_display(file, PATH_LIMIT)}' belongs to the split "
         f"{for_display(word)!r}: expected train, val or test."
     )
 

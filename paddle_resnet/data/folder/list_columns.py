@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .dataset_index import SPLIT_NAMES, some
-from .decoding.image_decoder import PATH_LIMIT
 from .list_rows import Row
 from .path_finder import NoImageList, PathFinder
 
@@ -48,8 +47,16 @@ class Columns(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def find_columns(file: Path, rows: Sequence[Row], finder: PathFinder) -> Columns:
+def find_columns(
+    file: Path, rows: Sequence[Row], finder: PathFinder, labelled: bool = True
+) -> Columns:
     """Find the columns by the names in a header, else by what the rows hold.
+
+    Args:
+        file: the list, for errors.
+        rows: its lines.
+        finder: tells which fields name files.
+        labelled: whether a list without a label is an error.
 
     Raises:
         NoImageList: no column names files that are there.
@@ -59,7 +66,7 @@ def find_columns(file: Path, rows: Sequence[Row], finder: PathFinder) -> Columns
     body = [row.fields for row in rows[1:]]
     sample = [row.fields for row in rows[1::step]] or [rows[0].fields]
     first = rows[0].fields
-    names = [re.sub(r"\W+", "_", name.strip().lower()) for name in first]
+    names = [_plain(name) for name in first]
     width = max(map(len, [first, *sample]))
     hits = [
         sum(finder.rank(row[column]) for row in sample if len(row) > column)
@@ -90,7 +97,12 @@ def find_columns(file: Path, rows: Sequence[Row], finder: PathFinder) -> Columns
     others = [column for column in range(width) if column != path]
     if not header:
         return _without_header(file, [first, *body], path, others)
-    return _with_header(file, body, names, first, path, others)
+    return _with_header(file, body, first, path, others, labelled)
+
+
+def _plain(name: str) -> str:
+    """Return a column's name in small letters, with underscores."""
+    return re.sub(r"\W+", "_", name.strip().lower())
 
 
 def _without_header(file: Path, body: list[list[str]], path: int, others: list[int]) -> Columns:
@@ -114,11 +126,12 @@ def _without_header(file: Path, body: list[list[str]], path: int, others: list[i
 def _with_header(
     file: Path,
     body: list[list[str]],
-    names: list[str],
     first: list[str],
     path: int,
     others: list[int],
+    labelled: bool,
 ) -> Columns:
+    names = [_plain(name) for name in first]
     others = [column for column in others if column < len(names)]
     split = next((c for name in _SPLIT for c in others if names[c] == name), None)
     if split is not None and names[split] != "split":
@@ -140,6 +153,8 @@ def _with_header(
             f"the columns {some(classes)} of '{for_display(file.name)}' are read as one label each."
         )
         return Columns(path, None, split, hot, classes, header=True, notes=(note,))
+    if not labelled:
+        return Columns(path, None, split, header=True)
     raise DataError(
         f"the header of '{for_display(file, PATH_LIMIT)}' is {some(first, 8)}: which column is the "
         "label? Call it 'label'."

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, for_display
-from .decoding.image_decoder import PATH_LIMIT
+from ...errors import PATH_LIMIT, DataError, for_display
 
 #: Lines that the separator is decided by, spread over the whole file.
 _SAMPLE = 100

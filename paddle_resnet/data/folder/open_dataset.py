@@ -6,16 +6,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Union
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from .class_folders import read_folder
 from .dataset_index import DatasetIndex, FoundFiles
-from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import entries
 from .label_list import SUFFIXES, NoImageList, lists_of_splits, read_label_list
 
 #: How other files begin that people name as data sets, and what to say about them.
 _OTHERS = (
-    (b"PK\x03\x04", "an archive (or a spreadsheet): unpack it, or save it as CSV, and name that"),
+    (b"PK\x03\x04", "an archive: unpack it, and name its folder"),
     (b"Rar!", "an archive: unpack it, and name its folder"),
     (b"7z\xbc\xaf", "an archive: unpack it, and name its folder"),
     (b"\x1f\x8b", "an archive: unpack it, and name its folder"),
@@ -28,6 +27,10 @@ _OTHERS = (
     (b"PAR1", "a Parquet file: save its images as files, in a folder for each class"),
     (b"SQLite format 3", "a database: save its images as files, in a folder for each class"),
 )
+
+
+#: What is in the beginning of a spreadsheet, which is an archive too.
+_OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/vnd", b"xl/", b"docProps/")
 
 
 def open_dataset(root: Union[str, Path]) -> DatasetIndex:
@@ -97,6 +100,8 @@ def _refuse_others(path: Path) -> None:
             begin = file.read(512)
     except OSError:
         return  # reading it as a list says why
+    if begin.startswith(b"PK\x03\x04") and any(part in begin for part in _OFFICE):
+        raise DataError(f"'{for_display(path, PATH_LIMIT)}' is a spreadsheet: save it as CSV.")
     for mark, what in _OTHERS:
         if begin.startswith(mark):
             raise DataError(f"'{for_display(path, PATH_LIMIT)}' is {what}.")

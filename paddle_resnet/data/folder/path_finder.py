@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -127,7 +128,11 @@ class PathFinder:
         found: list[tuple[str, list[str]]] = [(text, [])]
         if "\\" in text and os.sep != "\\":
             found.append((text.replace("\\", "/"), ["have backslashes, read as slashes"]))
-        if self.encoding not in ("utf-8",) and not text.isascii():
+        if not text.isascii():  # accents as letters of their own, as a Mac writes them
+            for form in ("NFC", "NFD"):
+                other = unicodedata.normalize(form, text)
+                found += [(other, [])] if other != text else []
+        if self.encoding != "utf-8" and not text.isascii():
             for variant, said in list(found):
                 raw = os.fsdecode(variant.encode(self.encoding, "replace"))
                 found.append((raw, [*said, "have names in the list's encoding"]))

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ...errors import DataError, for_display
+from ...errors import PATH_LIMIT, DataError, for_display
 from ...io.atomic_files import atomic_write_bytes
-from .decoding.image_decoder import PATH_LIMIT
 from .file_walk import LeftOut, walk
 from .open_dataset import find_files
 

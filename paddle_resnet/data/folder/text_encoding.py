@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import DataError, for_display
-from .decoding.image_decoder import PATH_LIMIT
+from ...errors import PATH_LIMIT, DataError, for_display
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -23,7 +23,7 @@ from .decoding.value_range import Extremes
 from .split_record import DIGITS
 
 #: Seconds between two lines of progress.
-_TELL = 10.0
+_LOG_SECONDS = 10.0
 
 
 class FileFacts(NamedTuple):
@@ -75,15 +75,15 @@ def verify_images(
             new.append(path)
         else:
             result.facts[path] = facts
-    told = time.monotonic()
+    logged = time.monotonic()
     for done, (path, facts) in enumerate(zip(new, prefetch(_facts, new, workers, spare=64)), 1):
         if isinstance(facts, str):
             result.corrupt[path] = facts
         else:
             result.facts[path] = facts
             known.put(path, facts)
-        if time.monotonic() - told > _TELL:
-            told = time.monotonic()
+        if time.monotonic() - logged > _LOG_SECONDS:
+            logged = time.monotonic()
             notify(f"  {done:,} of {len(new):,} images checked")
     if len(new) > len(result.corrupt):
         known.save()
@@ -91,37 +91,36 @@ def verify_images(
 
 
 def drop_corrupt(
-    listing: DatasetIndex, damaged: dict[Path, str], skip: bool, most_shown: int = 5
+    index: DatasetIndex, corrupt: dict[Path, str], skip: bool, most_shown: int = 5
 ) -> DatasetIndex:
-    """Return the listing without the corrupt files, and with a note for them.
+    """Return the index without the corrupt files, and with a note for them.
 
     Raises:
         DataError: ``skip`` is off and there are any; or a whole class of the training split is
             corrupt.
     """
-    if not damaged:
-        return listing
-    sentences = [damaged[path] for path in sorted(damaged)]
+    if not corrupt:
+        return index
+    sentences = [corrupt[path] for path in sorted(corrupt)]
     more = len(sentences) - most_shown
     shown_ones = " ".join(sentences[:most_shown]) + (f" And {more:,} more." if more > 0 else "")
     if not skip:
         raise DataError(
-            f"{counted(len(damaged), 'damaged image')} among {len(listing):,}: {shown_ones} "
+            f"{counted(len(corrupt), 'corrupt image')} among {len(index):,}: {shown_ones} "
             "(data.on_corrupt=skip leaves them out.)"
         )
-    parts = {}
-    for name, part in listing.parts.items():
-        valid = np.array([path not in damaged for path in part.paths], bool)
-        parts[name] = part.take(np.flatnonzero(valid))
-        lost = {*part.labels.tolist()} - {*parts[name].labels.tolist()}
+    splits = {}
+    for name, files in index.splits.items():
+        valid = np.array([path not in corrupt for path in files.paths], bool)
+        splits[name] = files.take(np.flatnonzero(valid))
+        lost = {*files.labels.tolist()} - {*splits[name].labels.tolist()}
         if lost and name == "train":
             raise DataError(
-                f"every training image of '{listing.classes[min(lost)]}' is damaged: {shown_ones}"
+                f"every training image of '{index.classes[min(lost)]}' is corrupt: {shown_ones}"
             )
-    notes = [*listing.notes, f"left out: {counted(len(damaged), 'damaged image')}. {shown_ones}"]
-    return DatasetIndex(
-        listing.root, listing.classes, {name: p for name, p in parts.items() if len(p)}, notes
-    )
+    notes = [*index.notes, f"left out: {counted(len(corrupt), 'corrupt image')}. {shown_ones}"]
+    splits = {name: files for name, files in splits.items() if len(files)}
+    return DatasetIndex(index.root, index.classes, splits, notes)
 
 
 def _facts(path: Path) -> Union[FileFacts, str]:

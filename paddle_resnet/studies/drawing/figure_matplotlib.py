@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from ...errors import UserError
+from ...pages.heat_overlay import ramp
 from .figure import Bars, FigureSpec, HeatPanel, ImagePanel, Line, Panel, Points
 from .figure_page import log_labels, log_ticks
-from .heat_colors import ramp, shares
+from .heat_colors import shares
 
 try:
     from matplotlib.axes import Axes

@@ -1,28 +1,12 @@
-"""Colours of heat maps: one perceptual ramp, smooth or in steps, by the value or its logarithm."""
+"""Colours of heat panels: smooth or in steps, by the value or its logarithm."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ... import formatting
+from ...pages.heat_overlay import ramp
 from .figure import HeatPanel
-
-#: From pale to dark, readable on white and on black: (position, red, green, blue).
-_RAMP = np.array(
-    [
-        (0.00, 253, 231, 190),
-        (0.25, 246, 170, 101),
-        (0.50, 209, 94, 96),
-        (0.75, 122, 50, 120),
-        (1.00, 38, 28, 84),
-    ]
-)
-
-
-def ramp(shares: np.ndarray) -> np.ndarray:
-    """Return uint8 [..., 3] for shares 0 to 1 of any shape."""
-    channels = [np.interp(shares, _RAMP[:, 0], _RAMP[:, i]) for i in (1, 2, 3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
 def shares(panel: HeatPanel) -> np.ndarray:

@@ -85,9 +85,9 @@ def test_a_loader_left_early_ends_its_threads(sample):
 
 
 def test_words_of_a_position_do_not_depend_on_where_one_begins():
-    whole = rng.words(1, 2, rng.CROP, 0, 50, 4)
-    assert np.array_equal(rng.words(1, 2, rng.CROP, 17, 5, 4), whole[17:22])
-    assert not np.array_equal(rng.words(1, 2, rng.ERASE, 0, 50, 4), whole)
+    whole = rng.random_words(1, 2, rng.CROP, 0, 50, 4)
+    assert np.array_equal(rng.random_words(1, 2, rng.CROP, 17, 5, 4), whole[17:22])
+    assert not np.array_equal(rng.random_words(1, 2, rng.ERASE, 0, 50, 4), whole)
 
 
 def test_uniform_numbers_reach_from_0_to_just_below_1():
@@ -126,7 +126,7 @@ def test_random_crops_have_the_area_and_ratio_they_should_and_stay_inside():
         [
             random_resized_crop.random_crop_box(300, 200, chances, 0.2)
             for chances in rng.uniform(
-                rng.words(0, 0, rng.CROP, 0, 5000, random_resized_crop.WORDS)
+                rng.random_words(0, 0, rng.CROP, 0, 5000, random_resized_crop.WORDS)
             )
         ]
     )
@@ -185,7 +185,7 @@ def test_switches_without_effect_are_refused(sample):
 def test_erasing_leaves_one_rectangle_of_zeros_in_the_right_share_of_images():
     images = np.ones((2000, 2, 32, 24), np.float32)
     random_erasing.random_erasing(
-        images, rng.words(0, 0, rng.ERASE, 0, 2000, random_erasing.ERASE_WORDS), 0.25
+        images, rng.random_words(0, 0, rng.ERASE, 0, 2000, random_erasing.ERASE_WORDS), 0.25
     )
     erased = images[:, 0] == 0
     assert np.array_equal(images[:, 1] == 0, erased)
@@ -202,7 +202,7 @@ def test_erasing_leaves_one_rectangle_of_zeros_in_the_right_share_of_images():
 def test_erasing_can_hit_every_pixel_and_hits_the_middle_more_often_than_a_corner():
     images = np.ones((3000, 1, 12, 12), np.float32)
     random_erasing.random_erasing(
-        images, rng.words(0, 0, rng.ERASE, 0, 3000, random_erasing.ERASE_WORDS), 1.0
+        images, rng.random_words(0, 0, rng.ERASE, 0, 3000, random_erasing.ERASE_WORDS), 1.0
     )
     share = (images[:, 0] == 0).mean(0)
     assert share.min() > 0
@@ -211,7 +211,7 @@ def test_erasing_can_hit_every_pixel_and_hits_the_middle_more_often_than_a_corne
 
 def test_cutout_is_a_square_that_the_border_may_cut():
     images = np.ones((3000, 1, 16, 16), np.float32)
-    words = rng.words(0, 0, rng.CUTOUT, 0, 3000, random_erasing.CUTOUT_WORDS)
+    words = rng.random_words(0, 0, rng.CUTOUT, 0, 3000, random_erasing.CUTOUT_WORDS)
     random_erasing.cutout(images, words, 6)
     erased = images[:, 0] == 0
     rows, columns = erased.any(2).sum(1), erased.any(1).sum(1)
@@ -224,7 +224,7 @@ def test_cutout_is_a_square_that_the_border_may_cut():
 
 def test_a_square_larger_than_the_image_erases_all_or_most():
     images = np.ones((50, 1, 8, 8), np.float32)
-    random_erasing.cutout(images, rng.words(0, 0, rng.CUTOUT, 0, 50, 2), 100)
+    random_erasing.cutout(images, rng.random_words(0, 0, rng.CUTOUT, 0, 50, 2), 100)
     assert (images == 0).all()
 
 
@@ -242,12 +242,12 @@ def test_mixup_is_the_weighted_sum_of_two_images():
     labels = np.arange(5)
     for batch in range(20):
         result = mixed(images, labels, batch, mixup=1.0)
-        share = result.share[0]
-        assert (result.share == share).all()
+        share = result.lam[0]
+        assert (result.lam == share).all()
         assert share == pytest.approx(rng.beta(1.0, 0, 0, rng.MIX, batch))
         expected = share * images + (1 - share) * images[::-1]
         np.testing.assert_allclose(result.images, expected, rtol=0, atol=1e-6)
-        assert np.array_equal(result.others, labels[::-1])
+        assert np.array_equal(result.labels_b, labels[::-1])
         assert np.array_equal(result.labels, labels)
 
 
@@ -261,7 +261,7 @@ def test_in_cutmix_the_share_is_the_area_that_is_left():
             assert set(np.unique(pixels)) <= {own, other}
             assert (pixels == own).mean() == pytest.approx(share, abs=1e-6)
             assert np.array_equal(pixels[0], pixels[2])
-        shares.append(result.share[0])
+        shares.append(result.lam[0])
     # 1 - E[(r - r^2 / 4)^2] with r^2 uniform: what the border leaves of the rectangles.
     assert np.mean(shares) == pytest.approx(0.679, abs=0.05)
     assert np.std(shares) > 0.15
@@ -282,7 +282,7 @@ def test_a_mixed_batch_of_one_image_is_that_image():
     for kind in ("mixup", "cutmix"):
         result = mixed(image, np.array([3]), **{kind: 1.0})
         np.testing.assert_allclose(result.images, image, atol=1e-6)
-        assert result.others.tolist() == [3]
+        assert result.labels_b.tolist() == [3]
 
 
 # -- flips -----------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_each_operation_and_strength_is_equally_likely(monkeypatch):
     monkeypatch.setattr(trivial_augment, "_TABLE", table)
     images = np.zeros((14_000, 1, 1, 1), np.uint8)
     trivial_augment.trivial_augment(
-        images, rng.words(0, 0, rng.POLICY, 0, 14_000, trivial_augment.WORDS)
+        images, rng.random_words(0, 0, rng.POLICY, 0, 14_000, trivial_augment.WORDS)
     )
     counts = np.bincount([number for number, _ in seen], minlength=14)
     assert (abs(counts - 1000) < 150).all()
@@ -382,7 +382,7 @@ def test_trivial_augment_takes_grey_and_coloured_images_of_any_size():
     for shape in ((3, 1, 5, 9), (3, 3, 1, 1), (3, 3, 40, 20)):
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for first in range(0, 300, 3):
-            words = rng.words(0, 0, rng.POLICY, first, 3, trivial_augment.WORDS)
+            words = rng.random_words(0, 0, rng.POLICY, first, 3, trivial_augment.WORDS)
             assert trivial_augment.trivial_augment(images, words).shape == shape
 
 

@@ -25,7 +25,7 @@ def test_a_truncated_file_is_refused(tmp_path, sample):
     content = path.read_bytes()
     for length in (0, 5, 100, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
-        with pytest.raises(DataError, match="is damaged"):
+        with pytest.raises(DataError, match="is corrupt"):
             cache_file.read(path)
 
 
@@ -33,7 +33,7 @@ def test_pickled_objects_are_refused(tmp_path):
     path = tmp_path / cache_file.NAME
     with path.open("wb") as file:
         np.save(file, np.array([print], object), allow_pickle=True)
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match="is corrupt"):
         cache_file.read(path)
 
 

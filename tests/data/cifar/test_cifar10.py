@@ -96,7 +96,7 @@ def test_ai_studios_mounted_data_is_found(alone, official, sample_passes_as_full
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "other file"])
-def test_a_damaged_cache_is_told_and_replaced(
+def test_a_corrupt_cache_is_told_and_replaced(
     alone, official, sample, sample_passes_as_full, damage
 ):
     path = alone / cache_file.NAME
@@ -118,7 +118,7 @@ def test_a_damaged_cache_is_told_and_replaced(
     assert same(cache_file.read(path), sample)
 
 
-def test_a_damaged_archive_in_paddles_cache_is_told_and_passed_over(alone, official):
+def test_a_corrupt_archive_in_paddles_cache_is_told_and_passed_over(alone, official):
     path = put_into_paddles_cache(official)
     with open(path, "r+b") as file:
         file.truncate(100_000)

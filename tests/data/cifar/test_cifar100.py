@@ -76,7 +76,7 @@ def test_the_superclasses(archive, known, alone):
 
 
 def test_the_official_checksums_refuse_anything_else(archive, alone):
-    with pytest.raises(DataError, match=r"train in .* is damaged or was changed: its md5 is"):
+    with pytest.raises(DataError, match=r"train in .* is corrupt or was changed: its md5 is"):
         cifar100.load_cifar100(archive)
 
 
@@ -86,12 +86,12 @@ def test_a_copy_is_kept_and_checked_each_time(archive, known, alone, capsys):
     assert "CIFAR-100 from the given cifar-100-python.tar.gz: verified, written to" in out
     assert "500 training and 100 test images" in out
     assert cifar100.load_cifar100(download=False).source == "the verified copy in the cache"
-    (alone / "cifar-100-python" / "test").write_bytes(b"damaged")
+    (alone / "cifar-100-python" / "test").write_bytes(b"corrupt")
     said = []
     with pytest.raises(DataError, match="CIFAR-100 was not found"):
         cifar100.load_cifar100(download=False, notify=said.append)
     assert "test in" in said[0]
-    assert "is damaged" in said[0]
+    assert "is corrupt" in said[0]
 
 
 def test_paddles_cache_and_ai_studio_are_looked_into(archive, known, alone, tmp_path):

@@ -13,7 +13,7 @@ def test_the_right_arrays_pass(sample):
 def test_one_changed_bit_is_found_and_named(sample):
     images = sample.test_images.copy()
     images[3, 1, 4, 1] ^= 1
-    with pytest.raises(DataError, match="test_images is damaged or was changed: its sha256 is"):
+    with pytest.raises(DataError, match="test_images is corrupt or was changed: its sha256 is"):
         verify(sample._replace(test_images=images), SAMPLE)
 
 

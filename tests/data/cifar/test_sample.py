@@ -21,16 +21,16 @@ def test_the_indices_are_distinct_and_in_order():
         assert (np.diff(indices) > 0).all()
 
 
-def test_a_damaged_sample_is_an_error(tmp_path, monkeypatch):
+def test_a_corrupt_sample_is_an_error(tmp_path, monkeypatch):
     folder = tmp_path / "sample"
     shutil.copytree(bundled.FOLDER, folder)
     monkeypatch.setattr(bundled, "FOLDER", folder)
     bundled.load_sample()
     shutil.copy(folder / "test.png", folder / "train.png")
-    with pytest.raises(DataError, match=r"sample inside the package is damaged .*train_images"):
+    with pytest.raises(DataError, match=r"sample inside the package is corrupt .*train_images"):
         bundled.load_sample()
     (folder / "train.png").unlink()
-    with pytest.raises(DataError, match="sample inside the package is damaged"):
+    with pytest.raises(DataError, match="sample inside the package is corrupt"):
         bundled.load_sample()
 
 

@@ -41,7 +41,7 @@ def verified(listing):
 
 
 def names(listing, part="train"):
-    files = listing.parts[part]
+    files = listing.splits[part]
     return [(path.name, listing.classes[label]) for path, label in zip(files.paths, files.labels)]
 
 
@@ -52,9 +52,9 @@ def test_a_folder_per_class(tmp_path):
     photos(tmp_path, ("b", "a", "C"))
     listing = open_dataset(tmp_path)
     assert listing.classes == ["C", "a", "b"]
-    assert set(listing.parts) == {"train"}
+    assert set(listing.splits) == {"train"}
     assert names(listing)[0] == ("0.jpg", "C")
-    assert listing.parts["train"].labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert listing.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert listing.notes == []
 
 
@@ -62,7 +62,7 @@ def test_a_folder_per_class(tmp_path):
 def test_folders_of_parts(tmp_path, word):
     photos(tmp_path, parts=("train", word, "test"))
     listing = open_dataset(tmp_path)
-    assert {part: len(files) for part, files in listing.parts.items()} == {
+    assert {part: len(files) for part, files in listing.splits.items()} == {
         "train": 6, "validation": 6, "test": 6,
     }  # fmt: skip
 
@@ -86,7 +86,7 @@ def test_a_test_part_without_labels_is_not_used_and_told(tmp_path):
     photos(tmp_path, parts=("train", "val"))
     picture(tmp_path / "test" / "1.jpg")
     listing = open_dataset(tmp_path)
-    assert set(listing.parts) == {"train", "validation"}
+    assert set(listing.splits) == {"train", "validation"}
     assert listing.notes == ["test/ holds 1 image, but in no class's folder: it is not used."]
 
 
@@ -132,7 +132,7 @@ def test_names_in_any_script_and_names_that_are_no_text(tmp_path):
     sentences = "\n".join(verified(listing).corrupt.values())
     assert "1??[2J.jpg' is no image" in sentences
     lines(describe(listing, Verified()))[0].encode()
-    assert read_image(listing.parts["train"].paths[-1], (3, 4, 4)).shape == (3, 4, 4)
+    assert read_image(listing.splits["train"].paths[-1], (3, 4, 4)).shape == (3, 4, 4)
 
 
 def test_an_empty_class_is_left_out_and_told(tmp_path):
@@ -146,7 +146,7 @@ def test_an_empty_class_is_left_out_and_told(tmp_path):
 def test_a_class_that_is_missing_in_validation_is_told(tmp_path):
     photos(tmp_path, ("cat", "dog", "emu"), parts=("train",))
     photos(tmp_path, ("cat", "dog"), parts=("val",))
-    assert open_dataset(tmp_path).notes == ["the validation part has no image of 'emu'."]
+    assert open_dataset(tmp_path).notes == ["the validation split has no image of 'emu'."]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_class_that_is_missing_in_validation_is_told(tmp_path):
                 photos(root, parts=("train",)),
                 photos(root, ("emu", "cat"), 1, ("val",)),
             ),
-            "the validation part of .* has the class 'emu', which the training part has not",
+            "the validation split of .* has the class 'emu', which the training split has not",
         ),
         (lambda root: photos(root, parts=("train", "val", "valid")), "has both 'val' and 'valid'"),
         (lambda root: photos(root, parts=("train",), each=0), "holds no images|no training images"),
@@ -223,7 +223,7 @@ def test_a_column_of_parts_and_lists_in_a_folder(tmp_path):
     for root, parts in ((tmp_path / "a.csv", (2, 1, 1)), (tmp_path, (2, 1))):
         listing = open_dataset(root)
         order = ("train", "validation", "test")
-        assert tuple(len(listing.parts[part]) for part in order[: len(parts)]) == parts
+        assert tuple(len(listing.splits[part]) for part in order[: len(parts)]) == parts
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_column_of_parts_and_lists_in_a_folder(tmp_path):
         ("cat/0.jpg,cat\ncat/0.jpg,dog\n", "is both 'cat' and 'dog'"),
         ("cat/0.jpg,cat\ncat/1.jpg,cat\n", "has only one class, 'cat'"),
         ('cat/0.jpg,cat\n"dog/0.jpg,dog\n', "is no valid CSV"),
-        ("path,label,split\ncat/0.jpg,cat,holiday\n", "belongs to the part 'holiday': expected"),
+        ("path,label,split\ncat/0.jpg,cat,holiday\n", "belongs to the split 'holiday': expected"),
         (b"\xff\xfe\x00c\x00", "is no text in UTF-8"),
         ("cat/0.jpg,cat\na\0b,dog\n", "no file|no valid CSV|no text"),
     ],
@@ -340,23 +340,23 @@ def damaged_files(folder):
     return {*content, "huge.tif"}
 
 
-def test_damaged_images_are_found_listed_and_left_out(tmp_path):
+def test_corrupt_images_are_found_listed_and_left_out(tmp_path):
     photos(tmp_path)
     bad = damaged_files(tmp_path / "cat")
     listing = open_dataset(tmp_path)
-    damaged = verified(listing).corrupt
-    assert {path.name for path in damaged} == bad
-    for path, sentence in damaged.items():
+    corrupt = verified(listing).corrupt
+    assert {path.name for path in corrupt} == bad
+    for path, sentence in corrupt.items():
         assert path.name in sentence
         assert sentence.endswith(".")
         assert "\n" not in sentence
-    kept = drop_corrupt(listing, damaged, skip=True)
+    kept = drop_corrupt(listing, corrupt, skip=True)
     assert len(kept) == 7
-    assert any("huge.tif' is larger than 512 MB" in text for text in damaged.values())
-    assert f"left out: {len(bad)} damaged images. '" in kept.notes[-1]
+    assert any("huge.tif' is larger than 512 MB" in text for text in corrupt.values())
+    assert f"left out: {len(bad)} corrupt images. '" in kept.notes[-1]
     assert "And 3 more." in kept.notes[-1]
-    with pytest.raises(DataError, match=r"8 damaged images among 15: .*data\.on_corrupt=skip"):
-        drop_corrupt(listing, damaged, skip=False)
+    with pytest.raises(DataError, match=r"8 corrupt images among 15: .*data\.on_corrupt=skip"):
+        drop_corrupt(listing, corrupt, skip=False)
 
 
 def test_what_is_no_file_is_not_read():
@@ -364,12 +364,12 @@ def test_what_is_no_file_is_not_read():
         open_image("/dev/zero")
 
 
-def test_a_class_of_damaged_images_alone_is_an_error(tmp_path):
+def test_a_class_of_corrupt_images_alone_is_an_error(tmp_path):
     photos(tmp_path)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")
     listing = open_dataset(tmp_path)
-    with pytest.raises(DataError, match="every training image of 'dog' is damaged"):
+    with pytest.raises(DataError, match="every training image of 'dog' is corrupt"):
         drop_corrupt(listing, verified(listing).corrupt, skip=True)
 
 
@@ -385,7 +385,7 @@ def test_sound_images_are_decoded_once_and_changed_ones_again(tmp_path, monkeypa
     )
     assert len(verified(open_dataset(tmp_path)).corrupt) == 1
     assert seen == ["0.jpg"]
-    (tmp_path / "dog" / "2.jpg").write_bytes(b"now damaged")
+    (tmp_path / "dog" / "2.jpg").write_bytes(b"now corrupt")
     assert len(verified(open_dataset(tmp_path)).corrupt) == 2
 
 
@@ -410,15 +410,15 @@ def test_the_report_counts_and_finds_copies(tmp_path):
     report = describe(listing, verified(listing))
     assert report["images"] == {"train": [5, 4], "validation": [3, 3]}
     assert report["imbalance"] == 1.25
-    assert len(report["damaged"]) == 1
-    groups = [{(f["part"], f["class"]) for f in group} for group in report["copies"]]
+    assert len(report["corrupt"]) == 1
+    groups = [{(f["split"], f["class"]) for f in group} for group in report["copies"]]
     assert groups.count({("train", "cat"), ("validation", "cat")}) == 3
     assert {("train", "cat"), ("train", "dog")} in groups
     assert len(groups) == 7
     text = "\n".join(lines(report))
     assert "balance: each class has 3" in "\n".join(lines({**report, "images": {"train": [3, 3]}}))
     assert "imbalance: 'cat' has 5 training images, 'dog' 4: 1.2 times as many." in text
-    assert "7 groups of files with equal content, 6 of them across parts" in text
+    assert "7 groups of files with equal content, 6 of them across splits" in text
     assert "1 of them with different classes" in text
 
 

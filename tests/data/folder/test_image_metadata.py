@@ -208,6 +208,14 @@ def test_a_tiff_that_nobody_reads_says_why(tmp_path):
         open_image(tmp_path / "x.tif")
 
 
+def test_lab_becomes_grey_too(tmp_path):
+    values = np.zeros((4, 4, 3), np.uint8)
+    values[..., 0] = 255  # L of 100 %, a and b of 0: white
+    (tmp_path / "x.tif").write_bytes(tiff(values, photometric=8))
+    assert np.asarray(open_image(tmp_path / "x.tif", 1)).min() > 245
+    assert np.asarray(open_image(tmp_path / "x.tif", 3)).min() > 245
+
+
 def test_links_to_nothing_and_pipes_are_named(tmp_path):
     import os
 

@@ -39,7 +39,7 @@ def counts(listing):
         split: {
             name: int((part.labels == number).sum()) for number, name in enumerate(listing.classes)
         }
-        for split, part in listing.parts.items()
+        for split, part in listing.splits.items()
     }
 
 
@@ -73,7 +73,7 @@ def test_splits_within_wrappers_of_their_own_name_and_a_third_without_labels(tmp
     photo(tmp_path / "seg_pred" / "seg_pred" / "1.png")
     listing = open_dataset(tmp_path)
     assert counts(listing) == {"train": BOTH, "test": BOTH}
-    assert listing.notes == ["beside the part 'train', seg_pred is not read."]
+    assert listing.notes == ["beside the split 'train', seg_pred is not read."]
 
 
 def test_classes_are_not_taken_for_splits(tmp_path):
@@ -251,7 +251,7 @@ def test_errors_name_what_was_left_out_just_before(tmp_path):
 
 OTHERS = {
     "data.zip": (b"PK\3\4....", "an archive"),
-    "data.csv": (b"PK\3\4....", "a spreadsheet"),  # an .xlsx that was renamed
+    "data.csv": (b"PK\3\4....[Content_Types].xml", "a spreadsheet: save it as CSV"),
     "data.tar": (b"x" * 257 + b"ustar", "an archive"),
     "data.tar.gz": (b"\x1f\x8b\x08\0", "an archive"),
     "data.7z": (b"7z\xbc\xaf\x27\x1c", "an archive"),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -37,7 +38,7 @@ def listed(root, name, text, encoding="utf-8"):
 
 
 def pairs(listing, split="train"):
-    part = listing.parts[split]
+    part = listing.splits[split]
     return [
         (p.as_posix().rsplit("/", 1)[-1], listing.classes[n])
         for p, n in zip(part.paths, part.labels)
@@ -166,7 +167,7 @@ def test_a_column_of_numbers_called_id_is_the_label_where_another_names_the_imag
 
 def test_a_split_column_of_another_meaning_is_not_read(root):
     listing = listed(root, "a.csv", "path,label,set\nimg/cat/0.jpg,cat,3\nimg/dog/0.jpg,dog,4\n")
-    assert set(listing.parts) == {"train"}
+    assert set(listing.splits) == {"train"}
 
 
 def test_a_header_without_a_label_is_told(root):
@@ -224,6 +225,17 @@ def test_names_whose_bytes_are_in_the_encoding_of_the_list_are_found(root):
     Image.new("L", (4, 4)).save(name)
     listing = listed(root, "a.txt", "img/猫.jpg 0\nimg/dog/0.jpg 1\n", "gbk")
     assert len(listing) == 2
+
+
+def test_accents_of_a_mac(root):
+    """Composed in the list, decomposed on the disk, and the other way round."""
+    image(root / "img" / unicodedata.normalize("NFD", "café") / "1.jpg")
+    image(root / "img" / unicodedata.normalize("NFC", "señor.jpg"))
+    lines = [
+        unicodedata.normalize("NFC", "img/café/1.jpg a"),
+        unicodedata.normalize("NFD", "img/señor.jpg b"),
+    ]
+    assert len(listed(root, "a.txt", "\n".join(lines))) == 2
 
 
 def test_another_encoding_in_a_column_that_is_not_read(root):
@@ -319,7 +331,7 @@ def test_lists_of_paddle_and_names_of_classes(root, name, text):
 def test_names_keep_the_order_of_the_numbers(root):
     listing = paddle_lists(root, TRAIN, VAL, labels="zebra\nant\n")
     assert listing.classes == ["zebra", "ant"]
-    assert listing.parts["train"].labels.tolist() == [0, 0, 1, 1]
+    assert listing.splits["train"].labels.tolist() == [0, 0, 1, 1]
 
 
 def test_numbers_from_1(root):
@@ -354,8 +366,19 @@ def test_names_of_classes_are_not_asked_for_where_labels_are_names(root):
 def test_a_test_list_without_labels_is_told(root):
     (root / "test_list.txt").write_text("img/cat/2.jpg\nimg/dog/2.jpg\n")
     listing = paddle_lists(root, TRAIN, VAL)
-    assert set(listing.parts) == {"train", "validation"}
+    assert set(listing.splits) == {"train", "validation"}
     assert listing.notes == ["'test_list.txt' has no labels: it is not used."]
+
+
+def test_a_table_of_test_images_without_labels_is_told(root):
+    """As Kaggle has it: ids and other facts."""
+    lines = [f"{name}{n}f3a,{name}" for name in ("cat", "dog") for n in range(3)]
+    (root / "train.csv").write_text("\n".join(["id,label", *lines]))
+    image(root / "test" / "x1.jpg")
+    (root / "test.csv").write_text("id,width,height\nx1,4,4\n")
+    index = open_dataset(root)
+    assert set(index.splits) == {"train"}
+    assert "'test.csv' has no labels: it is not used." in index.notes
 
 
 def test_class_folders_beside_a_list_of_something_else(root):

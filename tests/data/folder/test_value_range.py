@@ -91,6 +91,9 @@ def test_a_file_that_does_not_say_its_range_has_that_of_its_values(tmp_path, nam
 STATED = {
     "TIFF of 12 bits": (tiff(noise(900), bits=12), 4095),
     "PGM, maxval 4095": (pnm(noise(900), 4095), 4095),
+    "PGM of text, maxval 4095": (
+        b"P2\n24 20\n4095\n" + " ".join(map(str, noise(900).ravel())).encode(), 4095,
+    ),
     "PPM, maxval 1000": (pnm(noise(900, COLOUR), 1000), 1000),
     "TIFF, SMaxSampleValue": (tiff(noise(900), fields=[(341, "H", [4095])]), 4095),
     "TIFF, SMinSampleValue and SMaxSampleValue": (

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ....errors import DataError, for_display
+from ....errors import PATH_LIMIT, DataError, for_display
 from .image_metadata import exif_orientation, orientation, without_metadata
 from .tiff_fields import (
     BITS,
@@ -31,8 +31,6 @@ from .wide_pixels import WidePixels, tiff_pixels, wide_pixels
 MAX_PIXELS = 89_000_000
 #: More than that many pixels of 32 bits need, in a file that is not compressed.
 MAX_BYTES = 512 * 2**20
-#: Characters of a path that a sentence quotes.
-PATH_LIMIT = 300
 #: Kinds of images that nobody can read without another library: begin of the file, name.
 _UNREADABLE = (
     (re.compile(rb"....ftyp(hei[cxs]|hev[cx]|mif1|msf1)", re.DOTALL), "a HEIC photo"),
@@ -47,8 +45,9 @@ _UNREADABLE = (
 
 
 class Decoded(NamedTuple):
-    """An image file's pixels as they are stored, and its EXIF orientation."""
+    """An image file's pixels before they are turned upright, and its EXIF orientation."""
 
+    #: 8-bit grey or RGB, or values of more than 8 bits.
     pixels: Union[Image.Image, WidePixels]
     orientation: int
 
@@ -126,7 +125,19 @@ def _decode(name: str, content: bytes, channels: int, least: Optional[int]) -> D
                 image.draft("L" if channels == 1 else "RGB", (least, least))
             image.load()
             found = image
+        if isinstance(found, Image.Image):
+            found = to_mode(found, channels)  # here, since some modes cannot become RGB
         return Decoded(found, orientation(image))
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in 8-bit grey (1) or RGB (3), its transparent parts on a white page."""
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif image.mode == "LAB":  # which becomes RGB alone
+        image = image.convert("RGB")
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def _decode_another_way(name: str, content: bytes, channels: int, least: Optional[int]) -> Decoded:

@@ -32,7 +32,7 @@ from .value_range import Extremes, ValueRange, extremes
 
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _COLOURS = re.compile(r"(RGB|RGBA|RGBX);16([BLN])")
-_PNM = re.compile(rb"P([56])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
+_PNM = re.compile(rb"P([2356])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _FULL = ValueRange(0.0, 65535.0)
 
 
@@ -91,7 +91,7 @@ def wide_pixels(content: bytes, image: Image.Image, most_pixels: int) -> Optiona
     if is_tiff(content):
         found = tiff_pixels(content, image, most_pixels)
     elif _PNM.match(content):
-        found = _pnm_pixels(content)
+        found = _pnm_pixels(content, image)
     elif content.startswith(b"\x89PNG"):
         found = _png_pixels(content, image)
     else:
@@ -127,12 +127,15 @@ def tiff_pixels(
     )
 
 
-def _pnm_pixels(content: bytes) -> Optional[WidePixels]:
-    """Return those of a binary PGM or PPM, whose maxval Pillow treats in two ways."""
+def _pnm_pixels(content: bytes, image: Image.Image) -> Optional[WidePixels]:
+    """Return those of a PGM or PPM. Pillow scales some to 16 bits, and 16-bit colours to 8 bits."""
     header = _PNM.match(content)
     kind, width, height, most = (int(group) for group in header.groups())
     if not 255 < most < 65536:
         return None
+    if kind in (2, 3):  # numbers as text, scaled by Pillow
+        found = _of_pillow(content, image)
+        return None if found is None else found._replace(own=None if most == 65535 else _FULL)
     shape = (height, width) if kind == 5 else (height, width, 3)
     count = int(np.prod(shape))
     if len(content) - header.end() < 2 * count:

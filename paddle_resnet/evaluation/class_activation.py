@@ -1,0 +1,149 @@
+"""Class activation maps: which places of an image the score of a class depends on.
+
+- Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391, section 3): ReLU of the sum of channels, each
+  weighted by its gradient's mean over all places.
+- LayerCAM (Jiang et al. 2021, IEEE Transactions on Image Processing 30): ReLU of the sum of
+  channels, each weighted place by place by the positive part of its gradient. It can be used at
+  earlier, finer stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import numpy as np
+import paddle
+from paddle import Tensor
+from paddle.nn import functional as F
+
+from ..errors import ModelError, did_you_mean
+from ..models import Network
+
+METHODS = ("grad_cam", "layer_cam")
+#: The last stage with fewer places than that, 4x4, says nothing about where.
+_LEAST_SIDE = 4
+
+
+def heatmap(
+    network: Network,
+    images: Union[np.ndarray, Tensor],
+    *,
+    method: str = "grad_cam",
+    stage: Optional[str] = None,
+    target: Union[int, Sequence[int], None] = None,
+) -> np.ndarray:
+    """Return a map of the size of each image, 0 where the class does not depend on the image.
+
+    Args:
+        network: any network of this package; mode, weights and gradients stay as they are. It
+            computes in eval mode.
+        images: float32 ``[N, C, H, W]`` (``[N, H, W, C]`` for NHWC networks), normalized as the
+            network takes them.
+        method: ``grad_cam`` or ``layer_cam``. Default: ``grad_cam``.
+        stage: a name of ``network.feature_info``. Default: the last one of at least 4x4 places.
+        target: class, or class of each image. Default: the predicted ones.
+
+    Returns:
+        float32 ``[N, H, W]``, each map scaled to a maximum of 1; all zeros if no place speaks for
+        the class.
+
+    Raises:
+        ModelError: an unknown method or stage, no such class, or a network without classes.
+    """
+    images = images if isinstance(images, Tensor) else paddle.to_tensor(images)
+    raw = class_activation(network, images, method=method, stage=stage, target=target)
+    peaks = raw.max(axis=(1, 2), keepdims=True)
+    scaled = np.divide(raw, peaks, out=np.zeros_like(raw), where=peaks > 0)
+    size = images.shape[1:3] if network.data_format == "NHWC" else images.shape[2:]
+    larger = F.interpolate(
+        paddle.to_tensor(scaled[:, None]), size, mode="bilinear", align_corners=False
+    )
+    return np.clip(larger.numpy()[:, 0], 0, 1)
+
+
+def class_activation(
+    network: Network,
+    images: Union[np.ndarray, Tensor],
+    *,
+    method: str = "grad_cam",
+    stage: Optional[str] = None,
+    target: Union[int, Sequence[int], None] = None,
+) -> np.ndarray:
+    """Return the map at the stage's own resolution, not scaled: float32 ``[N, h, w]``, at least 0.
+
+    Arguments and errors are those of :func:`heatmap`.
+    """
+    if method not in METHODS:
+        raise ModelError(
+            f"unknown method {method!r}, expected {' or '.join(METHODS)}."
+            + did_you_mean(str(method), METHODS)
+        )
+    if not isinstance(network, Network) or not network.num_classes:
+        raise ModelError(
+            f"{type(network).__name__} has no class scores: heat maps need one of this package's "
+            "networks with num_classes of at least 1."
+        )
+    modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
+    network.eval()
+    try:
+        x = images if isinstance(images, Tensor) else paddle.to_tensor(images)
+        activation, logits = _forward(network, x, stage)
+        chosen = _targets(logits, target)
+        score = logits.take_along_axis(paddle.to_tensor(chosen[:, None]), 1).sum()
+        (gradient,) = paddle.grad(score, [activation])
+    finally:
+        for layer, training in modes:
+            layer.training = training
+    a, g = (t.numpy().astype(np.float32) for t in (activation, gradient))
+    if network.data_format == "NHWC":
+        a, g = (array.transpose(0, 3, 1, 2) for array in (a, g))
+    if method == "grad_cam":
+        found = (g.mean(axis=(2, 3), keepdims=True) * a).sum(axis=1)
+    else:
+        found = (np.maximum(g, 0) * a).sum(axis=1)
+    return np.maximum(found, 0)
+
+
+def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor, Tensor]:
+    """Return the stage's output, from which a gradient can be asked, and the logits."""
+    names = [info.name for info in network.feature_info]
+    if stage is not None and stage not in names:
+        raise ModelError(
+            f"no stage {stage!r}, expected one of {', '.join(names)}." + did_you_mean(stage, names)
+        )
+    with paddle.no_grad():
+        outputs = {}
+        for name in network.stages:
+            x = network.run_stage(name, x)
+            if name in names:
+                outputs[name] = x
+    chosen = stage or _last_with_places(network, outputs)
+    # Detached: the gradient is the activation's, whatever of the network is frozen.
+    activation = outputs[chosen].astype("float32").detach()
+    activation.stop_gradient = False
+    y = activation
+    for name in network.stages[network.stages.index(chosen) + 1 :]:
+        y = network.run_stage(name, y)
+    return activation, network.forward_head(y)
+
+
+def _last_with_places(network: Network, outputs: dict[str, Tensor]) -> str:
+    axis = 1 if network.data_format == "NHWC" else 2
+    large = [name for name, y in outputs.items() if min(y.shape[axis : axis + 2]) >= _LEAST_SIDE]
+    return (large or list(outputs))[-1]
+
+
+def _targets(logits: Tensor, target: Union[int, Sequence[int], None]) -> np.ndarray:
+    count, classes = logits.shape
+    if target is None:
+        return logits.numpy().argmax(axis=1)
+    chosen = np.broadcast_to(np.asarray(target), (count,)) if np.ndim(target) == 0 else target
+    chosen = np.asarray(chosen)
+    whole = chosen.shape == (count,) and np.issubdtype(chosen.dtype, np.integer)
+    if not whole or (chosen < 0).any() or (chosen >= classes).any():
+        raise ModelError(
+            f"target must be a class from 0 to {classes - 1}, or one for each of {count} images, "
+            f"got {target!r}."
+        )
+    return chosen.astype(np.int64)
