@@ -98,11 +98,12 @@ def class_activation(
     a, g = (t.numpy().astype(np.float32) for t in (activation, gradient))
     if network.data_format == "NHWC":
         a, g = (array.transpose(0, 3, 1, 2) for array in (a, g))
-    if method == "grad_cam":
-        found = (g.mean(axis=(2, 3), keepdims=True) * a).sum(axis=1)
-    else:
-        found = (np.maximum(g, 0) * a).sum(axis=1)
-    return np.maximum(found, 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that diverged
+        if method == "grad_cam":
+            found = (g.mean(axis=(2, 3), keepdims=True) * a).sum(axis=1)
+        else:
+            found = (np.maximum(g, 0) * a).sum(axis=1)
+        return np.maximum(found, 0)
 
 
 def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from .figure import Bars, FigureSpec, HeatPanel, ImagePanel, Line, Panel, Points
 from .heat_colors import colorize, scale_ticks
 
 MOST_TICKS = 7
+_MOST_NAMES = 14
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -104,8 +105,14 @@ class PagePanel:
         if panel.x_names is None:
             self.x_ticks = self.x.ticks()
         else:
+            step = -(-len(panel.x_names) // _MOST_NAMES)
             places = self.x.at(range(len(panel.x_names)))
-            self.x_ticks = [Tick(float(p), name) for p, name in zip(places, panel.x_names)]
+            named = list(zip(places, panel.x_names))[::step]
+            self.x_ticks = [Tick(float(place), name) for place, name in named]
+        #: Names that are too long to stand side by side.
+        self.slanted = panel.x_names is not None and (
+            len(self.x_ticks) > 6 or sum(len(tick.label) + 2 for tick in self.x_ticks) > 34
+        )
         self.marks = [self._mark(item) for item in panel.items]
         self.levels = [
             (float(at), level.label)
