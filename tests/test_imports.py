@@ -50,8 +50,6 @@ WITHOUT_PADDLE = (
     *("errors", "version", "cpu_runtime", "io", "formatting", "stats", "config", "pages"),
     *("cli", "commands"),
 )
-#: Imports upward, and from there itself (see tests/test_architecture.py).
-UNFINISHED = {"paddle_resnet.optim.learning_rate"}
 ROOT_HAS = {"paddle_resnet.cpu_runtime", "paddle_resnet.version"}
 
 
@@ -82,7 +80,7 @@ def failures(paddle: str, names: list[str]) -> str:
 
 
 def test_every_module_imports_alone():
-    names = [name for name in modules() if name not in UNFINISHED]
+    names = modules()
     assert len(names) > 150
     assert failures("with", names) == ""
 

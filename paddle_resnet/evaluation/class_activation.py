@@ -76,7 +76,7 @@ def class_activation(
     """
     if method not in METHODS:
         raise ModelError(
-            f"unknown method {method!r}, expected {' or '.join(METHODS)}."
+            f"unknown method '{for_display(method)}', expected {' or '.join(METHODS)}."
             + did_you_mean(str(method), METHODS)
         )
     _check_network(network)
@@ -141,7 +141,8 @@ def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor,
     names = [info.name for info in network.feature_info]
     if stage is not None and stage not in names:
         raise ModelError(
-            f"no stage {stage!r}, expected one of {', '.join(names)}." + did_you_mean(stage, names)
+            f"no stage '{for_display(stage)}', expected one of {', '.join(names)}."
+            + did_you_mean(stage, names)
         )
     with paddle.no_grad():
         outputs = {}
@@ -175,6 +176,6 @@ def _targets(logits: Tensor, target: Union[int, Sequence[int], None]) -> np.ndar
     if not whole or (chosen < 0).any() or (chosen >= classes).any():
         raise ModelError(
             f"target must be a class from 0 to {classes - 1}, or one for each of {count} images, "
-            f"got {target!r}."
+            f"got {for_display(target)}."
         )
     return chosen.astype(np.int64)

@@ -12,7 +12,7 @@ from paddle import nn
 from .. import cpu_runtime
 from ..config import Config
 from ..distributed.collectives import broadcast_from_rank0
-from ..errors import TrainingError, did_you_mean
+from ..errors import TrainingError, did_you_mean, for_display
 from ..kernels.activations import bfloat16_works
 from ..layers.activation_dtype import activation_dtype
 
@@ -60,8 +60,8 @@ class Precision:
         for name, given, known in (("dtype", dtype, DTYPES), ("level", level, LEVELS)):
             if given not in known:
                 raise TrainingError(
-                    f"unknown {name} {given!r} of mixed precision, expected one of "
-                    f"{', '.join(known)}.{did_you_mean(str(given), known)}"
+                    f"unknown {name} {for_display(repr(given))} of mixed precision, expected one "
+                    f"of {', '.join(known)}.{did_you_mean(str(given), known)}"
                 )
         self._on_cpu = paddle.device.get_device().startswith("cpu")
         self.dtype = "float32" if level == "O0" else dtype

@@ -1,4 +1,4 @@
-"""The same recipe with several seeds: a figure without its spread says little."""
+"""The same recipe with several seeds: metrics with their spread."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..runs.resume_rules import resumed_config
 from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
 
-#: The figures of the test set that are summed up, and how to write them.
-FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
-#: What tests must have in common for their mean to be of one thing.
+#: The test metrics of the summary, and their number formats.
+METRICS = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
+#: Entries that tests must have in common for their mean to be meaningful.
 ALIKE = ("images", "weights", "is_sample")
 
 
@@ -34,8 +34,8 @@ def train_seeds(
 ) -> dict[str, Any]:
     """Train ``train.num_seeds`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
 
-    The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. What is finished
-    is not done again, what was interrupted goes on.
+    The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. Finished runs are
+    kept, interrupted ones are resumed.
 
     Args:
         config: the recipe; of an earlier call where ``resume`` is given.
@@ -55,7 +55,7 @@ def train_seeds(
     Raises:
         TrainingError: several processes; another process works in the folder; or a run failed, and
             the others were done all the same.
-        Interrupted: Ctrl-C; what was reached is saved.
+        TrainingInterrupted: a signal came; a checkpoint is saved.
     """
     init_distributed()
     if world_size() > 1:
@@ -102,7 +102,7 @@ def _run_all(
             failed.append(f"seed {seed}: {error}")
             write(f"run {number} failed: {error}")
         except KeyboardInterrupt:
-            write(f"to go on with all {len(seeds)} runs: paddle-resnet train --resume {folder}")
+            write(f"to resume all {len(seeds)} runs: paddle-resnet train --resume {folder}")
             raise
     summary = summarise(folder, seeds)
     atomic_write_json(folder / "summary.json", summary)
@@ -138,7 +138,7 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
     ]
     seen = {key: {test.get(key) for test in tests} for key in ALIKE}
     # A loss that was not finite is null.
-    columns = {name: [test[name] for test in tests if test[name] is not None] for name in FIGURES}
+    columns = {name: [test[name] for test in tests if test[name] is not None] for name in METRICS}
     return {
         "seeds": seeds,
         "finished": len(tests),
@@ -157,16 +157,16 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
 
 
 def lines_of(summary: dict[str, Any]) -> list[str]:
-    """Return the summary as people read it."""
+    """Return the summary as lines for people."""
     lines = []
     for each in summary["runs"]:
         test = each["test"]
-        figures = _told(test, each["is_sample"]) if test else ""
+        metrics = _sentence(test, each["is_sample"]) if test else ""
         seconds = console_duration((each["training"] or {}).get("seconds"))
-        lines.append(f"seed {each['seed']}: {figures or each['status']}, in {seconds}")
+        lines.append(f"seed {each['seed']}: {metrics or each['status']}, in {seconds}")
     if summary["finished"]:
         parts = []
-        for name, form in FIGURES.items():
+        for name, form in METRICS.items():
             if name == "acc_top5" and 0 < summary["classes"] <= 5:
                 continue  # it cannot be wrong
             if summary["mean"][name] is None:
@@ -184,7 +184,7 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
+def _sentence(test: dict[str, Any], is_sample: Optional[bool]) -> str:
     sample = " of the sample" if is_sample else ""
     loss = "not finite" if test["loss"] is None else f"{test['loss']:.4f}"
     return (
@@ -210,7 +210,7 @@ def _make_folder(config: Config, recipe: str) -> RunFolder:
     folder = with_home(config.run.dir) / name
     if folder.is_dir() and not is_unused(folder):
         raise TrainingError(
-            f"'{folder}' exists: choose another run.name, or go on with it: "
+            f"'{folder}' exists: choose another run.name, or resume it: "
             f"paddle-resnet train --resume {folder}"
         )
     outer = RunFolder(folder)

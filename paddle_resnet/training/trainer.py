@@ -10,12 +10,13 @@ from paddle import nn
 
 from ..config import Config
 from ..data import BatchLoader
-from ..data.splits import DataSplits, load_splits, shared
+from ..data.splits import DataSplits, load_splits, shard
 from ..distributed.collectives import (
     PeerLost,
     broadcast_from_rank0,
     init_distributed,
     is_rank0,
+    rank,
     rank0_first,
     world_size,
 )
@@ -51,7 +52,8 @@ from .run_result import run_result
 from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
-from .setup.init_weights import load_init_weights, resolve
+from .setup.init_weights import load_init_weights
+from .setup.resolve import resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
 
@@ -106,7 +108,8 @@ def run(
         log = RunLog(silent=not is_rank0())
         if resume is None:
             config = resolve(config, log)
-        splits = shared(rank0_first(lambda: load_splits(config, log)))
+        splits = rank0_first(lambda: load_splits(config, log))
+        splits = shard(splits, rank(), world_size())
         network, options = build_model(config, splits)
         if resume is None:
             config = resolve_precision(config)  # not before: it may have to build the operator
