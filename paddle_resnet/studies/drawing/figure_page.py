@@ -45,13 +45,15 @@ class Scale:
         # Far outside the frame is as good as just outside.
         return np.where(np.isfinite(share), np.clip(share, -1, 2), np.nan)
 
-    def ticks(self, percent: bool = False) -> list[Tick]:
-        """Return up to seven labelled positions."""
+    def ticks(self, percent: bool = False, whole: bool = False) -> list[Tick]:
+        """Return up to seven labelled positions; ``whole``: at whole numbers only."""
         if self.log:
             values = log_ticks(self.low, self.high)
             labels = log_labels(values)
         else:
             values = ticks.nice_ticks(self.low, self.high)
+            if whole and len(values) > 1 and values[1] - values[0] < 1:
+                values = [float(k) for k in range(math.ceil(self.low), math.floor(self.high) + 1)]
             labels = ticks.labels(values, "%" if percent else "")
         return [Tick(float(at), label) for at, label in zip(self.at(values), labels)]
 
@@ -103,7 +105,7 @@ class PagePanel:
         self.x, self.y = _scale(panel, "x"), _scale(panel, "y")
         self.y_ticks = self.y.ticks(panel.percent)
         if panel.x_names is None:
-            self.x_ticks = self.x.ticks()
+            self.x_ticks = self.x.ticks(whole=panel.counts)
         else:
             step = -(-len(panel.x_names) // _MOST_NAMES)
             places = self.x.at(range(len(panel.x_names)))

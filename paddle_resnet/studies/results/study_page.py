@@ -146,7 +146,8 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
         margin = formatting.NOTHING
         if rule.margin is not None:
             number = formatting.decimal(rule.margin, 3)
-            margin = f"×{number}" if rule.ratio else ("+" if rule.margin >= 0 else "") + number
+            sign = "+" if rule.margin >= 0 else ""
+            margin = f"×{number}" if rule.ratio else (sign + number).replace("-", "−")
         rows.append(
             {
                 "claim": result.card.rules[rule.key].said_in(result.language),
@@ -173,7 +174,9 @@ def headings(result: Result) -> list[str]:
 def command(result: Result) -> str:
     """Return the command line that repeats the run."""
     facts = result.facts
-    parts = ["paddle-resnet", "study", result.card.name, "--seeds", str(len(facts["seeds"]))]
+    parts = ["paddle-resnet", "study", result.card.name]
+    if result.card.takes_seeds:
+        parts += ["--seeds", str(len(facts["seeds"]))]
     if facts["model"] is not None:
         parts += ["--model", facts["model"]]
     default = result.experiment.SETTINGS
@@ -190,9 +193,10 @@ def _facts(result: Result) -> list[str]:
         facts.append(w["images"].format(n=formatting.count(count), split=w[split]))
     if data.get("size") == 16:
         facts.append(w["half_size"])
-    seeds = result.facts["seeds"]
-    key = "seed" if len(seeds) == 1 else "seeds"
-    facts.append(w[key].format(list=", ".join(map(str, seeds))))
+    if result.card.takes_seeds:
+        seeds = result.facts["seeds"]
+        key = "seed" if len(seeds) == 1 else "seeds"
+        facts.append(w[key].format(list=", ".join(map(str, seeds))))
     facts.append(_cost(result))
     facts.append(f"Paddle {result.facts['machine']['paddle']}")
     return facts
