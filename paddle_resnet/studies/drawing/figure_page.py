@@ -22,6 +22,7 @@ from .heat_colors import colorize, scale_ticks
 
 MOST_TICKS = 7
 _MOST_NAMES = 14
+_MOST_LETTERS = 44
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -111,10 +112,13 @@ class PagePanel:
             places = self.x.at(range(len(panel.x_names)))
             named = list(zip(places, panel.x_names))[::step]
             self.x_ticks = [Tick(float(place), name) for place, name in named]
-        #: Names that are too long to stand side by side.
-        self.slanted = panel.x_names is not None and (
-            len(self.x_ticks) > 6 or sum(len(tick.label) + 2 for tick in self.x_ticks) > 34
+        lengths = [len(tick.label) for tick in self.x_ticks]
+        #: Names that are too long to stand side by side in a third of a page, or on a telephone.
+        self.slanted = (
+            panel.x_names is not None and sum(lengths) + 1.5 * len(lengths) > _MOST_LETTERS
         )
+        #: Of the longest name, for the height of slanted ones.
+        self.letters = max(lengths, default=0)
         self.marks = [self._mark(item) for item in panel.items]
         self.levels = [
             (float(at), level.label)
@@ -239,7 +243,10 @@ class PageImages:
         ]
 
 
-def page_panels(spec: FigureSpec, prefix: str) -> list[Union[PagePanel, PageHeat, PageImages]]:
+PageFigure = Union[PagePanel, PageHeat, PageImages]
+
+
+def page_panels(spec: FigureSpec, prefix: str) -> list[PageFigure]:
     """Return the panels of a figure, with ids that begin with ``prefix``."""
     makers = {Panel: PagePanel, HeatPanel: PageHeat, ImagePanel: PageImages}
     return [

@@ -22,7 +22,7 @@ from ..shared.cifar_subset import Subset
 from ..shared.fresh_weights import draw_again
 from ..studied_network import images_for, trained_network
 
-VERSION = 1
+VERSION = 2
 SETTINGS: dict[str, Any] = {"images": 100, "shown": 8}
 FULL: dict[str, Any] = {"images": 1000}
 DEFAULT = "resnet20"

@@ -6,13 +6,14 @@ import functools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import yaml
 
 from ... import formatting
 from ...pages import page
-from ..drawing.figure_page import PagePanel, page_panels
+from ..drawing.figure import FigureSpec
+from ..drawing.figure_page import PageFigure, PagePanel, page_panels
 from ..texts import Text
 from .result import Result
 from .verdict import Verdict
@@ -92,6 +93,7 @@ def render_gallery(results: Sequence[Result]) -> str:
             "finding": result.verdict.said_in(language),
             "cost": _cost(result),
             "rules": rule_rows(result),
+            "cover": _cover(result),
         }
         for result in results
     ]
@@ -109,6 +111,15 @@ def render_gallery(results: Sequence[Result]) -> str:
         summary=summary,
         entries=entries,
     )
+
+
+def _cover(result: Result) -> Optional[PageFigure]:
+    """Return the panel that stands for a study; None where it was interrupted too early."""
+    spec = result.figure_spec
+    if not spec.panels:
+        return None
+    shown = spec.panels[min(spec.cover, len(spec.panels) - 1)]
+    return page_panels(FigureSpec([shown]), f"cover-{result.card.name}")[0]
 
 
 @functools.cache
