@@ -163,7 +163,7 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
             {
                 "claim": result.card.rules[rule.key].said_in(result.language),
                 "measure": rule.measure,
-                "value": formatting.decimal(rule.value, 3),
+                "value": formatting.decimal(rule.value, 3).replace("-", "−"),
                 "threshold": ("> " if rule.above else "< ") + formatting.decimal(rule.threshold, 3),
                 "margin": margin,
                 "class": {True: "met", False: "not-met", None: "not-judged"}[rule.holds],
