@@ -70,7 +70,7 @@ setup(
         # The newest paddlepaddle-gpu on PyPI is 2.6.2, built against numpy 1. Those on Paddle's own
         # index, 3.x, take either; a Python that has no numpy 1 has no 2.6.2 either.
         "gpu": ["paddlepaddle-gpu>=2.6.2", "numpy<2; python_version < '3.13'", "setuptools"],
-        # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
+        # result.figure of a study; pages draw their charts without it. VisualDL brings it today,
         # but does not need it for what we use.
         "studies": ["matplotlib>=3.5"],
         "onnx": ONNX,

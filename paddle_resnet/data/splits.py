@@ -137,8 +137,8 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
     index, verified, value_range = valid_splits(config, notify)
     memory = ImageCache(config.data.cache_mb * 2**20)
     train, validation, test = (
-        (image_files(part, config, memory, value_range), part.labels) if part else None
-        for part in map(index.splits.get, ("train", "validation", "test"))
+        (image_files(files, config, memory, value_range), files.labels) if files else None
+        for files in map(index.splits.get, ("train", "validation", "test"))
     )
     return _with_loaders(
         config,

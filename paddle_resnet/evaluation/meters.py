@@ -46,7 +46,7 @@ class LossMeter:
     """Mean loss over all samples.
 
     Args:
-        loss: maps outputs and labels to a loss, or to several that are added up. Default:
+        loss: computes a loss from outputs and labels, or to several that are added up. Default:
             cross-entropy (natural logarithm).
     """
 

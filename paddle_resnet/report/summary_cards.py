@@ -45,7 +45,7 @@ def network_name(run: Run) -> str:
 
 
 def data_name(run: Run) -> str:
-    """Return the data set's name, from the result or the recipe; empty when neither tells."""
+    """Return the data set's name, from the result or the recipe; empty when neither has it."""
     data = run.config.get("data")
     planned = data.get("name") if isinstance(data, dict) else data
     name = str(run.part("data").get("name") or planned or "")
@@ -58,7 +58,7 @@ def period(run: Run) -> str:
 
 
 def class_names(run: Run) -> list[str]:
-    """Return a name for every column of the predictions; ``class 7`` where a run tells none."""
+    """Return a name for every column of the predictions; ``class 7`` where a run has none."""
     given = run.part("data").get("classes")
     names = [str(name) for name in given] if isinstance(given, list) else []
     columns = run.predictions.probabilities.shape[1] if run.predictions else 0
@@ -66,7 +66,7 @@ def class_names(run: Run) -> list[str]:
 
 
 def class_count(run: Run) -> float:
-    """Return the number of classes, NaN when nothing tells it."""
+    """Return the number of classes, NaN when nothing has it."""
     if run.predictions:
         return float(run.predictions.probabilities.shape[1])
     given = run.part("data").get("classes")
@@ -74,26 +74,26 @@ def class_count(run: Run) -> float:
 
 
 def notices(run: Run) -> list[Notice]:
-    """Return what must be known before the figures are believed."""
+    """Return what a reader must know before trusting the metrics."""
     found = []
     kind, word = status(run)
     reason = str(run.result.get("reason") or "").strip()
     reached = _reached(run)
     so_far = f" {reached}" if reached else ""
     if kind == "bad":
-        text = reason or "No reason was recorded; log.txt may tell."
+        text = reason or "No reason was recorded; log.txt may have it."
         found.append(Notice("bad", f"The run failed{so_far}.", text))
     elif word == "Interrupted":
         text = reason or (
-            "The figures below are those of the part that was trained. "
-            "paddle-resnet train --resume, followed by this folder, goes on from there."
+            "The metrics below are those of the epochs that were trained. "
+            "paddle-resnet train --resume, followed by this folder, resumes there."
         )
         found.append(Notice("warn", f"The run was interrupted{so_far}.", text))
     elif "result.json" in run.damaged:
-        text = "What it came to is not known. The figures are those of the other files."
-        found.append(Notice("bad", "The file result.json is damaged.", text))
+        text = "Its outcome is not known. The metrics are those of the other files."
+        found.append(Notice("bad", "The file result.json is corrupt.", text))
     elif not run.result:
-        text = "It is still going on, or was killed. The figures are those written until now."
+        text = "It is still running, or was killed. The metrics are those written until now."
         found.append(Notice("warn", "The run has no result yet.", text))
     if run.part("data").get("is_sample") is True:
         train = run.part("data").get("train")
@@ -113,7 +113,7 @@ def notices(run: Run) -> list[Notice]:
 
 
 def headline(run: Run) -> str:
-    """Return the story of the run in one sentence, or nothing while there is none to tell."""
+    """Return the story of the run in one sentence, or nothing while there is none."""
     test, training = run.part("test"), run.part("training")
     seconds = number(training.get("seconds"))
     took = f" after {formatting.duration(seconds)} of training" if math.isfinite(seconds) else ""
@@ -140,7 +140,7 @@ def _is_chance(run: Run, accuracy: float, images: float) -> bool:
 
 
 def cards(run: Run) -> list[Card]:
-    """Return the key figures that the run has, most telling first (at most eight)."""
+    """Return the key metrics that the run has, most informative first (at most eight)."""
     test, best, model = run.part("test"), run.part("best"), run.part("model")
     found = [*_test_cards(run, test)] if test else []
     if math.isfinite(number(best.get("val_acc_top1"))):

@@ -27,7 +27,7 @@ from .sources.paddle_download import fetch_archive
 ARCHIVE = "cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python"
 #: MD5 of the official files, as torchvision publishes them. Against damage, not against forgery:
-#: a forged file could hold other pictures, but can run nothing here.
+#: a forged file could hold other images, but can run nothing here.
 MD5 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",

@@ -1,4 +1,4 @@
-"""Read CIFAR-10 from any of the forms in which it comes: archives, folders, our own cache file."""
+"""Read CIFAR-10 in any of its formats: archives, folders, this package's cache file."""
 
 from __future__ import annotations
 
