@@ -55,11 +55,11 @@ def side_by_side(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
         uint8 [H', 2 * W' + 8, 3].
     """
     channels, height, width = pixels.shape
-    overlay = pixels.transpose(1, 2, 0).repeat(3 // channels, axis=2)
+    original = pixels.transpose(1, 2, 0).repeat(3 // channels, axis=2)
     factor = max(1, -(-_LEAST_SIDE // max(height, width)))
-    overlay = overlay.repeat(factor, axis=0).repeat(factor, axis=1)
+    original = original.repeat(factor, axis=0).repeat(factor, axis=1)
     # The heat map is smooth: enlarged smoothly, not in squares.
     size = (width * factor, height * factor)
     larger = Image.fromarray(shares.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    gap = np.full((overlay.shape[0], _GAP, 3), 255, np.uint8)
-    return np.concatenate([overlay, gap, overlay(overlay, np.asarray(larger))], axis=1)
+    gap = np.full((original.shape[0], _GAP, 3), 255, np.uint8)
+    return np.concatenate([original, gap, overlay(original, np.asarray(larger))], axis=1)

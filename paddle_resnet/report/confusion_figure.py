@@ -31,7 +31,7 @@ class Cell:
 
 
 def depth(share: float, right: bool) -> float:
-    """Turn a share of a class's images to a depth of colour, both fractions.
+    """Turn a share of a class's images into a depth of colour, both fractions.
 
     What is right is shown as it is. Mistakes, each far rarer, go by their root and reach full
     depth at MOST_WRONG: 1 % must be visible and distinct from 5 %.

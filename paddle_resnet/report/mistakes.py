@@ -61,6 +61,6 @@ def _small(image: np.ndarray) -> np.ndarray:
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     if max(pixels.shape[:2]) <= MOST_PIXELS:
         return pixels
-    png = Image.fromarray(np.ascontiguousarray(pixels))
-    png.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    return np.asarray(png)
+    small = Image.fromarray(np.ascontiguousarray(pixels))
+    small.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return np.asarray(small)

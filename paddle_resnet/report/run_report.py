@@ -90,12 +90,12 @@ def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
 
 def _compare_accuracy(run: Run, accuracy: float, notes: list[str]) -> None:
     """Note it when predictions and result are of different weights: their metrics do not mix."""
-    facts = formatting.number(run.part("test").get("acc_top1"))
+    stated = formatting.number(run.part("test").get("acc_top1"))
     # float16 probabilities tie now and then, which moves a few images in ten thousand.
-    if abs(facts - accuracy) > 0.002:
+    if abs(stated - accuracy) > 0.002:
         notes.append(
             f"predictions.npz is right for {formatting.percent(accuracy)} of its images, "
-            f"result.json says {formatting.percent(facts)}: they may be of different weights."
+            f"result.json says {formatting.percent(stated)}: they may be of different weights."
         )
 
 
@@ -110,7 +110,7 @@ def _matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str]) -> dict
         "names": names,
         "large": large,
         "cells": [] if large else confusion_figure.cells(matrix, names),
-        "image": confusion_figure.picture(matrix) if large else "",
+        "image": confusion_figure.image(matrix) if large else "",
         "json": page.json_block({"names": names, "fields": confusion_figure.sparse(matrix)})
         if large
         else "",

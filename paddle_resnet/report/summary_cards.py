@@ -34,7 +34,7 @@ def status(run: Run) -> tuple[str, str]:
         return known[state]
     if state:
         return ("warn", str(state))
-    return ("warn", "Result unknown" if "result.json" in run.damaged else "No result yet")
+    return ("warn", "Result unknown" if "result.json" in run.corrupt else "No result yet")
 
 
 def network_name(run: Run) -> str:
@@ -89,7 +89,7 @@ def notices(run: Run) -> list[Notice]:
             "paddle-resnet train --resume, followed by this folder, resumes there."
         )
         found.append(Notice("warn", f"The run was interrupted{so_far}.", text))
-    elif "result.json" in run.damaged:
+    elif "result.json" in run.corrupt:
         text = "Its outcome is not known. The metrics are those of the other files."
         found.append(Notice("bad", "The file result.json is corrupt.", text))
     elif not run.result:
@@ -152,7 +152,7 @@ def cards(run: Run) -> list[Card]:
         found.append(Card("Best validation accuracy", percent(best["val_acc_top1"]), when))
     if not test:
         # A validation accuracy leads while there is nothing better.
-        unknown = "result.json" in run.damaged
+        unknown = "result.json" in run.corrupt
         found.append(Card("Test accuracy", "Unknown" if unknown else "Not tested yet"))
     found += _training_cards(run)
     parameters = number(model.get("parameters"))
