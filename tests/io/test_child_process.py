@@ -14,7 +14,7 @@ from paddle_resnet.errors import UserError
 from paddle_resnet.io.child_process import serve
 
 class Worker:
-    def __init__(self, say, wait):
+    def __init__(self, log, wait):
         self.log, self.wait = log, wait
 
     def add(self, a, b):
