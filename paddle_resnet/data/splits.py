@@ -255,7 +255,7 @@ def limit_train_images(images: Labelled, config: Config) -> Labelled:
     """Return ``data.max_train_images`` of the images, each class by its share; None: all."""
     if config.data.max_train_images is None or config.data.max_train_images >= len(images[1]):
         return images
-    # The held-out part of a second split: class-balanced too.
+    # The smaller side of a second split: class-balanced too.
     _, chosen = train_validation_split(images[1], config.data.max_train_images, seed=1)
     return _chosen(images, chosen)
 

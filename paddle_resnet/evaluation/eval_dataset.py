@@ -107,9 +107,9 @@ def _of_run(
         data = dataclasses.replace(data, root=root, allow_sample=True)
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
-    parts = load_splits(config, notify)
-    chosen = parts.test if split == "test" else parts.train
-    return chosen.images, chosen.labels, parts.classes, parts.is_sample
+    splits = load_splits(config, notify)
+    chosen = splits.test if split == "test" else splits.train
+    return chosen.images, chosen.labels, splits.classes, splits.is_sample
 
 
 def _cifar(

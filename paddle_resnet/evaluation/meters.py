@@ -73,7 +73,7 @@ class LossMeter:
 
 
 class TopKMeter:
-    """Accuracy: the part of the samples whose label is among the k largest logits.
+    """Accuracy: the fraction of the samples whose label is among the k largest logits.
 
     It is if fewer than k classes have a larger logit; of equal logits, that of the lower class
     counts as larger. A sample with a NaN among its logits is wrong.

@@ -90,7 +90,7 @@ def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
 
 def _compare_accuracy(run: Run, accuracy: float, notes: list[str]) -> None:
     """Note it when predictions and result are of different weights: their metrics do not mix."""
-    stated = formatting.number(run.part("test").get("acc_top1"))
+    stated = formatting.number(run.section("test").get("acc_top1"))
     # float16 probabilities tie now and then, which moves a few images in ten thousand.
     if abs(stated - accuracy) > 0.002:
         notes.append(

@@ -54,7 +54,7 @@ class Run:
     #: Names of the JSON files that are there and hold something else.
     corrupt: set[str] = field(default_factory=set)
 
-    def part(self, name: str) -> dict[str, Any]:
+    def section(self, name: str) -> dict[str, Any]:
         """Return a section of ``result.json``, empty when it is absent or null."""
         value = self.result.get(name)
         return value if isinstance(value, dict) else {}

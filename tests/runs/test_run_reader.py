@@ -13,8 +13,8 @@ def test_a_whole_run_has_nothing_to_note(trained):
     assert run.notes == []
     assert len(run.history) == 8
     assert run.predictions.probabilities.shape == (400, 10)
-    assert run.part("test")["images"] == 400
-    assert run.part("no such part") == {}
+    assert run.section("test")["images"] == 400
+    assert run.section("no such part") == {}
 
 
 def test_what_is_no_run_is_refused_in_a_sentence(tmp_path):
@@ -125,7 +125,7 @@ def test_json_that_says_nan(run_dir):
     (run_dir / "history.jsonl").write_text('{"epochs": 1, "loss": NaN}\n')
     assert np.isnan(read_run(run_dir).history[0]["loss"])
     (run_dir / "result.json").write_text(json.dumps({"test": {"loss": float("nan")}}))
-    assert np.isnan(read_run(run_dir).part("test")["loss"])
+    assert np.isnan(read_run(run_dir).section("test")["loss"])
 
 
 def _without(arrays, names):
