@@ -74,9 +74,6 @@ UNFINISHED = {
     "docs/cpu.md": {"by us", "goes on", "map"},
     "docs/deploy.md": {"damaged", "picture", "told"},
     "docs/studies.md": {"figures", "map", "picture", "told"},
-    "docs/data.md": {"told"},
-    "docs/paddle_model.md": {"figures", "goes on"},
-    "docs/weights.md": {"damaged", "sound", "told"},
 }
 
 

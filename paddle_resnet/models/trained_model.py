@@ -209,7 +209,7 @@ def _description(
         invalid.append("options")
     if invalid:
         raise WeightsError(
-            f"'{path}' has invalid metadata: expected another value of {', '.join(invalid)}."
+            f"'{path}' has invalid metadata about its network: {', '.join(invalid)}."
         )
     # The weights are in the file: nothing is to be downloaded.
     return facts, {key: value for key, value in options.items() if key != "pretrained"}
