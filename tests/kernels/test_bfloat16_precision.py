@@ -53,10 +53,10 @@ def test_a_run_computes_in_bfloat16_and_says_so(tmp_path, monkeypatch):
     assert in_bfloat16 > 20 * 5
     folder = RunFolder(tmp_path / "a")
     log = folder.log.read_text()
-    assert "20 conv + BN units: CPU operator, bfloat16" in log
+    assert "20 conv-BN layers: CPU operator, bfloat16" in log
     assert log.count(NO_UNITS) == (0 if cpu_runtime.has_bfloat16_units() else 1)
     start = json.loads(folder.environment.read_text())["starts"][0]
-    assert start["convolutions"] == "20 conv + BN units: CPU operator, bfloat16"
+    assert start["convolutions"] == "20 conv-BN layers: CPU operator, bfloat16"
     rows = folder.rows(folder.history)
     assert np.isfinite(rows[-1]["loss"])
 
@@ -84,7 +84,7 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
     ]:  # fmt: skip
         line += ["-o", override]
     folder = RunFolder(tmp_path / "a")
-    convolutions = f"20 conv + BN units: CPU operator, {kept}"
+    convolutions = f"20 conv-BN layers: CPU operator, {kept}"
 
     def in_bfloat16(*command):
         before = fused.bfloat16_calls

@@ -24,7 +24,7 @@ namespace {
 constexpr size_t kPage = 4096, kHugePage = 2 << 20;
 
 // The sizes of a network's tensors differ, so some free blocks always wait for their turn. With no
-// slack, each step would map some of its blocks anew.
+// slack, each step would unmap some and take others from the system.
 constexpr double kSlack = 1.2;
 
 size_t RoundToPages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
