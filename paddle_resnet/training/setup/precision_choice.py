@@ -23,11 +23,12 @@ from ...models.precision import Precision
 from ..loop.step import training_loss
 
 #: Seconds that one measured step takes about; larger batches are cut to fewer images.
-_STEP_SECONDS = 0.3
-#: Images at least, and in the first step, by which the number is chosen.
+_STEP_SECONDS = 0.15
+#: Images in the first step, by which the number is chosen: a multiple of these, for odd numbers can
+#: take other algorithms than the run's batches do.
 _FEWEST = 16
 #: Measured steps in each precision, in turns.
-_STEPS = 2
+_STEPS = 4
 
 
 def choose_precision(
@@ -80,7 +81,7 @@ def _measure(config: Config, network: nn.Layer, splits: DataSplits) -> tuple[dic
     few = images[:fewest], labels[:fewest]
     step_seconds(network, *few, precisions["float32"])  # loads code, chooses algorithms
     taken = step_seconds(network, *few, precisions["float32"])
-    count = min(len(images), max(fewest, round(fewest * _STEP_SECONDS / taken)))
+    count = min(len(images), fewest * max(1, round(_STEP_SECONDS / taken)))
     batch = images[:count], labels[:count]
     measured: dict[str, list[float]] = {dtype: [] for dtype in precisions}
     for _ in range(1 + _STEPS):
