@@ -103,7 +103,7 @@ def test_the_command_line_answers_without_paddle(command):
         f"from paddle_resnet.cli import main; sys.exit(main({command!r}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, "without"],
+        [sys.executable, "-c", script, "without", "[]"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
