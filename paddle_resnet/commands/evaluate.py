@@ -78,9 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     trained = load_trained(arguments.source, arguments.weights)
     run_folder = RunFolder(arguments.source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
-    kind = arguments.tta
-    if kind is None:
-        kind = "none" if config is None else config.test.tta
+    tta = arguments.tta
+    if tta is None:
+        tta = "none" if config is None else config.test.tta
 
     def notify(line: str) -> None:
         print(line, file=sys.stderr)
@@ -95,13 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # In what the run itself was tested in.
     precision = run_precision(config, notify)
-    evaluation = evaluate_loader(trained.network, loader, tta=kind, precision=precision)
+    evaluation = evaluate_loader(trained.network, loader, tta=tta, precision=precision)
     figures = {
         "weights": str(trained.path),
         "model": trained.model,
         "split": arguments.split,
         "is_sample": is_sample,
-        "tta": kind,
+        "tta": tta,
         **evaluation.summary(),
     }
     if arguments.json:
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         own = ", as the run was tested" if arguments.tta is None and config is not None else ""
         print(
             f"{trained.model} on {figures['images']:,} {arguments.split} images{sample}: "
-            f"{evaluation.sentence()}; views: {kind}{own}; "
+            f"{evaluation.sentence()}; views: {tta}{own}; "
             f"{figures['images_per_second']:,.1f} images/s"
         )
     return 0

@@ -121,8 +121,8 @@ class BatchLoader:
         self.augment = augment
         self.workers = _integer("workers", workers, 0)
         self.epoch = 0
-        #: Which share of each batch this loader makes, of how many.
-        self.part, self.parts = 0, 1
+        #: Which shard of each batch this loader makes, of how many.
+        self.shard_index, self.shard_count = 0, 1
         if self.crop_padding and augment.random_resized_crop:
             raise DataError(
                 "crop_padding and augment.random_resized_crop are two ways to crop: "
@@ -161,48 +161,48 @@ class BatchLoader:
 
         It neither shuffles nor augments: it is for evaluation.
         """
-        part = BatchLoader(
+        loader = BatchLoader(
             take(self.images, indices), self.labels[indices], self.batch_size, workers=self.workers
         )
-        part._scale, part._shift = self._scale, self._shift
-        return part
+        loader._scale, loader._shift = self._scale, self._shift
+        return loader
 
-    def share(self, part: int, parts: int, *, every_batch: bool = False) -> BatchLoader:
-        """Return a loader of one share of each batch, for one of several processes.
+    def shard(self, index: int, count: int, *, every_batch: bool = False) -> BatchLoader:
+        """Return a loader of one shard of each batch, for one of several processes.
 
-        The shares of all parts, one after the other, are the batch that this loader makes, to the
-        last bit: what happens to an image depends on its place in the epoch, not on who makes it.
-        Shares are as equal as can be.
+        The shards of all processes, one after the other, are the batch that this loader makes, to
+        the last bit: what happens to an image depends on its place in the epoch, not on the
+        process. The shards' sizes differ by 1 at most.
 
         Args:
-            part: which one, from 0.
-            parts: of how many.
-            every_batch: refuse where a batch has too few images to give each part one. Default:
-                such a batch is left out in the parts that get nothing of it.
+            index: which shard, from 0.
+            count: of how many.
+            every_batch: refuse a data set with a batch that has less than ``count`` images.
+                Default: such a batch is left out by the loaders whose shard of it is empty.
 
         Raises:
-            DataError: there are fewer images, in a batch or in all, than parts.
+            DataError: a batch, or the data set, has less than ``count`` images.
         """
         total = len(self.images)
         last = total % self.batch_size if not self.drop_last else 0
         fewest = last if every_batch and last else min(self.batch_size, total)
-        if fewest < parts:
+        if fewest < count:
             last = " last" if fewest == last else ""
             raise DataError(
-                f"a{last} batch of {fewest} images cannot be shared by {parts} processes: choose "
+                f"a{last} batch of {fewest} images cannot be shared by {count} processes: choose "
                 "a larger batch_size" + (", or drop_last." if last else ".")
             )
         loader = copy.copy(self)
-        loader.part, loader.parts = part, parts
+        loader.shard_index, loader.shard_count = index, count
         return loader
 
-    def places(self) -> np.ndarray:
-        """Return where in an epoch's order this loader's images stand: int64, all or a share."""
+    def shard_indices(self) -> np.ndarray:
+        """Return where in an epoch's order the images of this loader's shards are: int64 [n]."""
         rows = [self._rows(index) for index in range(len(self))]
         return np.concatenate([np.arange(each.start, each.stop) for each in rows])
 
-    def state(self) -> dict[str, int]:
-        """Return what decides which batches there are: with the epoch, it is all they depend on."""
+    def state_dict(self) -> dict[str, int]:
+        """Return what the batches depend on, besides the epoch."""
         return {
             "images": len(self.images),
             "batch_size": self.batch_size,
@@ -210,19 +210,18 @@ class BatchLoader:
             "labels": zlib.crc32(self.labels.tobytes()),
         }
 
-    def load_state(self, state: dict[str, int]) -> None:
-        """See to it that the batches are those of :meth:`state`, in whatever process that was.
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Check that the batches are those of :meth:`state_dict`, in whatever process that was.
 
         Raises:
             DataError: they are not.
         """
-        now = self.state()
+        now = self.state_dict()
         for key, value in now.items():
             if state[key] != value:
                 raise DataError(
                     f"this run had {_FACTS[key]} {for_display(state[key])} so far, and now "
-                    f"{for_display(value)}: it can "
-                    "only go on with what it began with."
+                    f"{for_display(value)}: it can only be resumed with what it began with."
                 )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -337,13 +336,14 @@ class BatchLoader:
         return slice(index * self.batch_size, min((index + 1) * self.batch_size, len(self.images)))
 
     def _rows(self, index: int) -> slice:
-        """Return those of this loader's share."""
+        """Return the places of this loader's shard of a batch."""
         whole = self._whole(index)
-        first, end = (
-            whole.start + (whole.stop - whole.start) * part // self.parts
-            for part in (self.part, self.part + 1)
+        size = whole.stop - whole.start
+        start, stop = (
+            whole.start + size * shard // self.shard_count
+            for shard in (self.shard_index, self.shard_index + 1)
         )
-        return slice(first, end)
+        return slice(start, stop)
 
     def _size(self, index: int) -> int:
         rows = self._rows(index)

@@ -1,4 +1,4 @@
-"""The three parts of a data set as a recipe wants them."""
+"""The three splits of a data set as a recipe wants them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from ..config import Config
-from ..distributed.collectives import rank, world_size
 from ..errors import DataError, for_display
 from . import CIFAR10_MEAN, CIFAR10_STD, Augment, BatchLoader, load_cifar10, train_validation_split
 from .channel_stats import mean_and_std
@@ -74,19 +73,19 @@ def record_images(config: Config, path: Path) -> Config:
     """
     if config.data.name != "folder":
         return config
-    parts = load_splits(config, lambda line: None)
-    loaders = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    splits = load_splits(config, lambda line: None)
+    loaders = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     write_record(
         path,
         Path(config.data.root).expanduser(),
         {
-            split: (loader.images.paths, [parts.classes[label] for label in loader.labels])
+            split: (loader.images.paths, [splits.classes[label] for label in loader.labels])
             for split, loader in loaders.items()
             if loader is not None
         },
-        parts.digests,
+        splits.digests,
     )
-    return replace(config, data=replace(config.data, value_range=parts.value_range))
+    return replace(config, data=replace(config.data, value_range=splits.value_range))
 
 
 def load_splits(config: Config, notify: Callable[[str], None] = print) -> DataSplits:
@@ -107,7 +106,7 @@ def _cifar10(config: Config, notify: Callable[[str], None]) -> DataSplits:
     train, validation = split_validation(
         (data.train_images, data.train_labels), config, scale=25 if data.is_sample else 1
     )
-    return _parts(
+    return _with_loaders(
         config,
         train,
         validation,
@@ -122,7 +121,7 @@ def _cifar10(config: Config, notify: Callable[[str], None]) -> DataSplits:
 def _cifar100(config: Config, notify: Callable[[str], None]) -> DataSplits:
     data = load_cifar100(config.data.root, config.data.download, notify=notify)
     train, validation = split_validation((data.train_images, data.train_labels), config)
-    return _parts(
+    return _with_loaders(
         config,
         train,
         validation,
@@ -141,7 +140,7 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
         (image_files(part, config, memory, value_range), part.labels) if part else None
         for part in map(index.splits.get, ("train", "validation", "test"))
     )
-    return _parts(
+    return _with_loaders(
         config,
         limit_train_images(train, config),
         validation,
@@ -157,7 +156,7 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
     )
 
 
-def _parts(
+def _with_loaders(
     config: Config,
     train: Labelled,
     validation: Optional[Labelled],
@@ -206,20 +205,19 @@ def _parts(
     )
 
 
-def shared(parts: DataSplits) -> DataSplits:
-    """Return this process's share of each part's batches, where there are several processes.
+def shard(splits: DataSplits, rank: int, world_size: int) -> DataSplits:
+    """Return one rank's shard of each split's batches; the splits themselves for one process.
 
     Raises:
         DataError: a batch has fewer images than there are processes.
     """
-    count = world_size()
-    if count == 1:
-        return parts
+    if world_size == 1:
+        return splits
     return replace(
-        parts,
-        train=parts.train.share(rank(), count, every_batch=True),
-        validation=parts.validation and parts.validation.share(rank(), count),
-        test=parts.test.share(rank(), count),
+        splits,
+        train=splits.train.shard(rank, world_size, every_batch=True),
+        validation=splits.validation and splits.validation.shard(rank, world_size),
+        test=splits.test.shard(rank, world_size),
     )
 
 
@@ -230,7 +228,7 @@ def augment(config: Config) -> Augment:
 
 
 def subset(loader: BatchLoader, images: int) -> BatchLoader:
-    """Return a loader of a class-balanced part of another's images, unaugmented."""
+    """Return a loader of class-balanced images of another's, unaugmented."""
     if images >= len(loader.images):
         return loader
     _, chosen = train_validation_split(loader.labels, max(images, min(10, len(loader.images) - 1)))

@@ -1,6 +1,6 @@
-"""Batch normalisation over the batch of all processes, on every device.
+"""Batch normalization over the batch of all ranks, on every device.
 
-Paddle's own ``SyncBatchNorm`` has no kernel for CPUs and takes all shares for equally large.
+Paddle's own ``SyncBatchNorm`` has no kernel for CPUs and assumes shards of equal size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .collectives import all_reduce_sum, world_size
 
 
 class _Total(PyLayer):
-    """The sum over all processes. Each process's part is in it once, so is its gradient."""
+    """The sum over all ranks. Each rank's term is in it once, and so is its gradient."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -31,14 +31,14 @@ class _Total(PyLayer):
 
 
 class SyncBatchNorm2D(nn.BatchNorm2D):
-    """A ``BatchNorm2D`` whose batch statistics are those of all processes together.
+    """A ``BatchNorm2D`` whose batch statistics are those of all ranks together.
 
     Mean and variance are computed one after the other, in float32, as exact as those of one
-    process; the shares may be of unequal sizes. In eval mode it is the base class.
+    process; shards may be of unequal sizes. In eval mode it is the base class.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x, [N, C, H, W] or [N, H, W, C]."""
+        """Normalize x, [N, C, H, W] or [N, H, W, C]."""
         if not self.training or self._use_global_stats or world_size() == 1:
             return super().forward(x)
         channel = 1 if self._data_format == "NCHW" else 3
@@ -50,9 +50,9 @@ class SyncBatchNorm2D(nn.BatchNorm2D):
         together = _Total.apply(paddle.concat([values.sum(axes), count]))
         count = together[-1]
         mean = together[:-1] / count
-        centred = values - mean.reshape(shape)
-        variance = _Total.apply((centred * centred).sum(axes)) / count
-        y = centred * paddle.rsqrt(variance + self._epsilon).reshape(shape)
+        centered = values - mean.reshape(shape)
+        variance = _Total.apply((centered * centered).sum(axes)) / count
+        y = centered * paddle.rsqrt(variance + self._epsilon).reshape(shape)
         if self.weight is not None:
             y = y * self.weight.reshape(shape)
         if self.bias is not None:
@@ -64,9 +64,9 @@ class SyncBatchNorm2D(nn.BatchNorm2D):
 
 
 def convert_sync_bn(network: nn.Layer) -> int:
-    """Let the batch norms of a network see the batch of all processes; return how many there are.
+    """Let the batch norms of a network use the batch of all ranks; return their number.
 
-    They stay the objects they are, with their parameters and names.
+    They stay the same objects, with their parameters and names.
     """
     layers = [layer for layer in network.sublayers() if type(layer) is nn.BatchNorm2D]
     for layer in layers:
@@ -75,7 +75,7 @@ def convert_sync_bn(network: nn.Layer) -> int:
 
 
 def local_bn_buffers(network: nn.Layer) -> list[Tensor]:
-    """Return the running statistics that training moves in each process by its own share."""
+    """Return the BN statistics that each rank updates from its own shard."""
     return [
         tensor
         for layer in network.sublayers(include_self=True)

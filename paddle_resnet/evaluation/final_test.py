@@ -1,4 +1,4 @@
-"""What a finished training comes to: the test set, once, and the files that say so."""
+"""The final test of a run: the test set, once, and predictions.npz."""
 
 from __future__ import annotations
 

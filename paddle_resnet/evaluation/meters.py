@@ -160,11 +160,13 @@ class ProbabilityMeter:
         Raises:
             TrainingError: a sample was evaluated by no rank, or by several.
         """
-        if self.loader.parts == 1:
+        if self.loader.shard_count == 1:
             return
         labels, probabilities = self.labels, self.probabilities
         table = np.zeros((len(self.loader.images), 2 + probabilities.shape[1]))
-        table[self.loader.places()] = np.column_stack([np.ones(len(labels)), labels, probabilities])
+        table[self.loader.shard_indices()] = np.column_stack(
+            [np.ones(len(labels)), labels, probabilities]
+        )
         table = all_reduce_array(table)
         if not (table[:, 0] == 1).all():
             raise TrainingError("the ranks have not evaluated each image exactly once.")

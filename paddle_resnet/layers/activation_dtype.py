@@ -17,7 +17,7 @@ from typing import Callable, NamedTuple, Optional
 import paddle
 from paddle import Tensor, nn
 
-from ..errors import ModelError
+from ..errors import ModelError, for_display
 from ..kernels import activations
 
 DTYPES = ("float32", "bfloat16")
@@ -51,7 +51,9 @@ def activation_dtype(dtype: str) -> Iterator[None]:
         ModelError: other numbers.
     """
     if dtype not in DTYPES:
-        raise ModelError(f"maps can be in {' or '.join(DTYPES)}, not in {dtype!r}.")
+        raise ModelError(
+            f"maps can be in {' or '.join(DTYPES)}, not in {for_display(repr(dtype))}."
+        )
     with _state(dtype, False):
         yield
 

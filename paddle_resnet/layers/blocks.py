@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 from paddle import Tensor, nn
 
-from ..errors import ModelError
+from ..errors import ModelError, for_display
 from ..kernels.activations import branch
 from .activation_dtype import for_block, for_shortcut, like
 from .activation_functions import AddAct
@@ -85,7 +85,9 @@ class ResidualBlock(nn.Layer):
     ) -> None:
         super().__init__()
         if stride_place not in ("v1", "v1.5"):
-            raise ModelError(f"stride_place must be v1 or v1.5, got {stride_place!r}.")
+            raise ModelError(
+                f"stride_place must be v1 or v1.5, got {for_display(repr(stride_place))}."
+            )
         if early_relu and (self.pre_activation or not residual):
             raise ModelError("early_relu is about the sum at the end of a post-activation block.")
         if drop_rate and not residual:

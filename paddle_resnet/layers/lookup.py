@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError, did_you_mean, for_display
 
 
 def lookup(what: str, choice: Any, table: dict[str, Any]) -> Any:
@@ -17,7 +17,7 @@ def lookup(what: str, choice: Any, table: dict[str, Any]) -> Any:
         return choice
     if not isinstance(choice, str) or choice not in table:
         raise ModelError(
-            f"unknown {what} {choice!r}, expected one of {', '.join(table)}."
+            f"unknown {what} {for_display(repr(choice))}, expected one of {', '.join(table)}."
             + did_you_mean(str(choice), table)
         )
     return table[choice]

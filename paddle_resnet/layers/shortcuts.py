@@ -51,6 +51,7 @@ class ZeroPad(nn.Layer):
         axis = self.data_format.index("C")
         if not paddle.in_dynamic_mode():
             # In an exported graph: Paddle Inference's oneDNN kernel of `pad` ends the process.
+            # Not elsewhere: Paddle has no second derivative of a concatenation with constants.
             front, back = (_zeros(x, axis, count) for count in (self.before, self.after))
             return paddle.concat([*front, x, *back], axis)
         pad = [0] * 8

@@ -7,7 +7,7 @@ from typing import Optional
 
 from paddle import nn
 
-from ..errors import ModelError
+from ..errors import ModelError, for_display
 from .activation_functions import Activation
 from .conv_bn import ConvBNLayer, NormLayer, make_norm
 
@@ -28,13 +28,17 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.data_format not in ("NCHW", "NHWC"):
-            raise ModelError(f"data_format must be NCHW or NHWC, got {self.data_format!r}.")
+            raise ModelError(
+                f"data_format must be NCHW or NHWC, got {for_display(repr(self.data_format))}."
+            )
         if self.padding not in (None, "same"):
-            raise ModelError(f"padding must be 'same' or None, got {self.padding!r}.")
+            raise ModelError(
+                f"padding must be 'same' or None, got {for_display(repr(self.padding))}."
+            )
         if self.norm_layer is not None and not callable(self.norm_layer):
             raise ModelError(
                 "norm_layer must make a layer from a channel count, as paddle.nn.BatchNorm2D does, "
-                f"got {self.norm_layer!r}."
+                f"got {for_display(repr(self.norm_layer))}."
             )
 
     @property

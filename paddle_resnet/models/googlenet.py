@@ -9,6 +9,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from ..layers.activation_dtype import to_float32
 from ..layers.activation_functions import Activation
 from ..layers.conv_bn import NormLayer
 from ..layers.inception import Inception
@@ -116,17 +117,18 @@ class GoogLeNet(Network):
             self.add_sublayer(name, AuxiliaryHead(channels, max(num_classes, 1), style))
         self.add_head(1024, dropout)
 
-    def run_stage(self, name: str, x: Tensor) -> Tensor:
-        """Run one part, and in training the auxiliary head behind it."""
-        x = Network.run_stage(self, name, x)  # Paddle 2.6 cannot export a bare super()
-        if self.training and name in self._auxiliary:
-            self.auxiliary_logits.append(getattr(self, self._auxiliary[name])(x))
-        return x
-
     def forward(self, x: Tensor) -> Tensor:
-        """Return the main logits of a batch of images."""
-        self.auxiliary_logits = []
-        return Network.forward(self, x)
+        """Return the main logits of a batch of images; in training, run the auxiliary heads too.
+
+        :meth:`features` and :meth:`forward_features` leave ``auxiliary_logits`` as they are.
+        """
+        heads = []
+        for name in self._stages:
+            x = self.run_stage(name, x)
+            if self.training and name in self._auxiliary:
+                heads.append(getattr(self, self._auxiliary[name])(to_float32(x)))
+        self.auxiliary_logits = heads
+        return self.forward_head(to_float32(x))
 
     def training_loss(
         self, loss: Callable[..., Tensor], weight: float = 0.3

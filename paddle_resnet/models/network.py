@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from paddle import Tensor, nn
 
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError, did_you_mean, for_display
 from ..layers.activation_dtype import is_float32, run_stage, to_float32
 from ..layers.pooling import Flatten
 from ..layers.recompute import run
@@ -48,7 +48,9 @@ class Network(nn.Layer):
     ) -> None:
         super().__init__()
         if not isinstance(recompute, int) or recompute < 0:
-            raise ModelError(f"recompute must be true, false or a number, got {recompute!r}.")
+            raise ModelError(
+                f"recompute must be true, false or a number, got {for_display(repr(recompute))}."
+            )
         self.num_classes = _checked_classes(num_classes)
         self.data_format = data_format
         self.recompute = recompute
@@ -135,8 +137,8 @@ class Network(nn.Layer):
                 stage = names[stage - 1]
             if stage not in names:
                 raise ModelError(
-                    f"no stage {stage!r}, expected one of {', '.join(names)} or 1 to {len(names)}."
-                    + did_you_mean(str(stage), names)
+                    f"no stage {for_display(repr(stage))}, expected one of {', '.join(names)} or 1 "
+                    f"to {len(names)}." + did_you_mean(str(stage), names)
                 )
             wanted.append(stage)
         maps: dict[str, Tensor] = {}
@@ -260,5 +262,7 @@ def _blocks(part: nn.Layer) -> list[nn.Layer]:
 
 def _checked_classes(num_classes: int) -> int:
     if type(num_classes) is not int or num_classes < 0:
-        raise ModelError(f"num_classes must be a whole number from 0 up, got {num_classes!r}.")
+        raise ModelError(
+            f"num_classes must be a whole number from 0 up, got {for_display(repr(num_classes))}."
+        )
     return num_classes

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 
 import paddle
 
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError, did_you_mean, for_display
 from ..weights import load_pretrained
 from .counting import count
 from .network import Network
@@ -150,7 +150,7 @@ def _check(name: str, network: type, options: dict[str, Any]) -> None:
             )
         what, types = _KINDS.get(kinds[option], ("", object))
         if not isinstance(value, types) or (what.endswith("number") and isinstance(value, bool)):
-            raise ModelError(f"{option} must be {what}, got {value!r}.")
+            raise ModelError(f"{option} must be {what}, got {for_display(repr(value))}.")
 
 
 def _entry(name: str) -> Entry:

@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 from paddle import nn
 
-from ..errors import ModelError
+from ..errors import ModelError, for_display
 from ..layers.activation_functions import Activation, AddAct
 from ..layers.blocks import BLOCKS
 from ..layers.conv_bn import ConvBNLayer, NormLayer
@@ -111,7 +111,9 @@ class ResNet(Network):
         block = lookup("block", block or default_block, BLOCKS)
         widths = [64 * 2**i for i in range(len(depths))] if widths is None else widths
         if not _is_counts(widths) or len(widths) != len(depths):
-            raise ModelError(f"{len(depths)} stages need as many widths, got {widths!r}.")
+            raise ModelError(
+                f"{len(depths)} stages need as many widths, got {for_display(repr(widths))}."
+            )
         style = Style(act, norm_layer, data_format, conv_bias, padding)
 
         conv1, maxpool, stride = lookup("stem", stem, STEMS)(in_channels, widths[0], style)
@@ -169,8 +171,9 @@ def _resolve_layers(layers: Union[int, Sequence[int]]) -> tuple[str, tuple[int, 
         return DEPTHS[layers]
     if not _is_counts(layers):
         raise ModelError(
-            f"no ResNet has {layers!r} layers, expected one of {', '.join(map(str, DEPTHS))} or "
-            "the number of blocks in every stage, at least one in each, such as (3, 4, 6, 3)."
+            f"no ResNet has {for_display(repr(layers))} layers, expected one of "
+            f"{', '.join(map(str, DEPTHS))} or the number of blocks in every stage, at least one "
+            "in each, such as (3, 4, 6, 3)."
         )
     return "bottleneck", tuple(layers)
 
@@ -193,7 +196,8 @@ def _resolve_dilation(
         if output_stride is not None or len(flags) != later or set(map(type, flags)) - {bool}:
             raise ModelError(
                 f"replace_stride_with_dilation must be None or {later} booleans, without "
-                f"output_stride; got {replace!r} and output_stride={output_stride}."
+                f"output_stride; got {for_display(repr(replace))} and output_stride="
+                f"{output_stride}."
             )
         return [False, *flags]
     strides = [stem_stride * 2**i for i in range(later + 1)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import paddle
@@ -14,18 +14,17 @@ from ..errors import WeightsError
 
 
 class ExponentialMovingAverage:
-    """Follows a network's weights slowly; evaluated in their place, it is often the better network.
+    """An average of a network's weights, evaluated in their place: often the better network.
 
     After update ``n`` (from 1), ``average = d * average + (1 - d) * weights`` with ``d = decay``,
     or, with the warm-up, ``d = min(decay, (1 + n) / (10 + n))``, so that the initial weights are
-    soon forgotten. The running statistics of batch norms are averaged along with the weights: they
-    belong to the averaged weights about as well as the last ones belong to the last weights, and
-    no pass over the data is needed.
+    soon forgotten. BN statistics are averaged in the same way, so that no pass over the data is
+    needed; they fit the averaged weights about as well as the last ones fit the last weights.
 
     Args:
-        network (paddle.nn.Layer): whose weights; the average begins as a copy of them.
-        decay (float): how much of the average stays in each update, such as 0.999.
-        warmup (bool): forget faster in the first updates. Default: True.
+        network (paddle.nn.Layer): the average starts as a copy of its weights.
+        decay (float): part of the average that stays in each update, such as 0.999.
+        warmup (bool): a smaller decay in the first updates. Default: True.
     """
 
     def __init__(self, network: nn.Layer, decay: float, warmup: bool = True) -> None:
@@ -33,7 +32,7 @@ class ExponentialMovingAverage:
         self.warmup = warmup
         self.updates = 0
         self._weights: dict[str, Tensor] = dict(network.state_dict())
-        # In float32 also where the weights are half precision: steps of a thousandth would be lost.
+        # In float32, also of weights in half precision: small steps would be lost.
         self._average = {
             name: tensor.detach().astype("float32").clone()
             for name, tensor in self._weights.items()
@@ -44,8 +43,15 @@ class ExponentialMovingAverage:
         """The average, float32, in the order of the network's state dict."""
         return list(self._average.values())
 
-    def update(self) -> None:
-        """Take a step towards the weights as they are now."""
+    def update(self, masters: Optional[Mapping[str, Tensor]] = None) -> None:
+        """Take a step towards the present weights.
+
+        Args:
+            masters: float32 weights by the names of the parameters, which an optimizer keeps beside
+                those in half precision. Steps smaller than a half-precision rounding are in these
+                alone.
+        """
+        masters = masters or {}
         self.updates += 1
         decay = self.decay
         if self.warmup:
@@ -53,7 +59,8 @@ class ExponentialMovingAverage:
         with paddle.no_grad():
             for name, tensor in self._weights.items():
                 average = self._average[name]
-                average.add_((tensor.astype("float32") - average) * (1.0 - decay))
+                weights = masters.get(tensor.name, tensor).astype("float32")
+                average.add_((weights - average) * (1.0 - decay))
 
     @contextmanager
     def average_parameters(self) -> Iterator[None]:

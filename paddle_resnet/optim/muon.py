@@ -22,8 +22,8 @@ class Muon(paddle.optimizer.Momentum):
     (arXiv:2502.16982), section 2.1; why: Bernstein and Newhouse 2024 (arXiv:2409.20325), section 2.
 
     The norm of a convolution's weights is held at that of an orthogonal matrix of their shape,
-    about that of a step: the rate is the share of the weights that a step changes. Behind a
-    convolution comes a BN, which the norm is nothing to; without one this is no optimizer to use.
+    about that of a step: the rate is the fraction of the weights that a step changes. A BN after
+    each convolution cancels the norm; do not use this optimizer for networks without BN.
 
     Args:
         learning_rate (float | LRScheduler): such as 0.1 to 0.3 for convolutions.

@@ -69,8 +69,8 @@ class OptimizerState:
         kind = type(self.optimizer).__name__
         if state["kind"] != kind:
             raise WeightsError(
-                f"the checkpoint was made with the optimizer {state['kind']}, and the recipe now "
-                f"has {kind}."
+                f"the checkpoint was made with the optimizer {for_display(state['kind'])}, and the "
+                f"recipe now has {kind}."
             )
         moments: dict[str, dict[str, np.ndarray]] = {}
         for key, array in state["tensors"].items():

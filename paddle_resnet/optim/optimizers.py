@@ -21,19 +21,19 @@ def make_optimizer(config: OptimizerConfig, network: nn.Layer) -> Optimizer:
     norms are left alone unless ``decay_norm_and_bias`` is set (He et al. 2018, arXiv:1812.01187,
     section 3.1, "no bias decay").
 
-    What differs from parameter to parameter is kept at the parameter, where Paddle's own groups
-    put it too, and the optimizer gets a plain list: given groups, Paddle would clip the norm of
-    each group by itself, and ``paddle.Model`` would refuse them.
+    Multipliers and penalties are stored at each parameter, as Paddle's groups do, and the optimizer
+    gets a plain list: with groups, Paddle clips the norm of each group by itself, and
+    ``paddle.Model`` refuses them.
 
     Raises:
-        ConfigError: ``rates`` or ``layer_decay`` do not fit the network.
+        ConfigError: ``lr_multipliers`` or ``layer_decay`` do not fit the network.
     """
     parameters = trainable(network)
-    rates = LrMultipliers(network, config.layer_decay, config.lr_multipliers)
+    multipliers = LrMultipliers(network, config.layer_decay, config.lr_multipliers)
     decayed = {p.name for p in parameters if p.ndim > 1 or config.decay_norm_and_bias}
     for parameter in parameters:
-        parameter.optimize_attr["learning_rate"] = rates.of(parameter)
-        # Of the optimizers that add the penalty to the gradient; the others know it themselves.
+        parameter.optimize_attr["learning_rate"] = multipliers.of(parameter)
+        # For optimizers that add the penalty to the gradient; the others apply it themselves.
         coupled = config.name in ("sgd", "momentum", "adam", "muon")
         decay = config.weight_decay if coupled and parameter.name in decayed else 0.0
         parameter.regularizer = L2Decay(decay) if decay else None

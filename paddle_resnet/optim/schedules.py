@@ -1,7 +1,7 @@
-"""Learning-rate schedules as pure functions of progress.
+"""Learning-rate schedules as pure functions of the fraction of a training.
 
-A schedule maps the share of the training that is done, 0 to 1, to a share of the peak rate. It
-knows nothing of steps, epochs or time, so one recipe serves for 200 epochs and for ten minutes.
+A schedule maps the fraction of the training that is done, 0 to 1, to a factor of the peak rate. It
+does not depend on steps, epochs or time: one recipe works for 200 epochs and for ten minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..config import ScheduleConfig
 
 Schedule = Callable[[float], float]
 
-#: Progress is a quotient of counts: what is one rounding below a milestone has reached it.
+#: A fraction is a quotient of counts: one rounding below a milestone counts as at it.
 _ROUNDING = 1e-9
 
 
@@ -45,7 +45,7 @@ def multistep(milestones: Sequence[float], gamma: float) -> Schedule:
 
 
 def step(every: float, gamma: float) -> Schedule:
-    """Return the schedule that multiplies the rate by ``gamma`` after every such share."""
+    """Return the schedule with a factor ``gamma`` after each fraction ``every`` of the training."""
     return lambda t: gamma ** math.floor(t / every + _ROUNDING)
 
 
@@ -54,8 +54,8 @@ def make_schedule(
 ) -> Schedule:
     """Return a recipe's schedule, ``fraction of the training -> factor of the peak rate``.
 
-    - ``constant``, ``step`` and ``multistep`` count progress over the whole training, the warm-up
-      being part of it, as milestones in papers do;
+    - ``constant``, ``step`` and ``multistep`` count the fraction over the whole training, warm-up
+      included, as milestones in papers do;
     - ``linear``, ``cosine`` and ``polynomial`` fall from 1 at the end of the warm-up to ``final``
       at the end;
     - ``onecycle`` climbs on half a cosine during the warm-up, and falls on another one after it
@@ -72,8 +72,8 @@ def make_schedule(
     falls = config.name in _FALLING
     begin = config.warmup_start_factor
 
-    def schedule(progress: float) -> float:
-        t = min(max(progress, 0.0), 1.0)
+    def schedule(fraction: float) -> float:
+        t = min(max(fraction, 0.0), 1.0)
         if t < config.warmup:
             climbed = t / config.warmup
             if config.name == "onecycle":

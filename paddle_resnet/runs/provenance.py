@@ -1,4 +1,4 @@
-"""When a run was started and gone on with, and on what: kept in its environment.json."""
+"""The launches of a run, and what may change its bits: kept in its environment.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional
 
-#: What may change the last bits of a training's sums, and how to call it.
+#: Facts that may change the last bits of a training, and how to name them.
 REPRODUCIBILITY_KEYS = {
     "paddle": "Paddle {}",
     "commit": "commit {}",
@@ -23,18 +23,18 @@ _KEPT = (*REPRODUCIBILITY_KEYS, "paddle_resnet", "python")
 def append_launch(
     path: Path, facts: dict[str, Any], step: int, checkpoint: Optional[str]
 ) -> tuple[dict[str, Any], Optional[str]]:
-    """Return the content of environment.json with one more start, and what is to be said about it.
+    """Return the content of environment.json with one more launch, and a warning about it.
 
     Args:
-        path: the file; missing or damaged, its content is made anew.
+        path: the file; if it is missing or corrupt, its content is made anew.
         facts: those of this process: :func:`~paddle_resnet.runs.run_folder.environment` and,
             where they are known, ``processes`` and ``convolutions``.
-        step: how many steps had been done.
-        checkpoint: the name of the file that it goes on from; None at the beginning.
+        step: number of steps done before.
+        checkpoint: name of the file that it resumes from; None at the beginning.
 
     Returns:
-        tuple: the content; and a warning where the run goes on with what may change its last bits,
-        else None.
+        tuple: the content; and a warning if the launch differs from the one before in what may
+        change the last bits, else None.
     """
     content = _read(path) or dict(facts)
     starts = content.get("starts")
@@ -52,8 +52,8 @@ def append_launch(
         if key in before and key in start and before[key] != start[key]
     ]
     warning = (
-        f"warning: the run goes on with {', '.join(changes)}: it may differ in the last bits from "
-        "one that was not interrupted."
+        f"warning: the run is resumed with {', '.join(changes)}: it may differ in the last bits "
+        "from one that was not interrupted."
         if changes and checkpoint is not None
         else None
     )

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Optional
 
 from ..config import Config, config_to_dict
-from ..errors import ConfigError
+from ..errors import ConfigError, for_display
 from ..io.atomic_files import with_home
 from .run_folder import RunFolder, absolute_paths
 
@@ -44,9 +44,10 @@ def find_run(config: Config) -> Optional[RunFolder]:
     if different:
         key, before, now = different[0]
         raise ConfigError(
-            f"the run '{folder.path}' has {key} {before!r}, and now it is {now!r}: it can only be "
-            "resumed with the recipe it began with. For a new run, choose another run.name; to "
-            f"begin it with these weights, add -o model.pretrained={folder.path}."
+            f"the run '{folder.path}' has {key} {for_display(repr(before))}, and now it is "
+            f"{for_display(repr(now))}: it can only be resumed with the recipe it began with. For "
+            "a new run, choose another run.name; to begin it with these weights, add "
+            f"-o model.pretrained={folder.path}."
         )
     return folder
 

@@ -1,4 +1,4 @@
-"""A run's folder: what is in it, and what it says about where it ran."""
+"""The folder of a run: paths, creation, lock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunFolder:
     def create(cls, config: Config, recipe: str) -> RunFolder:
         """Make a new folder, ``{run.dir}/{run.name}`` or ``{run.dir}/{recipe}-{date}-{time}``.
 
-        It is this process's alone until :meth:`release`.
+        It is locked until :meth:`release`.
 
         Raises:
             TrainingError: a folder of that name holds a run already, or none can be made there.
@@ -67,7 +67,7 @@ class RunFolder:
                         break
                     if config.run.name:
                         raise TrainingError(
-                            f"'{path}' exists: choose another run.name, or go on with that run: "
+                            f"'{path}' exists: choose another run.name, or resume that run: "
                             f"paddle-resnet train --resume {path}"
                         ) from None
                     path = parent / f"{name}-{number}"
@@ -119,11 +119,11 @@ class RunFolder:
             return False
 
     def has_checkpoints(self) -> bool:
-        """Return whether there is any, sound or not."""
+        """Return whether there is any, valid or not."""
         return bool(CheckpointFolder(self.checkpoints).files())
 
     def acquire(self) -> None:
-        """Make sure that no other process works here, until :meth:`release` or this one's end.
+        """Lock the folder, until :meth:`release` or the end of this process.
 
         Raises:
             TrainingError: another one does, or the folder cannot be written.
@@ -140,7 +140,7 @@ class RunFolder:
             ) from None
 
     def release(self) -> None:
-        """Let others work here."""
+        """Unlock the folder."""
         self._lock.release()
 
     def is_deleted(self) -> bool:
@@ -148,7 +148,7 @@ class RunFolder:
         return not self.config.exists()
 
     def remove_stale_files(self) -> None:
-        """Remove what a killed process left: halves of files, and a result that is none yet."""
+        """Remove temporary files of killed processes, and the result of an earlier launch."""
         for place in (self.path, self.checkpoints, self.visualdl):
             for path in place.glob(".*.tmp"):
                 _remove(path)
@@ -162,8 +162,8 @@ class RunFolder:
         """
         if len(self.rows(self.history)) > 1:
             raise TrainingError(
-                f"'{self.path}' holds no checkpoint to go on from. Its weights can be used as they "
-                "are: paddle-resnet predict."
+                f"'{self.path}' holds no checkpoint to resume from. Its weights can be used as "
+                "they are: paddle-resnet predict."
             )
         for path in (self.history, self.steps, self.last, self.best, *self.visualdl.glob("*")):
             _remove(path)
@@ -173,7 +173,7 @@ class RunFolder:
         return load_config(self.config, resolved=True)
 
     def rows(self, path: Path) -> list[dict[str, Any]]:
-        """Return the rows of one of the JSON-lines files; a torn last line is left out."""
+        """Return the rows of one of the JSON-lines files; an incomplete last line is left out."""
         rows = []
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -188,8 +188,8 @@ def _remove(path: Path) -> None:
 
 
 def is_unused(path: Path) -> bool:
-    """Return whether a folder holds nothing of any run."""
-    # Of a process killed at its very beginning there may be files without a recipe.
+    """Return whether a folder holds no run."""
+    # A process that is killed early leaves files without a recipe.
     leftovers = {"environment.json", "images.csv", ".lock"}
     return path.is_dir() and all(
         each.name in leftovers or each.name.endswith(".tmp") for each in path.iterdir()
@@ -204,5 +204,5 @@ def absolute_paths(config: Config) -> Config:
 
 
 def _absolute(path: Optional[str]) -> Optional[str]:
-    # What is not there is a word such as `sample` or `published`, or begins with `~`.
+    # What does not exist is a word such as `sample` or `published`, or begins with `~`.
     return os.path.abspath(path) if path and os.path.exists(path) else path

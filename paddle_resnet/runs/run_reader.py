@@ -1,6 +1,6 @@
-"""Reading a run folder as it is found: finished, stopped half-way, or damaged.
+"""A run folder as it is found: finished, interrupted, or with corrupt files.
 
-Only text and NumPy: a run can be looked at on a machine without Paddle.
+Only text and NumPy: it works on a machine without Paddle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIGNS = ("config.yaml", "environment.json", "history.jsonl", "steps.jsonl", "res
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the network said about the test set.
+    """The network's predictions for the test set.
 
     ``labels`` int64 [N]; ``probabilities`` float [N, classes]; ``mistakes`` int64 [M], indices of
     the most confident mistakes, worst first; ``mistake_images`` uint8 [M, channels, H, W];
@@ -40,7 +40,7 @@ class Predictions:
 
 @dataclass
 class Run:
-    """A run folder in memory. Whatever is missing is empty, and ``notes`` says what and why."""
+    """A run folder in memory. What is missing is empty; ``notes`` lists it, with the reason."""
 
     folder: Path
     config: dict[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, Union
 
-from ..errors import UserError
+from ..errors import UserError, for_display
 from .catalog import find_study
 from .results.result import Result
 
@@ -31,8 +31,8 @@ def load_result(path: Union[str, Path], language: str = "en") -> Result:
     study = find_study(str(content["study"]))
     if content["version"] != study.experiment.VERSION:
         raise UserError(
-            f"'{path}' is of version {content['version']} of the study '{study.name}', expected "
-            f"{study.experiment.VERSION}: run it again."
+            f"'{path}' is of version {for_display(content['version'])} of the study "
+            f"'{study.name}', expected {study.experiment.VERSION}: run it again."
         )
     keys = (*needed[1:], "model", "comparable", "interrupted")
     facts = {key: _from_json(content.get(key)) for key in keys}

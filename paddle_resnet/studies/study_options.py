@@ -80,7 +80,7 @@ def _read(study: str, name: str, value: Any, default: Any) -> Any:
     if not _alike(given, default):
         raise UserError(
             f"the setting '{name}' of the study '{study}' is {for_display(repr(value))}, expected "
-            f"something like {default!r}."
+            f"something like {for_display(repr(default))}."
         )
     return given
 

@@ -1,9 +1,9 @@
-"""The same recipe with several seeds: a figure without its spread says little."""
+"""The same recipe with several seeds: metrics with their spread."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,14 +14,13 @@ from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
 from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
-from ..models.precision import resolve_precision
 from ..runs.resume_rules import resumed_config
 from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
 
-#: The figures of the test set that are summed up, and how to write them.
-FIGURES = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
-#: What tests must have in common for their mean to be of one thing.
+#: The test metrics of the summary, and their number formats.
+METRICS = {"acc_top1": ".2%", "acc_top5": ".2%", "loss": ".4f"}
+#: Entries that tests must have in common for their mean to be meaningful.
 ALIKE = ("images", "weights", "is_sample")
 
 
@@ -34,8 +33,8 @@ def train_seeds(
 ) -> dict[str, Any]:
     """Train ``train.num_seeds`` times, with the seeds ``train.seed``, ``train.seed + 1``, ...
 
-    The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. What is finished
-    is not done again, what was interrupted goes on.
+    The runs are folders ``seed-N`` of one folder, which gets a ``summary.json``. Finished runs are
+    kept, interrupted ones are resumed.
 
     Args:
         config: the recipe; of an earlier call where ``resume`` is given.
@@ -55,7 +54,7 @@ def train_seeds(
     Raises:
         TrainingError: several processes; another process works in the folder; or a run failed, and
             the others were done all the same.
-        Interrupted: Ctrl-C; what was reached is saved.
+        TrainingInterrupted: a signal came; a checkpoint is saved.
     """
     init_distributed()
     if world_size() > 1:
@@ -63,8 +62,6 @@ def train_seeds(
             f"train.num_seeds is {config.train.num_seeds}, which is for a single process: "
             "launch one run for each train.seed."
         )
-    if resume is None:
-        config = resolve_precision(config)  # once, for all seeds
     outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
     # Each run locks its own folder; without this lock, a second process would take the next seed.
     outer.acquire()
@@ -90,7 +87,7 @@ def _run_all(
         write(f"run {number} of {len(seeds)}, seed {seed}")
         known = child.config.is_file()
         try:
-            own = _one(config, folder, seed)
+            own = _one(_like_the_first(config, folder, seeds), folder, seed)
             if known:
                 run(resumed_config(child, own), recipe, child, afterwards)
             else:
@@ -102,7 +99,7 @@ def _run_all(
             failed.append(f"seed {seed}: {error}")
             write(f"run {number} failed: {error}")
         except KeyboardInterrupt:
-            write(f"to go on with all {len(seeds)} runs: paddle-resnet train --resume {folder}")
+            write(f"to resume all {len(seeds)} runs: paddle-resnet train --resume {folder}")
             raise
     summary = summarise(folder, seeds)
     atomic_write_json(folder / "summary.json", summary)
@@ -112,6 +109,18 @@ def _run_all(
     if failed:
         raise TrainingError(f"{len(failed)} of {len(seeds)} runs failed; {failed[0]}")
     return summary
+
+
+def _like_the_first(config: Config, folder: Path, seeds: list[int]) -> Config:
+    """Return the recipe with what `auto` was for the first seed: nothing but seeds may differ."""
+    if config.train.precision != "auto":
+        return config
+    for seed in seeds:
+        child = RunFolder(folder / f"seed-{seed}")
+        if child.config.is_file():
+            precision = child.read_config().train.precision
+            return replace(config, train=replace(config.train, precision=precision))
+    return config
 
 
 def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
@@ -138,7 +147,7 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
     ]
     seen = {key: {test.get(key) for test in tests} for key in ALIKE}
     # A loss that was not finite is null.
-    columns = {name: [test[name] for test in tests if test[name] is not None] for name in FIGURES}
+    columns = {name: [test[name] for test in tests if test[name] is not None] for name in METRICS}
     return {
         "seeds": seeds,
         "finished": len(tests),
@@ -157,16 +166,16 @@ def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
 
 
 def lines_of(summary: dict[str, Any]) -> list[str]:
-    """Return the summary as people read it."""
+    """Return the summary as lines for people."""
     lines = []
     for each in summary["runs"]:
         test = each["test"]
-        figures = _told(test, each["is_sample"]) if test else ""
+        metrics = _sentence(test, each["is_sample"]) if test else ""
         seconds = console_duration((each["training"] or {}).get("seconds"))
-        lines.append(f"seed {each['seed']}: {figures or each['status']}, in {seconds}")
+        lines.append(f"seed {each['seed']}: {metrics or each['status']}, in {seconds}")
     if summary["finished"]:
         parts = []
-        for name, form in FIGURES.items():
+        for name, form in METRICS.items():
             if name == "acc_top5" and 0 < summary["classes"] <= 5:
                 continue  # it cannot be wrong
             if summary["mean"][name] is None:
@@ -184,7 +193,7 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
+def _sentence(test: dict[str, Any], is_sample: Optional[bool]) -> str:
     sample = " of the sample" if is_sample else ""
     loss = "not finite" if test["loss"] is None else f"{test['loss']:.4f}"
     return (
@@ -195,10 +204,10 @@ def _told(test: dict[str, Any], is_sample: Optional[bool]) -> str:
 
 def _one(config: Config, folder: Path, seed: int) -> Config:
     """Return the recipe of one of the runs."""
-    return dataclasses.replace(
+    return replace(
         config,
-        train=dataclasses.replace(config.train, seed=seed, num_seeds=1),
-        run=dataclasses.replace(config.run, dir=str(folder), name=f"seed-{seed}"),
+        train=replace(config.train, seed=seed, num_seeds=1),
+        run=replace(config.run, dir=str(folder), name=f"seed-{seed}"),
     )
 
 
@@ -210,7 +219,7 @@ def _make_folder(config: Config, recipe: str) -> RunFolder:
     folder = with_home(config.run.dir) / name
     if folder.is_dir() and not is_unused(folder):
         raise TrainingError(
-            f"'{folder}' exists: choose another run.name, or go on with it: "
+            f"'{folder}' exists: choose another run.name, or resume it: "
             f"paddle-resnet train --resume {folder}"
         )
     outer = RunFolder(folder)

@@ -10,12 +10,13 @@ from paddle import nn
 
 from ..config import Config
 from ..data import BatchLoader
-from ..data.splits import DataSplits, load_splits, shared
+from ..data.splits import DataSplits, load_splits, shard
 from ..distributed.collectives import (
     PeerLost,
     broadcast_from_rank0,
     init_distributed,
     is_rank0,
+    rank,
     rank0_first,
     world_size,
 )
@@ -29,7 +30,6 @@ from ..evaluation.tta import TTA_VIEWS
 from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json
 from ..kernels.backend_report import describe as describe_kernels
-from ..models.precision import resolve_precision
 from ..models.trained_model import model_metadata
 from ..runs.environment import environment
 from ..runs.provenance import append_launch
@@ -51,7 +51,9 @@ from .run_result import run_result
 from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
-from .setup.init_weights import load_init_weights, resolve
+from .setup.init_weights import load_init_weights
+from .setup.precision_choice import choose_precision
+from .setup.resolve import resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
 
@@ -106,10 +108,11 @@ def run(
         log = RunLog(silent=not is_rank0())
         if resume is None:
             config = resolve(config, log)
-        splits = shared(rank0_first(lambda: load_splits(config, log)))
+        splits = rank0_first(lambda: load_splits(config, log))
+        splits = shard(splits, rank(), world_size())
         network, options = build_model(config, splits)
         if resume is None:
-            config = resolve_precision(config)  # not before: it may have to build the operator
+            config = choose_precision(config, network, splits, log)
         if resume is None or not resume.has_checkpoints():
             whiten(network, splits)
             rank0_first(lambda: load_init_weights(network, config, splits, log))

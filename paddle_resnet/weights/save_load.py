@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 from safetensors.numpy import save as safetensors_bytes
 
-from ..errors import WeightsError, did_you_mean
+from ..errors import WeightsError, did_you_mean, for_display
 from ..io.atomic_files import atomic_write_bytes
 from ..io.checksum import checksum
 from .load_report import LoadReport
@@ -65,7 +65,7 @@ def save_weights(
         )
     if format not in _WRITERS:
         raise WeightsError(
-            f"unknown format {format!r}, expected one of {', '.join(_WRITERS)}."
+            f"unknown format {for_display(repr(format))}, expected one of {', '.join(_WRITERS)}."
             + did_you_mean(str(format), _WRITERS)
         )
     atomic_write_bytes(path, _WRITERS[format](network, metadata or {}))
@@ -180,7 +180,9 @@ def load_weights(
             names the first differences. The network is left as it was.
     """
     if origin not in (None, "torch", "paddle"):
-        raise WeightsError(f"unknown origin {origin!r}, expected 'torch' or 'paddle'.")
+        raise WeightsError(
+            f"unknown origin {for_display(repr(origin))}, expected 'torch' or 'paddle'."
+        )
     values, report = match(
         network,
         open_weights(source, entry),

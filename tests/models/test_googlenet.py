@@ -44,6 +44,40 @@ def test_the_training_loss_adds_three_tenths_of_each_auxiliary_loss(network, ima
     assert float(network.training_loss(loss)(logits, labels)) == pytest.approx(parts[0])
 
 
+@pytest.mark.parametrize("recompute", [False, 2])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda network, x: network.features(x),
+        lambda network, x: network.features(x, [1]),
+        lambda network, x: network.forward_features(x),
+        lambda network, x: [network.features(x) for _ in range(3)],
+        lambda network, x: network.forward_head(paddle.ones([1, 1024, 1, 1])),
+    ],
+    ids=["features", "the first", "forward_features", "thrice", "forward_head"],
+)
+def test_looking_at_features_in_training_leaves_the_auxiliary_logits(
+    network, images, look, recompute
+):
+    network.train()
+    network.recompute = recompute
+    try:
+        network.auxiliary_logits = []
+        look(network, images)
+        assert network.auxiliary_logits == []
+        logits, labels = network(images), paddle.to_tensor([3, 4])
+        heads = list(network.auxiliary_logits)
+        look(network, images[:1])
+        assert all(a is b for a, b in zip(network.auxiliary_logits, heads))
+        assert len(network.auxiliary_logits) == len(heads) == 2
+        loss = nn.CrossEntropyLoss()
+        parts = [float(loss(head, labels)) for head in (logits, *heads)]
+        total = network.training_loss(loss)(logits, labels)
+        assert float(total) == pytest.approx(parts[0] + 0.3 * (parts[1] + parts[2]), rel=1e-6)
+    finally:
+        network.recompute = False
+
+
 def test_paddle_model_trains_and_evaluates_with_auxiliary_heads(network, images):
     model = paddle.Model(network)
     optimizer = paddle.optimizer.Momentum(0.001, parameters=network.parameters())

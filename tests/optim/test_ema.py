@@ -6,10 +6,12 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from small_training import small_state
 
 from paddle_resnet.errors import WeightsError
 from paddle_resnet.optim.ema import ExponentialMovingAverage
 from paddle_resnet.training import ImageClassifier
+from paddle_resnet.training.loop.training_loop import train
 
 
 def walk(network, average, steps=30):
@@ -82,6 +84,37 @@ def test_goes_on_to_the_bit_in_another_process(tiny):
     assert after["updates"] == again["updates"] == 60
     for name, value in after["average"].items():
         np.testing.assert_array_equal(value, again["average"][name])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_average_follows_the_float32_weights_of_an_optimizer_in_half_precision(dtype):
+    """Steps of a ten-thousandth are below the rounding of bfloat16: there they are lost."""
+    network = nn.Linear(4, 4)
+    network.to(dtype=dtype)
+    masters = {p.name: p.astype("float32").clone() for p in network.parameters()}
+    average = ExponentialMovingAverage(network, 0.5, warmup=False)
+    expected = {name: value.copy() for name, value in average.state_dict()["average"].items()}
+    for _ in range(50):
+        for name, parameter in network.named_parameters():
+            master = masters[parameter.name]
+            master.set_value(master * 1.0001)
+            parameter.set_value(master.astype(dtype))
+            expected[name] += 0.5 * (master.numpy() - expected[name])
+        average.update(masters if dtype != "float32" else None)
+    for name, value in average.state_dict()["average"].items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6)
+
+
+def test_the_loop_hands_the_float32_weights_to_the_average(batches):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+    optimizer = paddle.optimizer.SGD(0.01, parameters=network.parameters())
+    masters = {p.name: paddle.full_like(p, 3.0) for p in network.parameters()}
+    optimizer._master_weights = masters
+    average = ExponentialMovingAverage(network, 0.5, warmup=False)
+    before = average.state_dict()["average"]["1.bias"]
+    train(small_state(network, optimizer, batches[:1], ema=average))
+    after = average.state_dict()["average"]["1.bias"]
+    np.testing.assert_allclose(after, before + 0.5 * (3.0 - before), rtol=1e-6)
 
 
 def test_another_network_is_refused(tiny):

@@ -112,7 +112,7 @@ def test_a_run_does_not_go_on_with_more_images(photos, capsys):
         image = Image.fromarray(np.full((32, 32, 3), number, np.uint8))
         image.save(photos / "b" / f"x{number}.png")
     sentence = refused(capsys, ["train", "--resume", str(photos.parent / "run")])
-    assert "can only go on with what it began with" in sentence
+    assert "can only be resumed with" in sentence
 
 
 def test_the_same_images_elsewhere_are_the_same(photos, tmp_path):
@@ -161,7 +161,7 @@ def test_the_report_tells_of_interruptions_alone(tmp_path):
     assert "starts" not in {key for key, _, _ in environment_facts(content)}
     path.write_text(json.dumps(content))
     content, warning = append_launch(path, {**facts, "paddle": "2.6.2"}, 128, "step-00000128")
-    assert "goes on with Paddle 2.6.2 instead of Paddle 3.3.1: it may differ" in warning
+    assert "is resumed with Paddle 2.6.2 instead of Paddle 3.3.1: it may differ" in warning
     assert content["paddle"] == "3.3.1"
     (text,) = [text for key, _, text in environment_facts(content) if key == "starts"]
     assert text.startswith("gone on after step 128 (")

@@ -44,7 +44,7 @@ def test_the_shares_of_a_batch_are_the_batch(sample, parts, augment):
         augment=augment,
     )
     whole = list(loader.batches(2, start=1))
-    shares = [list(loader.share(part, parts).batches(2, start=1)) for part in range(parts)]
+    shares = [list(loader.shard(part, parts).batches(2, start=1)) for part in range(parts)]
     assert [len(batch[1]) for batch in whole] == [20, 5]
     for index, batch in enumerate(whole):
         together = [np.concatenate(arrays) for arrays in zip(*(each[index] for each in shares))]
@@ -60,20 +60,20 @@ def test_every_image_is_in_one_share(images):
     loader = BatchLoader(pixels, np.zeros(images, np.int64), 4)
     seen = []
     for part in (0, 1):
-        share = loader.share(part, 2)
+        share = loader.shard(part, 2)
         own = np.concatenate([batch[0].flatten() * 255 for batch in share])
-        np.testing.assert_allclose(own, share.places(), rtol=1e-6)
-        seen += share.places().tolist()
+        np.testing.assert_allclose(own, share.shard_indices(), rtol=1e-6)
+        seen += share.shard_indices().tolist()
     assert sorted(seen) == list(range(images))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     loader = BatchLoader(np.zeros((9, 1, 1, 1), np.uint8), np.zeros(9, np.int64), 4)
-    loader.share(0, 2)  # for evaluation
+    loader.shard(0, 2)  # for evaluation
     with pytest.raises(DataError, match=r"last batch of 1 images .* 2 processes.*drop_last"):
-        loader.share(0, 2, every_batch=True)
+        loader.shard(0, 2, every_batch=True)
     with pytest.raises(DataError, match="batch of 4 images"):
-        loader.share(0, 5)
+        loader.shard(0, 5)
 
 
 @pytest.mark.parametrize("size", [1, 10, 11])
@@ -158,7 +158,7 @@ def test_two_processes_train_in_bfloat16(tmp_path, operator):
         same = ("model.options.stochastic_depth=0", f"train.precision={precision}")
         train(folder, 2, *recipe(folder, 1, *same))
         log = (folder / "log.txt").read_text()
-        assert f"20 conv + BN units: CPU operator, {precision}" in log
+        assert f"20 conv-BN layers: CPU operator, {precision}" in log
         assert "2 processes" in log
         rows.append(json.loads((folder / "history.jsonl").read_text()))
     for key in ("loss", "val_loss"):

@@ -261,7 +261,7 @@ def test_a_run_does_not_go_on_with_another_recipe(tmp_path, capsys):
     folder = RunFolder(tmp_path / "run")
     recipe = folder.config.read_text()
     for old, new, part in (
-        ("batch_size: 16", "batch_size: 8", "can only go on with what it began with"),
+        ("batch_size: 16", "batch_size: 8", "can only be resumed with"),
         ("name: adamw", "name: momentum", "was made with the optimizer AdamW"),
     ):
         assert old in recipe

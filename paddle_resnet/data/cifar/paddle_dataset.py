@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from PIL import Image
 
-from ...errors import DataError, did_you_mean
+from ...errors import DataError, did_you_mean, for_display
 from ...io.atomic_files import PathLike
 from .cifar10 import load_cifar10
 
@@ -85,7 +85,7 @@ def _choice(name: str, given: object, choices: tuple[str, ...]) -> str:
     accepted = given.lower() if name == "mode" and isinstance(given, str) else given
     if accepted not in choices:
         raise DataError(
-            f"{name} must be {' or '.join(map(repr, choices))}, not {given!r}."
+            f"{name} must be {' or '.join(map(repr, choices))}, not {for_display(repr(given))}."
             f"{did_you_mean(given, choices) if isinstance(given, str) else ''}"
         )
     return given

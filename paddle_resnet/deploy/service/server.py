@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import ipaddress
 import logging
@@ -97,7 +98,7 @@ def serve(
     app = create_app(backend, limits, allowed_hosts)
     config = uvicorn.Config(
         app,
-        http=TimedProtocol,
+        http=functools.partial(TimedProtocol, linger_seconds=limits.timeout),
         ws="none",
         log_level="warning",
         access_log=False,

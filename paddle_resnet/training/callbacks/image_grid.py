@@ -1,4 +1,4 @@
-"""Images as people see them: pixels again, and many in one picture."""
+"""Batches of images as pixels again, and many images in one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Optional
 
 import numpy as np
 
-#: A picture is at most this wide and high, in pixels, unless a single image is larger.
+#: A grid is at most this wide and high, in pixels, unless a single image is larger.
 LARGEST = 1024
 
 
 def pixels(
     images: np.ndarray, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]
 ) -> np.ndarray:
-    """Undo the normalisation of a batch.
+    """Undo the normalization of a batch.
 
     Args:
         images: float32 [N, C, H, W], which are ``(pixel / 255 - mean) / std``.
-        mean, std: one number a channel; None where they were not used.
+        mean, std: one value a channel; None if they were not used.
 
     Returns:
-        uint8 [N, C, H, W]; what lies outside of 0 to 255 is cut off.
+        uint8 [N, C, H, W], clipped to 0 to 255.
     """
     shape = (-1, 1, 1)
     if std is not None:
@@ -32,7 +32,7 @@ def pixels(
 
 
 def grid(images: np.ndarray) -> np.ndarray:
-    """Put images side by side, 8 in a row and 8 rows, or as many as a picture has room for.
+    """Put images side by side, 8 in a row and 8 rows, or as many as a grid has room for.
 
     Args:
         images: uint8 [N, C, H, W], N above 0; the first ones are taken.

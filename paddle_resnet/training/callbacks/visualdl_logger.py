@@ -97,7 +97,7 @@ class VisualDLLogger(Callback):
 
 
 def sample(weights: paddle.Tensor) -> np.ndarray:
-    """Return a layer's weights, float32 [N], or `SAMPLE` of them: the same ones each time."""
+    """Return a layer's weights, float32 [N], or `SAMPLE` of them, always the same ones."""
     if weights.dtype != paddle.float32:  # NumPy has no bfloat16
         weights = weights.astype("float32")
     values = weights.detach().numpy().reshape(-1)
@@ -106,12 +106,12 @@ def sample(weights: paddle.Tensor) -> np.ndarray:
     return values[np.random.PCG64(0).random_raw(SAMPLE) % np.uint64(len(values))]
 
 
-#: Shown of each recipe, beside whatever it sets to something else than the default.
+#: Shown of each recipe, beside all keys whose values are not the defaults.
 _MAIN = {
     *("model.name", "data.name", "train.epochs", "train.budget", "train.batch_size", "train.seed"),
     *("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name"),
 }
-#: Where things are, and how often something is said, has no part in the result.
+#: Places and intervals do not change the result.
 _PLACES = (
     *("run.", "data.root", "data.download", "data.workers", "data.cache_mb"),
     *("train.resume", "train.checkpoint_interval", "train.keep_checkpoints"),
@@ -119,7 +119,7 @@ _PLACES = (
 
 
 def hyper_parameters(config: Config) -> dict[str, Union[str, int, float]]:
-    """Return what of a recipe may explain its result, as values that VisualDL takes.
+    """Return the keys of a recipe that may explain its result, as values that VisualDL takes.
 
     Names are those of the recipe's keys. What is null is left out; bools, lists and options are
     JSON texts.

@@ -64,7 +64,7 @@ class BatchStream:
         return {
             "epoch": self.epoch + done,
             "batch": 0 if done else self.batch,
-            "loader": self.loader.state(),
+            "loader": self.loader.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class BatchStream:
         Raises:
             DataError: the data or the batches are not those of the run so far.
         """
-        self.loader.load_state(state["loader"])
+        self.loader.load_state_dict(state["loader"])
         epoch, batch = state["epoch"], state["batch"]
         self.loader.batches(epoch, batch)  # raises if they do not fit
         self.epoch, self.batch = epoch, batch

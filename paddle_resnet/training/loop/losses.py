@@ -1,4 +1,4 @@
-"""Loss and accuracy for batches that may be mixed: mixup and cutmix, and all others."""
+"""Cross-entropy and accuracy of batches with or without mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from paddle import Tensor, nn
 
 
 class MixupCrossEntropy(nn.Layer):
-    """Cross-entropy, mean over the samples; of mixed images against both labels by their shares.
+    """Mean cross-entropy; of mixed images against both labels, weighted by ``lam``.
 
-    ``share * CE(label) + (1 - share) * CE(other)`` is the cross-entropy against the soft label, for
-    that is linear in the label.
+    ``lam * CE(labels) + (1 - lam) * CE(labels_b)`` is the cross-entropy against the soft label,
+    which is linear in the label.
 
-    In eval mode it is the plain cross-entropy: what a validation loss is compared with, that of
-    other epochs, recipes and the test, knows no smoothing.
+    In eval mode it is the plain cross-entropy without smoothing: validation losses stay comparable
+    between epochs, recipes and the test.
 
     Args:
-        label_smoothing: share of the answer that is spread evenly over all classes, in training
-            mode. Default: 0.
+        label_smoothing: probability that is spread evenly over all classes, in training mode.
+            Default: 0.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -33,32 +33,32 @@ class MixupCrossEntropy(nn.Layer):
         self,
         logits: Tensor,
         labels: Tensor,
-        others: Optional[Tensor] = None,
-        share: Optional[Tensor] = None,
+        labels_b: Optional[Tensor] = None,
+        lam: Optional[Tensor] = None,
     ) -> Tensor:
-        """Return the loss; ``others`` and ``share`` (float32 [B]) are those of a mixed batch."""
-        if others is None:
+        """Return the loss; ``labels_b`` and ``lam`` (float32 [B]) are those of a mixed batch."""
+        if labels_b is None:
             return (self.smoothed if self.training else self.plain)(logits, labels)
         one = self.each(logits, labels).flatten().astype("float32")
-        other = self.each(logits, others).flatten().astype("float32")
-        return (share * one + (1 - share) * other).mean()
+        other = self.each(logits, labels_b).flatten().astype("float32")
+        return (lam * one + (1 - lam) * other).mean()
 
 
 class MixupAccuracy(paddle.metric.Accuracy):
-    """Accuracy; of a mixed image against the label that has the larger share in it.
+    """Accuracy; of a mixed image against the label with the larger weight, of equal ones the first.
 
-    An argmax of soft labels, as it is often done, agrees with it only where the labels differ from
-    each other and says nothing about ties; here the first label wins a tie.
+    The usual argmax of soft labels differs from it if both labels are the same, and is undefined
+    for ties.
     """
 
     def compute(
         self,
         pred: Tensor,
         label: Tensor,
-        others: Optional[Tensor] = None,
-        share: Optional[Tensor] = None,
+        labels_b: Optional[Tensor] = None,
+        lam: Optional[Tensor] = None,
     ) -> Tensor:
-        """Return what `update` takes; ``others`` and ``share`` are those of a mixed batch."""
-        if others is not None:
-            label = paddle.where(share >= 0.5, label, others)
+        """Return what `update` takes; ``labels_b`` and ``lam`` are those of a mixed batch."""
+        if labels_b is not None:
+            label = paddle.where(lam >= 0.5, label, labels_b)
         return super().compute(pred, label)

@@ -93,7 +93,7 @@ def update(state: TrainState) -> None:
         state.scaler.update()
     clear_gradients(state)
     if state.ema is not None:
-        state.ema.update()
+        state.ema.update(getattr(state.optimizer, "_master_weights", None))
 
 
 def clear_gradients(state: TrainState) -> None:

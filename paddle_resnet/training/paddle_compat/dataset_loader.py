@@ -1,4 +1,4 @@
-"""Batches out of whatever `fit` is given, in an order that the seed decides."""
+"""Loaders of what `fit` is given, in an order that depends on the seed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from .loader_errors import collate, raising
 class SeededBatchSampler(DistributedBatchSampler):
     """Shuffles by a seed and the epoch; the base class shuffles by the epoch alone.
 
-    The seed is drawn from Paddle's generator, so that ``paddle.seed`` decides on the order, and two
-    trainings in one process differ. Of several processes each gets its share, in training all
-    equally many.
+    The seed is drawn from Paddle's generator: the order depends on ``paddle.seed``, and two
+    trainings in one process differ. Each rank gets its shard, in training of equal sizes.
 
     Args:
-        dataset, batch_size, drop_last: as in the base class; the batch size is that of one process.
-        shuffle (bool, optional): None is for evaluation: in order, and each sample in one process.
+        dataset, batch_size, drop_last: as in the base class; the batch size is that of one rank.
+        shuffle (bool, optional): None is for evaluation: in order, and each sample on one rank.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class SeededBatchSampler(DistributedBatchSampler):
         if shuffle:
             self.seed = broadcast_from_rank0(lambda: int(paddle.randint(0, 2**31 - 1, [1]).item()))
         if evaluation:
-            # The base class repeats some samples, so that all processes have equally many.
+            # The base class repeats some samples, so that all ranks have equally many.
             self.total_size = len(dataset)
             self.num_samples = len(range(self.local_rank, self.total_size, self.nranks))
 
@@ -47,7 +46,7 @@ class SeededBatchSampler(DistributedBatchSampler):
                 np.random.PCG64([self.seed, self.epoch]).random_raw(len(order)), kind="stable"
             )
             self.epoch += 1
-        # In training padded with its own beginning, so that all processes have equally many.
+        # In training padded with its own beginning, so that all ranks have equally many.
         order = np.resize(order, self.total_size)
         own = order[self.local_rank :: self.nranks]
         for first in range(0, len(own), self.batch_size):
@@ -59,17 +58,17 @@ class SeededBatchSampler(DistributedBatchSampler):
 def make_loader(
     data: Any, batch_size: int, shuffle: Optional[bool], drop_last: bool, workers: int
 ) -> Optional[Iterable]:
-    """Return a loader of a Dataset; whatever else yields batches already, and stays as it is.
+    """Return a loader of a Dataset; other data yields batches already and is returned as it is.
 
-    In several processes, that of this one's share, also of a BatchLoader. An error in a Dataset, or
-    in a DataLoader of the user's, is raised where the batches are used.
+    On several ranks it is that of this rank's shard, also of a BatchLoader. An error in a Dataset,
+    or in a DataLoader of the user's, is raised where the batches are used.
 
     Args:
         data, batch_size, drop_last, workers: as in ``fit``.
         shuffle: None is for evaluation.
     """
-    if isinstance(data, BatchLoader) and data.parts == 1 and world_size() > 1:
-        return data.share(rank(), world_size(), every_batch=shuffle is not None)
+    if isinstance(data, BatchLoader) and data.shard_count == 1 and world_size() > 1:
+        return data.shard(rank(), world_size(), every_batch=shuffle is not None)
     if not isinstance(data, Dataset):
         return raising(data)
     if isinstance(data, IterableDataset):

@@ -1,4 +1,4 @@
-"""What `fit` returns: the figures of every epoch."""
+"""What `fit` returns: the metrics of every epoch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ class History:
     """One row per epoch; a column by name: ``history["val_loss"]``.
 
     Rows hold ``epoch`` (from 1), ``loss``, the metrics by their names and, in epochs that were
-    evaluated, the same with ``val_`` in front. Every figure is a mean over samples.
+    evaluated, the same with ``val_`` in front. Every metric is a mean over samples.
     """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
     def __getitem__(self, name: str) -> list[float]:
-        """Return a column; epochs that lack the figure are left out.
+        """Return a column; epochs that lack the metric are left out.
 
         Raises:
             KeyError: no epoch has it.

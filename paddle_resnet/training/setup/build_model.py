@@ -1,4 +1,4 @@
-"""The network of a recipe, tried on the recipe's data."""
+"""The network of a recipe, tried on one image of the recipe's data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...data.splits import DataSplits
 from ...errors import ConfigError
 from ...models import create_model
 
-#: Pixels of the images that a whitening layer is made of, about: each begins a patch.
+#: Approximate number of pixels that a whitening layer is computed from; each begins a patch.
 WHITENED = 1_000_000
 
 
-def build_model(config: Config, parts: DataSplits) -> tuple[nn.Layer, dict[str, Any]]:
-    """Make the network, and see to it that it takes the images and knows the classes.
+def build_model(config: Config, splits: DataSplits) -> tuple[nn.Layer, dict[str, Any]]:
+    """Make the network, and check that it takes the images and has an output for each class.
 
     Returns:
         tuple: the network, in eval mode, and the options that made it.
@@ -27,39 +27,39 @@ def build_model(config: Config, parts: DataSplits) -> tuple[nn.Layer, dict[str, 
         ConfigError: it cannot take the images, or has other outputs than there are classes.
         UserError: there is no such network or option.
     """
-    options = {"num_classes": len(parts.classes), **config.model.options}
+    options = {"num_classes": len(splits.classes), **config.model.options}
     network = create_model(config.model.name, **options)
     network.eval()
     try:
         with paddle.no_grad():
-            shape = list(network(paddle.zeros([1, *parts.input_shape])).shape)
+            shape = list(network(paddle.zeros([1, *splits.input_shape])).shape)
     except ValueError as error:  # Paddle's own check of shapes
         raise ConfigError(
-            f"'model.options' make a network that cannot take images of {parts.input_shape}: "
+            f"'model.options' make a network that cannot take images of {splits.input_shape}: "
             f"{' '.join(str(error).split())[-200:]}"
         ) from None
-    if shape != [1, len(parts.classes)]:
+    if shape != [1, len(splits.classes)]:
         raise ConfigError(
             f"'model.options' make a network with outputs {shape[1:]}, but the data has "
-            f"{len(parts.classes)} classes."
+            f"{len(splits.classes)} classes."
         )
     return network, options
 
 
-def whiten(network: nn.Layer, parts: DataSplits) -> None:
-    """Make the first layer of the training images themselves, where the network has one for it."""
+def whiten(network: nn.Layer, splits: DataSplits) -> None:
+    """Compute the first layer from training images, if the network has a whitening layer."""
     if hasattr(network, "whiten"):
-        network.whiten(_some_images(parts))
+        network.whiten(_some_images(splits))
 
 
-def _some_images(parts: DataSplits) -> np.ndarray:
-    """Return training images, evenly spread: folders list them class by class."""
-    height, width = parts.input_shape[1:]
-    count = min(len(parts.train.images), max(WHITENED // (height * width), 1))
-    places = np.linspace(0, len(parts.train.images) - 1, count).astype(int)
-    return np.concatenate([batch[0] for batch in parts.train.subset(places)])
+def _some_images(splits: DataSplits) -> np.ndarray:
+    """Return training images at equal distances: folders list them class by class."""
+    height, width = splits.input_shape[1:]
+    count = min(len(splits.train.images), max(WHITENED // (height * width), 1))
+    places = np.linspace(0, len(splits.train.images) - 1, count).astype(int)
+    return np.concatenate([batch[0] for batch in splits.train.subset(places)])
 
 
 def trainable_parameters(network: nn.Layer) -> int:
-    """Return how many numbers training may change."""
+    """Return the number of parameters (scalars) that training changes."""
     return sum(p.size for p in network.parameters() if not p.stop_gradient)

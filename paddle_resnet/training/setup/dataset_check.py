@@ -1,4 +1,4 @@
-"""Notices image files that were changed while a run was interrupted."""
+"""Checks on resume that the image files of a run are the same."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from ...errors import DataError
 
 
 class DatasetCheck:
-    """Remembers names, sizes and labels of a run's image files; compares them when it goes on.
+    """Compares names, sizes and labels of a run's image files with those before the interruption.
 
-    Names count from the folder that holds all of a part: it may move. Contents are not read, so a
-    file that was overwritten by one of equal size is not noticed. Data sets in memory are verified
-    where they are loaded.
+    Names are relative to the folder that holds all files of a split: it may move. Contents are not
+    read, so a file that was overwritten by one of equal size is not noticed. Data sets in memory
+    are verified when they are loaded.
 
     Args:
-        parts: the run's data.
-        say: takes a warning.
+        splits: the run's data.
+        log: takes a warning.
     """
 
-    def __init__(self, parts: DataSplits, say: Callable[[str], None]) -> None:
-        self.classes = parts.classes
-        loaders = {"training": parts.train, "validation": parts.validation, "test": parts.test}
+    def __init__(self, splits: DataSplits, log: Callable[[str], None]) -> None:
+        self.classes = splits.classes
+        loaders = {"training": splits.train, "validation": splits.validation, "test": splits.test}
         self.loaders = {
             name: loader
             for name, loader in loaders.items()
             if loader is not None and isinstance(loader.images, ImageFiles)
         }
-        self.say = say
+        self.log = log
         self._marks: dict[str, np.ndarray] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the classes, and a number for each file, by part: uint32 [N]."""
-        if not self._marks:  # once: it asks for the size of each file
+        """Return the classes, and by split a checksum for each file: uint32 [N]."""
+        if not self._marks:  # once: it reads the size of each file
             self._marks = {
                 name: marks(loader.images.paths, loader.labels)
                 for name, loader in self.loaders.items()
@@ -47,23 +47,23 @@ class DatasetCheck:
         return {"classes": self.classes, **self._marks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Warn where files are others than those of :meth:`state_dict`.
+        """Log a warning if files differ from those of :meth:`state_dict`.
 
         Raises:
-            DataError: their number or the classes are others.
+            DataError: their number or the classes differ.
         """
         now, before = dict(self.state_dict()), dict(state)
         if before.pop("classes") != now.pop("classes"):
             raise DataError(
                 f"this run had the classes {_some(state['classes'])} so far, and now "
-                f"{_some(self.classes)}: it can only go on with what it began with."
+                f"{_some(self.classes)}: it can only be resumed with the data it began with."
             )
         for name, old in before.items():
             new = now.get(name, ())
             if len(old) != len(new):
                 raise DataError(
                     f"this run had {len(old):,} {name} images in files so far, and now "
-                    f"{len(new):,}: it can only go on with what it began with."
+                    f"{len(new):,}: it can only be resumed with the data it began with."
                 )
             others = np.flatnonzero(~np.isin(new, old))
             if len(others) or not np.array_equal(old, new):
@@ -73,14 +73,14 @@ class DatasetCheck:
                     what += f" than they were, such as '{path}'"
                 else:
                     what = f"the {len(new):,} {name} images stand in another order than they did"
-                self.say(
-                    f"warning: {what}: the run goes on with them, but does not end as it would "
-                    "have without the interruption."
+                self.log(
+                    f"warning: {what}: the run uses them, but does not end as it would have "
+                    "without the interruption."
                 )
 
 
 def marks(paths: list[Path], labels: np.ndarray) -> np.ndarray:
-    """Return a number for each file, made of its name, its size and its label: uint32 [N]."""
+    """Return a checksum of name, size and label for each file: uint32 [N]."""
     root = os.path.commonpath([path.parent for path in paths])
     return np.array(
         [

@@ -189,7 +189,7 @@ def test_what_this_visualdl_cannot_do_is_left_out_with_one_notice_each(
     out = capsys.readouterr().out
     assert out.count("VisualDL") == 3
     for part in ("images", "histograms", "hyper-parameters"):
-        notice = f"notice: this VisualDL can do no {part}: they are left out (module 'numpy' has"
+        notice = f"notice: this VisualDL has no {part}: they are left out (module 'numpy' has"
         assert out.count(notice) == 1
     assert set(read(folder).get_tags()) == {"scalar", "meta_data"}
     assert read(folder).get_tags()["scalar"] == read(finished).get_tags()["scalar"]
@@ -215,7 +215,7 @@ def test_a_network_without_a_graph_is_one_notice(tmp_path):
     log.add_scalar("a/b/c", 1.0, 1)
     log.close()
     (line,) = lines
-    assert line.startswith("notice: this VisualDL can do no graphs: they are left out")
+    assert line.startswith("notice: this VisualDL has no graphs: they are left out")
     assert [path.name for path in (tmp_path / "visualdl").iterdir()] == [log.NAME]
     assert paddle.in_dynamic_mode()
     assert network.training

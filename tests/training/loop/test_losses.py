@@ -176,7 +176,9 @@ def test_a_stream_hands_out_growing_images_and_resumes_with_the_same(sample):
         progress = Progress(StepPlan(3, 12))
         progress.step = steps
         result = BatchStream(loader, transform=ProgressiveResizing(progress, 0.5, 1.0))
-        result.load_state_dict({"epoch": steps // 4, "batch": steps % 4, "loader": loader.state()})
+        result.load_state_dict(
+            {"epoch": steps // 4, "batch": steps % 4, "loader": loader.state_dict()}
+        )
         return progress, result
 
     progress, whole = stream(0)
