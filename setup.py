@@ -31,6 +31,13 @@ SERVE = [
     "python-multipart>=0.0.9",  # several images in a form
     "prometheus-client>=0.20",  # /metrics
 ]
+# Notebooks and the documentation site; neither is needed to use the package.
+DOCS = [
+    "nbclient>=0.8",  # runs the lessons and keeps their outputs
+    "ipykernel>=6.20",  # the kernel in which it does
+    "matplotlib>=3.5",  # figures of studies inside them
+    "mkdocs-material>=9.5",  # the site of docs/: both languages, search, strict links
+]
 TEST = [
     "pytest>=7.0",
     "hypothesis>=6.80",
@@ -77,6 +84,7 @@ setup(
         "openvino": [*ONNX, "openvino>=2024.4"],  # another runtime of the same files
         "serve": [*ONNX, *SERVE],
         "test": TEST,
+        "docs": DOCS,
         "dev": [*TEST, "ruff>=0.6", "nox>=2024.4"],
     },
     entry_points={"console_scripts": ["paddle-resnet = paddle_resnet.cli:main"]},

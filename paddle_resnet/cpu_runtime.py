@@ -19,6 +19,8 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 
+from .interrupts import deferred_interrupt
+
 # glibc's <malloc.h>
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -206,7 +208,7 @@ def import_paddle() -> None:
         return
     buffer = io.StringIO()
     try:
-        with contextlib.redirect_stderr(buffer), warnings.catch_warnings():
+        with deferred_interrupt(), contextlib.redirect_stderr(buffer), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No ccache found")
             import paddle  # noqa: F401
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ CSRC = PACKAGE / "kernels" / "csrc"
 FLOORS = {
     "errors": 0,
     "version": 0,
+    "interrupts": 0,
     "cpu_runtime": 0,
     "io": 1,
     "formatting": 1,

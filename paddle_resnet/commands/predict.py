@@ -14,6 +14,7 @@ from . import _parser
 #: Its weights are in the package.
 DEFAULT = "resnet20"
 WEIGHTS = (".onnx", ".safetensors", ".pdparams", ".pth", ".pt", ".th")
+HEATMAP_SUFFIX = ".heatmap.png"
 #: A folder that holds one of these is a network and not a folder of images.
 FOLDERS = ("config.yaml", "best.safetensors", "inference.json", "inference.pdmodel")
 
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.top < 1:
         raise UserError(f"--top is {arguments.top}, expected 1 or more.")
     source, given = _split(arguments.paths)
-    paths, notes = find_images(given)
+    paths, notes = _without_heatmaps(*find_images(given), given)
     network = (_exported if is_export(source) else _trained)(source, arguments)
     value_range = network.value_range
     if value_range is None:
@@ -102,6 +103,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if bad else 0
 
 
+def _without_heatmaps(
+    paths: list[Path], notes: list[str], given: list[str]
+) -> tuple[list[Path], list[str]]:
+    """Leave out heat maps that an earlier `predict --heatmap` wrote into a folder of images."""
+    named = set(map(Path, given))
+    kept = [p for p in paths if p in named or not p.name.endswith(HEATMAP_SUFFIX)]
+    if len(kept) < len(paths):
+        notes = [*notes, f"heat maps (*{HEATMAP_SUFFIX}) left out: {len(paths) - len(kept)}."]
+    return kept, notes
+
+
 class _Classifier(NamedTuple):
     """A network of ours, or an exported file."""
 
@@ -124,6 +136,8 @@ class _Heatmaps:
     def __init__(self, folder: str, network: _Classifier, source: str) -> None:
         from ..errors import UserError
 
+        if not folder:
+            raise UserError("--heatmap is empty, expected a folder for the heat maps.")
         if network.heatmap is None:
             raise UserError(
                 f"--heatmap needs gradients: name the run folder or weights file that '{source}' "
@@ -138,11 +152,16 @@ class _Heatmaps:
         self.taken: set[str] = set()
 
     def write(self, path: Path, pixels: Any, answer: str) -> Path:
-        """Write ``NAME.heatmap.png``, or ``NAME-2.heatmap.png`` for a second image of that name."""
+        """Write ``NAME.heatmap.png``, or ``NAME-2.heatmap.png`` for a second image of that name.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         import io
 
         from PIL import Image
 
+        from ..errors import PATH_LIMIT, UserError, for_display
         from ..io.atomic_files import atomic_write_bytes
         from ..pages.heat_overlay import side_by_side
 
@@ -153,15 +172,19 @@ class _Heatmaps:
         self.taken.add(name.lower())
         file = io.BytesIO()
         Image.fromarray(side_by_side(pixels, self.heatmap(pixels, answer))).save(file, "PNG")
-        target = self.folder / f"{name}.heatmap.png"
-        atomic_write_bytes(target, file.getvalue())
+        target = self.folder / f"{name}{HEATMAP_SUFFIX}"
+        try:
+            atomic_write_bytes(target, file.getvalue())
+        except OSError as error:
+            shown, reason = for_display(target, PATH_LIMIT), error.strerror or error
+            raise UserError(f"the heat map '{shown}' cannot be written: {reason}.") from None
         return target
 
 
 def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
     import sys
 
-    from ..errors import UserError
+    from ..errors import PATH_LIMIT, UserError, for_display
 
     if arguments.runtime:
         raise UserError(f"--runtime belongs to exported files, and '{source}' is none.")
@@ -172,6 +195,11 @@ def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
     from ..runs.run_folder import RunFolder
 
     trained = load_trained(source)
+    if not trained.classes:
+        raise UserError(
+            f"the network in '{for_display(source, PATH_LIMIT)}' has no classes (num_classes=0): "
+            "it computes features, expected a network that classifies."
+        )
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
     precision = run_precision(config, lambda line: print(line, file=sys.stderr))

@@ -221,10 +221,11 @@ class TrainConfig:
     sync_bn: bool = False
     #: Batches whose gradients make one update, as one batch of all their images would.
     grad_accum_steps: Annotated[Whole, Field(ge=1)] = 1
-    #: Numbers that convolutions compute with: auto is bfloat16 on CPUs that have units for it,
-    #: where the CPU operator can be built, and float32 elsewhere; a run stays with what it began
-    #: with. float16 is for GPUs; a CPU computes in float32 and the run says so. O2 keeps the
-    #: weights in half precision as well, beside a copy; on a CPU they are float32.
+    #: Numbers that convolutions compute with. auto: on CPUs with units for bfloat16, and where the
+    #: CPU operator can be built, float32 or bfloat16, whichever a few steps at the start show to be
+    #: faster; float32 elsewhere. A run stays with what it began with. float16 is for GPUs; a CPU
+    #: computes in float32 and the run says so. O2 keeps the weights in half precision as well,
+    #: beside a copy; on a CPU they are float32.
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     amp_level: Literal["O1", "O2"] = "O1"
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0

@@ -14,7 +14,7 @@ from typing import Optional, Union
 
 import numpy as np
 import paddle
-from paddle import Tensor
+from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ..errors import ModelError, did_you_mean, for_display
@@ -38,8 +38,8 @@ def heatmap(
     Args:
         network: any network of this package; mode, weights and gradients stay as they are. It
             computes in eval mode.
-        images: float32 ``[N, C, H, W]`` (``[N, H, W, C]`` for NHWC networks), normalized as the
-            network takes them.
+        images: float ``[N, C, H, W]`` (``[N, H, W, C]`` for NHWC networks), finite, normalized as
+            the network takes them; computed in float32.
         method: ``grad_cam`` or ``layer_cam``. Default: ``grad_cam``.
         stage: a name of ``network.feature_info``. Default: the last one of at least 4x4 places.
         target: class, or class of each image. Default: the predicted ones.
@@ -49,17 +49,17 @@ def heatmap(
         for the class.
 
     Raises:
-        ModelError: an unknown method or stage, no such class, or a network without classes.
+        ModelError: an unknown method or stage, no such class, a network without classes, or images
+            of another shape or dtype.
     """
-    images = images if isinstance(images, Tensor) else paddle.to_tensor(images)
+    _check_network(network)
+    images = _as_batch(network, images)
     raw = class_activation(network, images, method=method, stage=stage, target=target)
-    peaks = raw.max(axis=(1, 2), keepdims=True)
-    scaled = np.divide(raw, peaks, out=np.zeros_like(raw), where=peaks > 0)
     size = images.shape[1:3] if network.data_format == "NHWC" else images.shape[2:]
-    larger = F.interpolate(
-        paddle.to_tensor(scaled[:, None]), size, mode="bilinear", align_corners=False
-    )
-    return np.clip(larger.numpy()[:, 0], 0, 1)
+    tensor = paddle.to_tensor(raw[:, None])
+    larger = F.interpolate(tensor, size, mode="bilinear", align_corners=False).numpy()[:, 0]
+    peaks = larger.max(axis=(1, 2), keepdims=True)
+    return np.divide(larger, peaks, out=np.zeros_like(larger), where=peaks > 0)
 
 
 def class_activation(
@@ -79,15 +79,11 @@ def class_activation(
             f"unknown method '{for_display(method)}', expected {' or '.join(METHODS)}."
             + did_you_mean(str(method), METHODS)
         )
-    if not isinstance(network, Network) or not network.num_classes:
-        raise ModelError(
-            f"{type(network).__name__} has no class scores: heat maps need one of this package's "
-            "networks with num_classes of at least 1."
-        )
+    _check_network(network)
+    x = _as_batch(network, images)
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
     network.eval()
     try:
-        x = images if isinstance(images, Tensor) else paddle.to_tensor(images)
         activation, logits = _forward(network, x, stage)
         chosen = _targets(logits, target)
         score = logits.take_along_axis(paddle.to_tensor(chosen[:, None]), 1).sum()
@@ -104,6 +100,40 @@ def class_activation(
         else:
             found = (np.maximum(g, 0) * a).sum(axis=1)
         return np.maximum(found, 0)
+
+
+def _check_network(network: Network) -> None:
+    if not isinstance(network, Network) or not network.num_classes:
+        raise ModelError(
+            f"{type(network).__name__} has no class scores: heat maps need one of this package's "
+            "networks with num_classes of at least 1."
+        )
+
+
+def _as_batch(network: Network, images: Union[np.ndarray, Tensor]) -> Tensor:
+    """Return images as float32; raise ModelError for those that the network cannot take."""
+    convolution = next(layer for layer in network.sublayers() if isinstance(layer, nn.Conv2D))
+    channels = convolution.weight.shape[1]
+    shape = f"[N, H, W, {channels}]" if network.data_format == "NHWC" else f"[N, {channels}, H, W]"
+    expected = f"expected floats {shape}, normalized as the network was trained"
+    if not isinstance(images, Tensor):
+        try:
+            array = np.asarray(images)
+        except ValueError:  # images of several sizes
+            array = np.asarray(None)
+        if array.dtype.kind != "f":
+            what = for_display(repr(images)) if array.dtype.kind in "OU" else f"of {array.dtype}"
+            raise ModelError(f"images is {what}, {expected}.")
+        images = paddle.to_tensor(array.astype(np.float32))
+    elif not images.is_floating_point():
+        raise ModelError(f"images is of {str(images.dtype).split('.')[-1]}, {expected}.")
+    axis = 3 if network.data_format == "NHWC" else 1
+    if images.ndim != 4 or images.shape[axis] != channels or 0 in images.shape:
+        raise ModelError(f"images has the shape {list(images.shape)}, {expected}.")
+    images = images.astype("float32")
+    if not bool(images.isfinite().all()):
+        raise ModelError(f"images has NaN or infinite values, {expected}.")
+    return images
 
 
 def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor, Tensor]:

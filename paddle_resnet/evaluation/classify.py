@@ -11,7 +11,7 @@ from ..data import BatchLoader
 from ..models import TrainedModel
 from ..models.precision import Precision
 from .class_activation import heatmap
-from .evaluate import mean_probabilities
+from .evaluate import mean_probabilities, to_layout
 
 
 def classify(
@@ -52,10 +52,11 @@ def class_heatmap(trained: TrainedModel, pixels: np.ndarray, target: int) -> np.
         pixels: uint8 ``[C, H, W]`` of ``trained.input_shape``.
         target: index of the class.
     """
-    return heatmap(trained.network, _as_batch(trained, pixels), target=target)[0]
+    images = to_layout(trained.network, _as_batch(trained, pixels))
+    return heatmap(trained.network, images, target=target)[0]
 
 
-def _as_batch(trained: TrainedModel, pixels: np.ndarray) -> paddle.Tensor:
+def _as_batch(trained: TrainedModel, pixels: np.ndarray) -> np.ndarray:
     # The loader's own normalization: training and prediction cannot drift apart.
     loader = BatchLoader(pixels[None], np.zeros(1, np.int64), 1, mean=trained.mean, std=trained.std)
     return next(iter(loader))[0]

@@ -78,7 +78,7 @@ def evaluate(
 
 def _outputs(network: nn.Layer, images: Any, tta: str, precision: Precision) -> list[Tensor]:
     if tta == "none":
-        outputs = network(paddle.to_tensor(images))
+        outputs = network(paddle.to_tensor(to_layout(network, images)))
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     mean = mean_probabilities(network, images, tta, precision).astype(np.float64)
     return [paddle.to_tensor(np.log(np.maximum(mean, _LEAST)))]
@@ -89,15 +89,23 @@ def mean_probabilities(
 ) -> np.ndarray:
     """Return the class probabilities of images, averaged over their views: float32 [B, classes].
 
-    Call it in eval mode and without gradients.
+    Call it in eval mode and without gradients, with float32 [B, C, H, W].
     """
     answers, weights = [], []
     for weight, view in tta_views(images, tta):
         with (precision or Precision()).autocast():
-            logits = main_output(network(paddle.to_tensor(view))).astype("float32")
+            x = paddle.to_tensor(to_layout(network, view))
+            logits = main_output(network(x)).astype("float32")
         answers.append(F.softmax(logits, axis=-1).numpy())
         weights.append(weight)
     return np.average(answers, axis=0, weights=weights).astype(np.float32)
+
+
+def to_layout(network: nn.Layer, images: np.ndarray) -> np.ndarray:
+    """Return images [B, C, H, W] as the network takes them: [B, H, W, C] if that is NHWC."""
+    if getattr(network, "data_format", "NCHW") == "NHWC":
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    return images
 
 
 @dataclass

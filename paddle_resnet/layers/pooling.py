@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 from paddle import Tensor, nn
 
-from ..kernels.max_pool import LARGEST_WINDOW, knows, max_pool
+from ..kernels.max_pool import LARGEST_WINDOW, max_pool, supports
 
 
 class MaxPool2D(nn.MaxPool2D):
@@ -23,7 +23,7 @@ class MaxPool2D(nn.MaxPool2D):
     @property
     def supports_bfloat16(self) -> bool:
         """Whether the CPU operator knows this layer, for bfloat16 activations."""
-        return knows(self)
+        return supports(self)
 
     def _reference(self, x: Tensor) -> Tensor:
         return nn.MaxPool2D.forward(self, x)  # no super(): Paddle 2.6 cannot export it

@@ -1,6 +1,7 @@
 """`predict --heatmap`: the picture with its map at its side."""
 
 import json
+import os
 
 import numpy as np
 import paddle
@@ -87,6 +88,60 @@ def test_a_folder_that_cannot_be_made(picture, tmp_path, capsys):
     (tmp_path / "file").write_text("x")
     assert main(["predict", str(picture[0]), "--heatmap", str(tmp_path / "file" / "maps")]) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_heat_maps_among_the_images_are_left_out(picture, tmp_path, capsys):
+    for _ in range(2):
+        assert main(["predict", str(tmp_path), "--top", "1", "--heatmap", str(tmp_path)]) == 0
+    assert "(*.heatmap.png) left out: 1." in capsys.readouterr().err
+    assert {p.name for p in tmp_path.glob("*.png")} == {"ship.png", "ship.heatmap.png"}
+    # Named, it is an image like others.
+    assert main(["predict", str(tmp_path / "ship.heatmap.png"), "--top", "1"]) == 0
+    assert "ship.heatmap.png: " in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files(picture, capsys):
+    assert main(["predict", str(picture[0]), "--heatmap", "/proc/self"]) == 2
+    assert "error: the heat map '/proc/self/ship.heatmap.png' cannot be" in capsys.readouterr().err
+
+
+def test_no_folder(picture, capsys):
+    assert main(["predict", str(picture[0]), "--heatmap", ""]) == 2
+    assert "--heatmap is empty, expected a folder" in capsys.readouterr().err
+
+
+def _weights(path, name, classes, **options):
+    paddle.seed(0)
+    options = {"num_classes": len(classes), "stem": "cifar", **options}
+    network = create_model(name, **options)
+    facts = model_metadata(name, options, classes, None, None, [3, 32, 32])
+    save_weights(network, path, facts)
+    return path
+
+
+def test_a_network_without_classes(picture, tmp_path, capsys):
+    weights = _weights(tmp_path / "w.safetensors", "resnet18", [])
+    assert main(["predict", str(weights), str(picture[0]), "--heatmap", str(tmp_path)]) == 2
+    assert "has no classes (num_classes=0)" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.heatmap.png"))
+
+
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_channels_last_is_the_same_network(picture, tmp_path, capsys, tta):
+    answers, pictures = [], []
+    for layout in ("NCHW", "NHWC"):
+        folder = tmp_path / layout
+        folder.mkdir()
+        classes = ["a", "b", "c"]
+        weights = _weights(folder / "w.safetensors", "resnet18", classes, data_format=layout)
+        command = ["predict", str(weights), str(picture[0]), "--json", "--tta", tta]
+        assert main([*command, "--heatmap", str(folder)]) == 0
+        top = json.loads(capsys.readouterr().out)["top"]
+        answers.append({one["class"]: one["probability"] for one in top})
+        pictures.append(np.asarray(Image.open(folder / "ship.heatmap.png")).astype(int))
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    assert np.abs(pictures[0] - pictures[1]).max() <= 4
 
 
 def test_overlay_leaves_cold_places_grey():

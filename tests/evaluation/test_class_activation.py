@@ -100,7 +100,11 @@ def test_maps_have_the_size_of_the_image_and_a_peak_of_one(network, images):
     assert found.shape == (3, 16, 16)
     assert found.dtype == np.float32
     assert found.min() >= 0
-    assert 0.5 < found.max() <= 1
+    assert found.max(axis=(1, 2)).tolist() == [1, 1, 1]
+    # Enlarged after the formula, before the division.
+    raw = paddle.to_tensor(class_activation(network, images)[:, None])
+    larger = paddle.nn.functional.interpolate(raw, [16, 16], mode="bilinear").numpy()[:, 0]
+    assert np.allclose(found, larger / larger.max(axis=(1, 2), keepdims=True), atol=1e-6)
 
 
 def test_the_network_stays_as_it_is(network, images):
@@ -151,6 +155,52 @@ def test_every_kind_of_network(name, options):
 def test_errors_are_sentences(network, images, options, words):
     with pytest.raises(ModelError, match=words):
         heatmap(network, images, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x[:, :1], r"the shape \[3, 1, 16, 16\], expected floats \[N, 3, H, W\]"),
+        (lambda x: x.transpose(0, 2, 3, 1), r"the shape \[3, 16, 16, 3\]"),
+        (lambda x: x[0], r"the shape \[3, 16, 16\]"),
+        (lambda x: x[:0], r"the shape \[0, 3, 16, 16\]"),
+        (lambda x: x[:, :, :0], r"the shape \[3, 3, 0, 16\]"),
+        (lambda x: (x * 50 + 128).astype(np.uint8), "is of uint8, expected floats .*normalized"),
+        (lambda x: paddle.to_tensor(x.astype(np.int64)), "is of int64"),
+        (lambda x: x * np.nan, "NaN or infinite"),
+        (lambda x: None, "is None"),
+        (lambda x: "cat.jpg", "is 'cat.jpg'"),
+        (lambda x: [x[0], x[1, :, :8]], "expected floats"),
+    ],
+)
+def test_images_that_a_network_cannot_take(network, images, change, words):
+    network.train()
+    with pytest.raises(ModelError, match=words):
+        heatmap(network, change(images))
+    assert network.training
+
+
+def test_images_of_other_floats_and_as_lists(network, images):
+    wanted = heatmap(network, images)
+    for given in (images.astype(np.float64), images.tolist(), paddle.to_tensor(images)):
+        assert np.array_equal(heatmap(network, given), wanted)
+
+
+def test_channels_of_nhwc_networks_are_last():
+    network = create_model("resnet18", num_classes=10, data_format="NHWC", stem="cifar")
+    with pytest.raises(ModelError, match=r"\[1, 3, 32, 32\], expected floats \[N, H, W, 3\]"):
+        heatmap(network, np.zeros((1, 3, 32, 32), np.float32))
+
+
+def test_side_heads_change_nothing():
+    paddle.seed(0)
+    network = create_model("googlenet", num_classes=10, aux_heads=True)
+    images = np.random.RandomState(0).normal(size=(1, 3, 96, 96)).astype(np.float32)
+    network.train()
+    found = heatmap(network, images)
+    plain = create_model("googlenet", num_classes=10)
+    plain.set_state_dict({k: v for k, v in network.state_dict().items() if k in plain.state_dict()})
+    assert np.array_equal(found, heatmap(plain, images))
 
 
 def test_networks_without_classes(images):
