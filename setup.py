@@ -35,7 +35,7 @@ SERVE = [
 DOCS = [
     "nbclient>=0.8",  # runs the lessons and keeps their outputs
     "ipykernel>=6.20",  # the kernel in which it does
-    "matplotlib>=3.5",  # figures of studies inside them
+    "matplotlib>=3.5",  # charts of studies inside them
     "mkdocs-material>=9.5",  # the site of docs/: both languages, search, strict links
 ]
 TEST = [
