@@ -31,6 +31,13 @@ SERVE = [
     "python-multipart>=0.0.9",  # several images in a form
     "prometheus-client>=0.20",  # /metrics
 ]
+# Notebooks and the documentation site; neither is needed to use the package.
+DOCS = [
+    "nbclient>=0.8",  # runs the lessons and keeps their outputs
+    "ipykernel>=6.20",  # the kernel in which it does
+    "matplotlib>=3.5",  # charts of studies inside them
+    "mkdocs-material>=9.5",  # the site of docs/: both languages, search, strict links
+]
 TEST = [
     "pytest>=7.0",
     "hypothesis>=6.80",
@@ -70,13 +77,14 @@ setup(
         # The newest paddlepaddle-gpu on PyPI is 2.6.2, built against numpy 1. Those on Paddle's own
         # index, 3.x, take either; a Python that has no numpy 1 has no 2.6.2 either.
         "gpu": ["paddlepaddle-gpu>=2.6.2", "numpy<2; python_version < '3.13'", "setuptools"],
-        # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
+        # result.figure of a study; pages draw their charts without it. VisualDL brings it today,
         # but does not need it for what we use.
         "studies": ["matplotlib>=3.5"],
         "onnx": ONNX,
         "openvino": [*ONNX, "openvino>=2024.4"],  # another runtime of the same files
         "serve": [*ONNX, *SERVE],
         "test": TEST,
+        "docs": DOCS,
         "dev": [*TEST, "ruff>=0.6", "nox>=2024.4"],
     },
     entry_points={"console_scripts": ["paddle-resnet = paddle_resnet.cli:main"]},

@@ -19,6 +19,8 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 
+from .interrupts import deferred_interrupt
+
 # glibc's <malloc.h>
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -131,8 +133,8 @@ def _environment_threads() -> int:
 def _set_threads_late(runtime: Runtime) -> None:
     """Raise the thread count of an already imported Paddle, as far as that is possible.
 
-    By then Paddle has written ``OMP_NUM_THREADS=1`` itself, which cannot be told from a user's own
-    1: any other value is the user's wish and stays.
+    By then Paddle has written ``OMP_NUM_THREADS=1`` itself, which looks like a user's own 1. Any
+    other value is the user's choice and stays.
     """
     threads = _environment_threads()
     if threads != 1 or runtime.threads == 1:
@@ -167,8 +169,8 @@ def start_openmp() -> None:
 def _loaded_library(*names: str) -> ctypes.CDLL | None:
     """Return the first of these shared libraries that is in the process already."""
     try:
-        with open("/proc/self/maps") as maps:
-            paths = {line.split()[-1] for line in maps if "/" in line}
+        with open("/proc/self/maps") as libraries:
+            paths = {line.split()[-1] for line in libraries if "/" in line}
     except OSError:
         return None
     for name in names:
@@ -206,7 +208,7 @@ def import_paddle() -> None:
         return
     buffer = io.StringIO()
     try:
-        with contextlib.redirect_stderr(buffer), warnings.catch_warnings():
+        with deferred_interrupt(), contextlib.redirect_stderr(buffer), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No ccache found")
             import paddle  # noqa: F401
     except ModuleNotFoundError as error:

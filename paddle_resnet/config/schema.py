@@ -221,10 +221,11 @@ class TrainConfig:
     sync_bn: bool = False
     #: Batches whose gradients make one update, as one batch of all their images would.
     grad_accum_steps: Annotated[Whole, Field(ge=1)] = 1
-    #: Numbers that convolutions compute with: auto is bfloat16 on CPUs that have units for it,
-    #: where the CPU operator can be built, and float32 elsewhere; a run stays with what it began
-    #: with. float16 is for GPUs; a CPU computes in float32 and the run says so. O2 keeps the
-    #: weights in half precision as well, beside a copy; on a CPU they are float32.
+    #: Numbers that convolutions compute with. auto: on CPUs with units for bfloat16, and where the
+    #: CPU operator can be built, float32 or bfloat16, whichever a few steps at the start show to be
+    #: faster; float32 elsewhere. A run stays with what it began with. float16 is for GPUs; a CPU
+    #: computes in float32 and the run says so. O2 keeps the weights in half precision as well,
+    #: beside a copy; on a CPU they are float32.
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     amp_level: Literal["O1", "O2"] = "O1"
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
@@ -236,9 +237,9 @@ class TrainConfig:
     num_seeds: Annotated[Whole, Field(ge=1, le=1000)] = 1
     #: Time between checkpoints within an epoch, or steps, such as `100 steps`.
     checkpoint_interval: Interval = 300.0
-    #: Checkpoints that are kept; with two or more, a damaged one does no harm.
+    #: Checkpoints that are kept; with two or more, a corrupt one does no harm.
     keep_checkpoints: Annotated[Whole, Field(ge=1)] = 2
-    #: auto: go on with the run in the folder run.name, where there is one. never: refuse to.
+    #: auto: resume the run in the folder run.name, where there is one. never: refuse to.
     resume: Literal["never", "auto"] = "never"
 
 
@@ -278,7 +279,7 @@ class FinetuneConfig:
 class EarlyStoppingConfig:
     """An end before the planned one."""
 
-    #: Evaluations without improvement after which training stops; None: it goes on to its end.
+    #: Evaluations without improvement after which training stops; None: it runs to its end.
     patience: Annotated[Optional[Whole], Field(ge=0)] = None
     monitor: Literal["val_loss", "val_acc_top1"] = "val_acc_top1"
     #: What counts as an improvement.
@@ -316,7 +317,7 @@ class RunConfig:
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
     log_interval: Seconds = 10.0
-    #: Whether training goes on when a file cannot be written, with a warning, or stops.
+    #: Whether training continues when a file cannot be written, with a warning, or stops.
     on_write_error: Literal["warn", "stop"] = "warn"
 
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ..errors import DeployError, for_display
+from ..interrupts import deferred_interrupt
 from .manifest import Manifest
 
 #: Bound of protobuf itself.
@@ -64,7 +65,8 @@ def import_onnx():  # type: ignore[no-untyped-def]
         DeployError: it is not installed; says how to install it.
     """
     try:
-        import onnx
+        with deferred_interrupt():
+            import onnx
     except ImportError as error:
         raise missing("onnx", error) from None
     return onnx

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import cpu_runtime as machine
 from ..errors import DeployError, did_you_mean
+from ..interrupts import deferred_interrupt
 from .manifest import Manifest
 from .onnx_file import INPUT, LOGITS, PROBABILITIES, missing
 
@@ -37,7 +38,8 @@ class OnnxRuntime:
 
     def __init__(self, content: bytes, threads: Optional[int] = None) -> None:
         try:
-            import onnxruntime
+            with deferred_interrupt():
+                import onnxruntime
         except ImportError as error:
             raise missing("onnxruntime", error) from None
         options = onnxruntime.SessionOptions()
@@ -76,7 +78,8 @@ class OpenVino:
         self, content: bytes, threads: Optional[int] = None, precision: str = "float32"
     ) -> None:
         try:
-            import openvino
+            with deferred_interrupt():
+                import openvino
         except ImportError as error:
             raise missing("openvino", error, "openvino") from None
         core = openvino.Core()
@@ -126,8 +129,9 @@ class PaddleInference:
         onednn: bool = True,
     ) -> None:
         machine.import_paddle()
-        import paddle
-        from paddle import inference
+        with deferred_interrupt():
+            import paddle
+            from paddle import inference
 
         config = inference.Config(str(program), str(parameters))
         config.disable_gpu()

@@ -1,13 +1,13 @@
-"""An optional operator that computes conv + BN (+ residual) (+ ReLU) faster on x86 CPUs.
+"""An optional operator for x86-64 CPUs: conv (+ pool) + BN (+ residual) (+ ReLU) in one call.
 
-It is never needed: where it is off, cannot be built or does not know a layer, plain Paddle computes
-the same. ``PADDLE_RESNET_KERNELS`` says when to use it:
+Correctness never depends on it. If it is off, cannot be built or does not support a layer, plain
+Paddle computes the same. The environment variable ``PADDLE_RESNET_KERNELS`` selects the mode:
 
-- ``auto`` (the default): where it can be built and knows the layer; one line says so if it cannot;
-- ``off``: never;
-- ``require``: as ``auto``, but an error where it cannot be built.
+- ``auto`` (default): the operator where it can be built; a warning line if it cannot;
+- ``off``: plain Paddle;
+- ``require``: as ``auto``, but an error if it cannot be built.
 
-It is built on first use, in about 20 seconds, and kept in the package's cache folder.
+It is built on first use, in about 20 seconds, and cached in the package's cache folder.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def mode() -> str:
 
 @contextlib.contextmanager
 def use(wanted: str) -> Iterator[None]:
-    """Choose a mode for the block, whatever the environment says; other threads keep theirs.
+    """Set the mode inside a ``with`` block, over the environment variable; per thread.
 
     Args:
         wanted: ``auto``, ``off`` or ``require``.
 
     Raises:
-        UserError: another word.
+        UserError: ``wanted`` is none of them.
     """
     token = _chosen.set(wanted)
     try:
@@ -58,10 +58,10 @@ def use(wanted: str) -> Iterator[None]:
 
 
 def release() -> None:
-    """Give memory and compiled convolutions back that the operator keeps for the next step.
+    """Free the blocks and compiled convolutions that the operator caches for the next step.
 
-    Worth a call between networks or image sizes in one process. What tensors hold stays, and so do
-    scratch buffers; the next step takes anew what it needs.
+    Useful between networks or image sizes in one process. Memory of living tensors and scratch
+    buffers stays.
     """
     from . import build
 

@@ -1,4 +1,4 @@
-"""Maps between units: in float32 or bfloat16, for two readers, seen channels last."""
+"""Activations between layers: dtype casts, gradient branches, channels-last views."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
 def bfloat16_works() -> bool:
-    """Return whether the operator takes bfloat16 maps on this machine; build it if need be.
+    """Return whether the operator supports bfloat16 on this machine; build it if it is not built.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
@@ -29,7 +29,7 @@ def bfloat16_works() -> bool:
 
 
 def is_activation(x: Tensor) -> bool:
-    """Return whether it is what the operators take: four dimensions, none empty, on a CPU."""
+    """Return whether the operators take ``x``: 4 non-empty dimensions, on a CPU, without AMP."""
     return (
         x.dtype in (paddle.float32, paddle.bfloat16)
         and x.place.is_cpu_place()
@@ -40,13 +40,13 @@ def is_activation(x: Tensor) -> bool:
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:
-    """Return a map in other numbers, in the layout that it has in memory.
+    """Return ``x`` in another dtype, in the same memory layout.
 
-    Paddle's own ``cast`` brings a view of channels-last memory into NCHW first, forward and
-    backward; and before Paddle 3 it does not round.
+    Paddle's own ``cast`` transposes a view of channels-last memory to NCHW first, forward and
+    backward. Before Paddle 3 it truncates in place of rounding.
 
     Args:
-        x: of any shape, float32 or bfloat16, on a CPU.
+        x: float32 or bfloat16, of any shape, on a CPU.
         dtype: ``float32`` or ``bfloat16``.
     """
     if x.dtype == getattr(paddle, dtype):
@@ -59,9 +59,9 @@ def cast(x: Tensor, dtype: str) -> Tensor:
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
 def branch(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a map twice, for two readers whose gradients are then added up in one fast loop.
+    """Return ``x`` twice, for two consumers whose gradients are then summed by one fast loop.
 
-    Where a map is not bfloat16 there is nothing to gain: Paddle's own sum is as fast.
+    For bfloat16 only: in float32 Paddle's own sum is as fast.
     """
     if (
         not paddle.in_dynamic_mode()
@@ -78,27 +78,26 @@ def branch(x: Tensor) -> tuple[Tensor, Tensor]:
     return restore(first), restore(second)
 
 
-#: Views of tensors that are alive, by id: ``(weak reference, view, backward passes so far)``.
-_views: dict[int, tuple[Any, Tensor, int]] = {}
+#: Views of living tensors by id: ``(weak reference, view, (backward passes, inplace version))``.
+_views: dict[int, tuple[Any, Tensor, tuple[int, int]]] = {}
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Return an NHWC view of an NCHW tensor, the same one to each unit that reads the tensor.
+    """Return an NHWC view of an NCHW tensor; the same view for each layer that reads the tensor.
 
-    A block's input goes into its first convolution and past it. If both read one view, their
-    gradients meet at the view and are added up there, in one piece of memory; with a view each they
-    would meet at ``x``, and Paddle would first copy both into NCHW.
+    A block's input is read by its first convolution and by its shortcut. If both read one view,
+    their gradients are summed at the view, in NHWC. With a view each they would be summed at ``x``,
+    and Paddle would copy both to NCHW first.
 
-    Once a gradient was computed the old view may have lost its place in the graph: it is used no
-    more.
+    A view is not reused after a backward pass, which may have freed its node of the graph.
     """
     passes = build.library().paddle_resnet_backward_passes()
     wants_gradient = paddle.is_grad_enabled() and not x.stop_gradient
-    reference, view, when = _views.get(id(x), (None, None, 0))
+    reference, view, version = _views.get(id(x), (None, None, (0, 0)))
     if (
         reference is None
         or reference() is not x
-        or when != (passes, x.inplace_version)
+        or version != (passes, x.inplace_version)
         or view.stop_gradient == wants_gradient
     ):
         view = x.transpose(TO_NHWC)
@@ -109,7 +108,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def _dense(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Return a map in the order that it has in memory, and what brings the order back."""
+    """Return ``x`` with dimensions in memory order, and a function that restores the order."""
     if x.ndim != 4 or x.is_contiguous():
         return x, lambda y: y
     return x.transpose(TO_NHWC), lambda y: y.transpose(TO_NCHW)

@@ -1,4 +1,4 @@
-"""Which path computes a network's convolutions, in a sentence."""
+"""Which backend computes a network's convolutions, in one sentence."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from . import conv_bn_act
 
 
 def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
-    """Run a network on one blank image, and say what computed its conv + BN units.
+    """Run a network on one zero image and describe the backend of its conv-BN layers.
 
     Args:
-        network: in any mode, which stays as it is.
+        network: in any mode, which is restored.
         input_shape: of one image, without the batch.
 
     Returns:
-        str: such as ``"53 conv + BN units: CPU operator, bfloat16"``; units that fell back to plain
+        str: such as ``"53 conv-BN layers: CPU operator, bfloat16"``. Layers that fell back to plain
         Paddle are counted, with the reason.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    fused, half, fallbacks = (
+    fused, bfloat16, fallbacks = (
         conv_bn_act.fused_calls,
         conv_bn_act.bfloat16_calls,
         +conv_bn_act.fallback_counts,
@@ -37,12 +37,13 @@ def describe(network: nn.Layer, input_shape: Sequence[int]) -> str:
     finally:
         for layer, training in modes:
             layer.training = training
-    fused, half = conv_bn_act.fused_calls - fused, conv_bn_act.bfloat16_calls - half
+    fused = conv_bn_act.fused_calls - fused
+    bfloat16 = conv_bn_act.bfloat16_calls - bfloat16
     fallbacks = conv_bn_act.fallback_counts - fallbacks
     if not fused:
-        return "conv + BN units: plain Paddle, float32"
+        return "conv-BN layers: plain Paddle, float32"
     reasons = "".join(f"; {n} by plain Paddle ({why})" for why, n in fallbacks.items())
-    numbers = "bfloat16" if half else "float32"
-    if 0 < half < fused:
-        numbers = f"{half} in bfloat16, {fused - half} in float32"
-    return f"{fused} conv + BN units: CPU operator, {numbers}{reasons}"
+    dtype = "bfloat16" if bfloat16 else "float32"
+    if 0 < bfloat16 < fused:
+        dtype = f"{bfloat16} in bfloat16, {fused - bfloat16} in float32"
+    return f"{fused} conv-BN layers: CPU operator, {dtype}{reasons}"

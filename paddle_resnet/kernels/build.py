@@ -1,4 +1,4 @@
-"""The operator's library: built once per machine, Paddle and source, and loaded into Paddle."""
+"""The operator's library: built once per CPU, Paddle and source, and loaded into Paddle."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _IS_RECORDING = ctypes.CFUNCTYPE(ctypes.c_bool)(is_recording)
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the operator's library, built if need be, or None where it cannot be used.
+    """Return the operator's library, or None if it cannot be used. Build it if it is not built.
 
-    Tried once in a process; the reason of a failure is printed then.
+    Done once per process; the reason of a failure is logged then.
 
     Raises:
         Unavailable: it cannot be used, and ``PADDLE_RESNET_KERNELS`` is ``require``.
@@ -52,12 +52,12 @@ def library() -> ctypes.CDLL | None:
     except Unavailable as error:
         if mode() == "require":
             raise Unavailable(f"PADDLE_RESNET_KERNELS=require, but {error}") from None
-        _say(f"plain Paddle computes the convolutions: {error}")
+        _log(f"plain Paddle computes the convolutions: {error}")
         return None
 
 
 def state() -> str:
-    """Say in a few words whether the operator is built, without building it."""
+    """Return ``built``, ``not built yet`` or ``not possible: REASON``, without building it."""
     try:
         return "built" if _path().exists() else "not built yet"
     except Unavailable as error:
@@ -65,19 +65,19 @@ def state() -> str:
 
 
 def release() -> None:
-    """Give unused blocks of memory back to the system, and forget compiled convolutions."""
+    """Free unused blocks of memory and compiled convolutions."""
     if library.cache_info().currsize and library() is not None:
         library().paddle_resnet_release()
 
 
 def build(force: bool = False) -> Path:
-    """Return the path of the library for this machine; compile it if it is not there.
+    """Return the path of the library for this machine; compile it if it does not exist.
 
-    One process compiles, others wait for it. Files that somebody else could have written are not
+    One process compiles, others wait for it. A file that another user could have written is not
     used.
 
     Args:
-        force: compile it in any case.
+        force: compile even if it exists.
 
     Raises:
         Unavailable: it cannot be built here, or must not be loaded.
@@ -101,14 +101,14 @@ def build(force: bool = False) -> Path:
 
 
 def _compile(path: Path) -> None:
-    _say("building the CPU operator (once, about 20 seconds) ...")
+    _log("building the CPU operator (once, about 20 seconds) ...")
     # In the same folder, since a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
         warnings = compile_library(Path(folder), NAME)
         os.chmod(Path(folder, NAME), 0o755)
         os.replace(Path(folder, NAME), path)
     if warnings:
-        _say(f"the compiler warns:\n{warnings.strip()}")
+        _log(f"the compiler warns:\n{warnings.strip()}")
 
 
 @contextlib.contextmanager
@@ -128,10 +128,10 @@ def _one_process(folder: Path) -> Iterator[None]:
 
 
 def _in_own_thread(work: Callable[[], ctypes.CDLL]) -> ctypes.CDLL:
-    """Call a function where no compiler of byte code looks on.
+    """Call a function in another thread, which ``paddle.jit.to_static`` does not trace.
 
-    ``paddle.jit.to_static`` of Paddle 2.6 translates whatever its thread runs, and fails at the
-    standard library.
+    Paddle 2.6 translates the byte code of whatever its own thread runs, and fails at the standard
+    library.
     """
     outcome: list[Any] = []
 
@@ -163,14 +163,16 @@ def _load(path: Path) -> ctypes.CDLL:
         loaded.paddle_resnet_ask_recording(_IS_RECORDING)
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:
-        raise Unavailable(
-            f"{path} cannot be loaded: {error}; delete it to build it anew."
-        ) from error
+        raise Unavailable(f"{path} cannot be loaded: {error}; delete it to rebuild it.") from error
     return loaded
 
 
 def _path() -> Path:
-    """Return where the library for this Paddle, CPU and source is kept."""
+    """Return the path of the library for this Paddle, CPU and source.
+
+    Raises:
+        Unavailable: no such library can exist here.
+    """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Unavailable("the CPU operator is for Linux on x86-64.")
     if "avx2" not in cpu_runtime.cpu_flags():
@@ -190,5 +192,5 @@ def _path() -> Path:
     return cache_folder() / "kernels" / f"conv_bn-{digest.hexdigest()[:16]}.so"
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(f"paddle_resnet: {line}", file=sys.stderr, flush=True)

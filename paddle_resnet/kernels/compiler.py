@@ -15,7 +15,7 @@ CSRC = Path(__file__).parent / "csrc"
 SOURCES = tuple(sorted(path.name for path in CSRC.glob("*.cc")))
 HEADERS = tuple(sorted(path.name for path in CSRC.glob("*.h")))
 
-#: -march=native: the loops use what this CPU has, which is why its flags are in the file's name.
+#: -march=native compiles for this CPU, so its flags are part of the library's file name.
 #: Without PADDLE_NO_PYTHON Paddle's header wants Python's own, which few machines have.
 FLAGS = (
     "-std=c++17",
@@ -48,18 +48,18 @@ def paddle_library() -> Path:
 
 
 def compile_library(folder: Path, name: str) -> str:
-    """Compile all sources, as many at once as there are cores, and link them.
+    """Compile all sources, one compiler per core at a time, and link them.
 
     Args:
-        folder: where all files are written.
+        folder: receives the library and the object files.
         name: of the library.
 
     Returns:
-        str: the compiler's warnings about our sources; Paddle's headers are not asked.
+        str: the compiler's warnings about these sources, without those about Paddle's headers.
 
     Raises:
         Unavailable: there is no compiler, or it fails.
-        OSError: it cannot be started, or a file not be written.
+        OSError: the compiler cannot be started, or a file cannot be written.
     """
     compiler = os.environ.get("CXX") or shutil.which("g++")
     if not compiler:
@@ -75,9 +75,9 @@ def compile_library(folder: Path, name: str) -> str:
     try:
         warnings = "".join(pool.map(lambda command: _run(command, folder), commands))
     finally:
-        pool.shutdown(cancel_futures=True)  # of the others, where one failed
-    # Not -fopenmp: GCC's libgomp would be a second pool of threads beside Paddle's libiomp5, which
-    # answers to GCC's calls too.
+        pool.shutdown(cancel_futures=True)  # after a failure
+    # Linked without -fopenmp: libgomp would be a second thread pool beside Paddle's libiomp5, which
+    # implements GCC's calls too.
     folders = [paddle / "libs", core.parent]
     link = [compiler, "-shared", *(f"{source}.o" for source in SOURCES), "-o", name]
     link += [f"-L{path}" for path in folders] + [f"-Wl,-rpath,{path}" for path in folders]

@@ -1,4 +1,4 @@
-"""Whether the backward pass under way is recorded, for a second derivative."""
+"""Whether the current backward pass is recorded, for a second derivative."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _BACKWARD = ("paddle.autograd.backward_mode", "paddle.base.dygraph.tensor_patch_
 
 
 def is_recording() -> bool:
-    """Return whether ``paddle.grad(..., create_graph=True)`` runs the backward pass under way.
+    """Return whether the current backward pass belongs to ``paddle.grad(..., create_graph=True)``.
 
-    Paddle does not tell operators, and ``paddle.is_grad_enabled()`` is True in ``backward()`` too:
-    the arguments of the innermost of the two calls on the stack say so.
+    Operators get no such flag from Paddle, and ``paddle.is_grad_enabled()`` is True in
+    ``backward()`` too. So this reads the argument of the innermost of the two calls on the stack.
     """
     frame = sys._getframe()
     while frame is not None:

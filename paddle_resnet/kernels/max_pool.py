@@ -1,4 +1,4 @@
-"""Max-pooling between units, by the operator where it can."""
+"""Max-pooling between layers, by the operator where it supports the layer."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ from paddle.base import core
 from . import build, mode
 from .activations import TO_NCHW, cast, channels_last, is_activation
 
-#: The number of a window's tap is kept in a byte.
+#: The index of a maximum in its window is stored in a byte: 15 * 15 < 256.
 LARGEST_WINDOW = 15
 
 
 @paddle.jit.not_to_static  # an exported graph holds plain operators
 def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) -> Optional[Tensor]:
-    """Return what the layer makes of ``x``, or None where plain Paddle has to compute it.
+    """Return the pooled activation, or None if the caller has to compute it by plain Paddle.
 
-    Where the operator does not know a layer, a bfloat16 map becomes float32 for ``plain``, which
-    has no kernels for it on a CPU, and comes back as bfloat16.
+    Plain Paddle has no bfloat16 pooling on a CPU. If the operator does not support the layer, a
+    bfloat16 input is cast to float32, pooled by ``plain`` and cast back.
+
+    Args:
+        layer: its window, stride, padding and layout.
+        x: ``[N, C, H, W]`` or ``[N, H, W, C]``, as the layer's ``data_format``.
+        plain: computes the same by plain Paddle.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
     """
     if not paddle.in_dynamic_mode():
         return None
-    if mode() == "off" or not (knows(layer) and _takes(layer, x)) or build.library() is None:
-        half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
-        return cast(plain(cast(x, "float32")), "bfloat16") if half else None
+    if (
+        mode() == "off"
+        or not (supports(layer) and _supports_input(layer, x))
+        or build.library() is None
+    ):
+        bfloat16 = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
+        return cast(plain(cast(x, "float32")), "bfloat16") if bfloat16 else None
     nchw = layer.data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_max_pool",
@@ -42,19 +51,19 @@ def max_pool(layer: nn.MaxPool2D, x: Tensor, plain: Callable[[Tensor], Tensor]) 
     return y.transpose(TO_NCHW) if nchw else y
 
 
-def knows(layer: nn.MaxPool2D) -> bool:
-    """Return whether the operator knows this layer: square windows."""
+def supports(layer: nn.MaxPool2D) -> bool:
+    """Return whether the operator supports this layer: square windows, no returned mask."""
     stride = layer.ksize if layer.stride is None else layer.stride
-    numbers = (layer.ksize, stride, layer.padding)
-    if layer.return_mask or not all(type(number) is int for number in numbers):
+    sizes = (layer.ksize, stride, layer.padding)
+    if layer.return_mask or not all(type(size) is int for size in sizes):
         return False
-    # Every window must hold a pixel.
-    holds = stride >= 1 and 0 <= layer.padding <= layer.ksize // 2
-    return holds and 1 <= layer.ksize <= LARGEST_WINDOW
+    # Each window must contain a pixel.
+    not_empty = stride >= 1 and 0 <= layer.padding <= layer.ksize // 2
+    return not_empty and 1 <= layer.ksize <= LARGEST_WINDOW
 
 
-def _takes(layer: nn.MaxPool2D, x: Tensor) -> bool:
-    """Return whether the operator takes this map: on a CPU, with a pixel in each window."""
+def _supports_input(layer: nn.MaxPool2D, x: Tensor) -> bool:
+    """Return whether the operator supports this input: on a CPU, with a pixel in each window."""
     stride = layer.ksize if layer.stride is None else layer.stride
     if not is_activation(x):
         return False

@@ -1,4 +1,4 @@
-"""What the operator's parts took: rows of calls and seconds by part and shape."""
+"""Calls and seconds of the operator by part and shape."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from dataclasses import dataclass
 
 from . import build
 
-#: forward: the convolution; data, weights: its gradients; norm: BN, sum and ReLU, both ways.
+#: forward: the convolution; data, weights: its gradients; norm: BN, sum and ReLU, both directions.
 PARTS = ("forward", "data", "weights", "norm")
-_PARTS = (*PARTS, "norm")  # as the operator numbers them: the norm's two ways apart
+_PARTS = (*PARTS, "norm")  # by csrc/profile.h's index: the norm forward, the norm backward
 
-#: Passes over a map of the output's size: statistics, normalisation / sums, gradient of the input.
+#: Reads and writes of an activation: statistics, normalization / sums, gradient of the input.
 _PASSES = {3: 1 + 2, 4: 2 + 3}
 
 
 @dataclass
 class Row:
-    """One part of all units of one shape."""
+    """One part of all layers of one shape."""
 
     part: str
     calls: int
     seconds: float
-    #: Operations (of a convolution: two per multiply-add) or bytes (of the norm) of one call.
+    #: Per call: operations of a convolution (two per multiply-add), or bytes of the norm.
     work: float
-    #: ``64->64 3x3 /1 at 32x32``: channels, kernel, stride, size of the input.
+    #: Such as ``64->64 3x3 /1 at 32x32``: channels, kernel, stride, size of the input.
     text: str
 
 
 def bfloat16_gflops(size: int, rounds: int) -> float:
-    """Return the best speed of a bfloat16 matrix product, in GFLOP/s; 0.0 where there is none."""
+    """Return the best speed of a bfloat16 matrix product, in GFLOP/s; 0.0 if there is none.
+
+    Args:
+        size: rows and columns of the matrices.
+        rounds: products, of which the fastest counts.
+    """
     library = build.library()
     seconds = library.paddle_resnet_bfloat16_product(size, rounds) if library else 0.0
     return 2 * size**3 / seconds / 1e9 if seconds else 0.0
@@ -38,7 +43,7 @@ def bfloat16_gflops(size: int, rounds: int) -> float:
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[Row]]:
-    """Record what the operator does in the block; the list is filled when it ends.
+    """Profile the operator inside a ``with`` block; the list is filled at its end.
 
     Raises:
         Unavailable: the operator cannot be built, and ``PADDLE_RESNET_KERNELS`` is ``require``.
@@ -59,15 +64,17 @@ def recording() -> Iterator[list[Row]]:
 
 def _row(line: str) -> Row:
     part, calls, seconds, *shape = line.split()
-    n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups, half = map(int, shape)
+    n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups, bfloat16 = map(int, shape)
     outputs = n * oh * ow * o
     flop = 2.0 * outputs * kh * kw * c // groups
-    details = f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1) + " bf16" * half
+    details = (
+        f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1) + " bf16" * bfloat16
+    )
     return Row(
         part=_PARTS[int(part)],
         calls=int(calls),
         seconds=float(seconds),
-        work=(2.0 if half else 4.0) * outputs * _PASSES[int(part)]
+        work=(2.0 if bfloat16 else 4.0) * outputs * _PASSES[int(part)]
         if int(part) in _PASSES
         else flop,
         text=f"{c}->{o} {kh}x{kw} /{stride}{details} at {h}x{w}",

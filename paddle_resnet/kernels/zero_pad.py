@@ -1,4 +1,4 @@
-"""Subsampled maps with channels of zeros beside their own, by the operator where it can."""
+"""Shortcut A: subsampled activations with added channels of zeros, by the operator."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def zero_pad(
     data_format: str,
     plain: Callable[[Tensor], Tensor],
 ) -> Optional[Tensor]:
-    """Return every ``stride``-th pixel with more channels, or None where plain Paddle has to.
+    """Return every ``stride``-th pixel with more channels; None if the caller has to compute it.
 
-    Where there is no operator, a bfloat16 map becomes float32 for ``plain``, and comes back.
+    Without the operator, a bfloat16 input is cast to float32, padded by ``plain`` and cast back.
 
     Args:
-        x: a map, float32 or bfloat16.
-        stride: of the pixels.
-        before, after: channels of zeros.
+        x: float32 or bfloat16, in ``data_format``.
+        stride: of the pixels, in both directions.
+        before, after: channels of zeros before and after those of ``x``.
         data_format: ``NCHW`` or ``NHWC``.
-        plain: does the same by Paddle.
+        plain: computes the same by plain Paddle.
 
     Raises:
         Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
@@ -38,8 +38,8 @@ def zero_pad(
     if not paddle.in_dynamic_mode():
         return None
     if mode() == "off" or not is_activation(x) or build.library() is None:
-        half = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
-        return cast(plain(cast(x, "float32")), "bfloat16") if half else None
+        bfloat16 = x.dtype == paddle.bfloat16 and x.place.is_cpu_place()
+        return cast(plain(cast(x, "float32")), "bfloat16") if bfloat16 else None
     nchw = data_format == "NCHW"
     y = core.eager._run_custom_op(
         "paddle_resnet_zero_pad", channels_last(x) if nchw else x, stride, before, after

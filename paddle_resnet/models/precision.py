@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Callable, Optional, Union
 
@@ -11,7 +10,6 @@ from paddle import nn
 
 from .. import cpu_runtime
 from ..config import Config
-from ..distributed.collectives import broadcast_from_rank0
 from ..errors import TrainingError, did_you_mean, for_display
 from ..kernels.activations import bfloat16_works
 from ..layers.activation_dtype import activation_dtype
@@ -32,13 +30,14 @@ _SCALER = (
 class Precision:
     """How a network computes.
 
-    On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is that of the maps between the units
-    that the CPU operator computes, see
+    On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is the dtype of the activations
+    between layers that the CPU operator computes, see
     :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32, whatever the level.
 
     Args:
         dtype (str): ``float32``, ``float16``, ``bfloat16``, or ``auto``: bfloat16 on CPUs that have
-            units for it and the operator, float32 elsewhere. Default: ``float32``.
+            units for it and the operator, float32 elsewhere; recipes measure which of them is
+            faster, see :mod:`paddle_resnet.training.setup.precision_choice`. Default: ``float32``.
         level (str): ``O1`` computes convolutions and matrix products in ``dtype`` and keeps the
             weights in float32; ``O2`` keeps everything but norms in ``dtype``, beside a float32
             copy of the weights. Default: ``O1``.
@@ -137,20 +136,6 @@ class Precision:
     def make_scaler(self) -> Optional[paddle.amp.GradScaler]:
         """Return what keeps small float16 gradients from becoming 0; None where nothing must."""
         return paddle.amp.GradScaler(**self.scaler) if self.dtype == "float16" else None
-
-
-def resolve_precision(config: Config) -> Config:
-    """Return the recipe with what ``auto`` is on this machine, so that a run stays with it.
-
-    Of several processes, the first one decides.
-
-    Raises:
-        Unavailable: ``PADDLE_RESNET_KERNELS=require``, and the operator cannot be built.
-    """
-    if config.train.precision != "auto":
-        return config
-    dtype = broadcast_from_rank0(lambda: Precision("auto").dtype)
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, precision=dtype))
 
 
 def run_precision(config: Optional[Config], notify: Callable[[str], None]) -> Precision:

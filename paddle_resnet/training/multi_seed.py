@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,7 +14,6 @@ from ..distributed.collectives import init_distributed, world_size
 from ..errors import TrainingError, UserError
 from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json, atomic_write_text, with_home
-from ..models.precision import resolve_precision
 from ..runs.resume_rules import resumed_config
 from ..runs.run_folder import RunFolder, absolute_paths, is_unused
 from .trainer import run
@@ -63,8 +62,6 @@ def train_seeds(
             f"train.num_seeds is {config.train.num_seeds}, which is for a single process: "
             "launch one run for each train.seed."
         )
-    if resume is None:
-        config = resolve_precision(config)  # once, for all seeds
     outer = RunFolder(resume) if resume is not None else _make_folder(config, recipe)
     # Each run locks its own folder; without this lock, a second process would take the next seed.
     outer.acquire()
@@ -90,7 +87,7 @@ def _run_all(
         write(f"run {number} of {len(seeds)}, seed {seed}")
         known = child.config.is_file()
         try:
-            own = _one(config, folder, seed)
+            own = _one(_like_the_first(config, folder, seeds), folder, seed)
             if known:
                 run(resumed_config(child, own), recipe, child, afterwards)
             else:
@@ -112,6 +109,18 @@ def _run_all(
     if failed:
         raise TrainingError(f"{len(failed)} of {len(seeds)} runs failed; {failed[0]}")
     return summary
+
+
+def _like_the_first(config: Config, folder: Path, seeds: list[int]) -> Config:
+    """Return the recipe with what `auto` was for the first seed: nothing but seeds may differ."""
+    if config.train.precision != "auto":
+        return config
+    for seed in seeds:
+        child = RunFolder(folder / f"seed-{seed}")
+        if child.config.is_file():
+            precision = child.read_config().train.precision
+            return replace(config, train=replace(config.train, precision=precision))
+    return config
 
 
 def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
@@ -195,10 +204,10 @@ def _sentence(test: dict[str, Any], is_sample: Optional[bool]) -> str:
 
 def _one(config: Config, folder: Path, seed: int) -> Config:
     """Return the recipe of one of the runs."""
-    return dataclasses.replace(
+    return replace(
         config,
-        train=dataclasses.replace(config.train, seed=seed, num_seeds=1),
-        run=dataclasses.replace(config.run, dir=str(folder), name=f"seed-{seed}"),
+        train=replace(config.train, seed=seed, num_seeds=1),
+        run=replace(config.run, dir=str(folder), name=f"seed-{seed}"),
     )
 
 

@@ -30,7 +30,6 @@ from ..evaluation.tta import TTA_VIEWS
 from ..formatting import console_duration
 from ..io.atomic_files import atomic_write_json
 from ..kernels.backend_report import describe as describe_kernels
-from ..models.precision import resolve_precision
 from ..models.trained_model import model_metadata
 from ..runs.environment import environment
 from ..runs.provenance import append_launch
@@ -53,6 +52,7 @@ from .setup.build_model import build_model, trainable_parameters, whiten
 from .setup.build_state import build_state
 from .setup.dataset_check import DatasetCheck
 from .setup.init_weights import load_init_weights
+from .setup.precision_choice import choose_precision
 from .setup.resolve import resolve
 from .setup.time_plan import fit_validation, make_plan, measure_eval_speed
 from .signals import SignalHandler, TrainingInterrupted
@@ -112,7 +112,7 @@ def run(
         splits = shard(splits, rank(), world_size())
         network, options = build_model(config, splits)
         if resume is None:
-            config = resolve_precision(config)  # not before: it may have to build the operator
+            config = choose_precision(config, network, splits, log)
         if resume is None or not resume.has_checkpoints():
             whiten(network, splits)
             rank0_first(lambda: load_init_weights(network, config, splits, log))

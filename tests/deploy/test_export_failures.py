@@ -199,7 +199,6 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow  # a signal in the middle of an import of ONNX can become an import error
 def test_ctrl_c_leaves_nothing(tmp_path):
     code = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PADDLE_RESNET_KERNELS": "off"}

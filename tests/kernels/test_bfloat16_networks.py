@@ -273,7 +273,7 @@ def test_the_context_ends_and_nests():
 
 def test_what_computed_is_said():
     with kernels.use("require"), activation_dtype("bfloat16"):
-        assert describe(small(), [3, 12, 12]) == "12 conv + BN units: CPU operator, bfloat16"
+        assert describe(small(), [3, 12, 12]) == "12 conv-BN layers: CPU operator, bfloat16"
         mixed = create_model("resnet50_d", num_classes=10, **NARROW)
         assert "CPU operator, 19 in bfloat16, 3 in float32" in describe(mixed, [3, 32, 32])
 

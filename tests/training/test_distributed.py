@@ -158,7 +158,7 @@ def test_two_processes_train_in_bfloat16(tmp_path, operator):
         same = ("model.options.stochastic_depth=0", f"train.precision={precision}")
         train(folder, 2, *recipe(folder, 1, *same))
         log = (folder / "log.txt").read_text()
-        assert f"20 conv + BN units: CPU operator, {precision}" in log
+        assert f"20 conv-BN layers: CPU operator, {precision}" in log
         assert "2 processes" in log
         rows.append(json.loads((folder / "history.jsonl").read_text()))
     for key in ("loss", "val_loss"):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DeployError
+from ...interrupts import deferred_interrupt
 from ..manifest import Manifest
 from ..onnx_file import INPUT, LOGITS, PROBABILITIES, import_onnx, missing
 
@@ -79,6 +80,7 @@ def convert(program: Path, parameters: Path, file: Path) -> None:
     raw.unlink()
 
 
+@deferred_interrupt()
 def fold(raw: Path, file: Path) -> None:
     """Let ONNX Runtime fold constants and BN and infer shapes; what is written is plain ONNX."""
     import onnxruntime
@@ -88,6 +90,7 @@ def fold(raw: Path, file: Path) -> None:
     quant_pre_process(str(raw), str(file), skip_symbolic_shape=True)
 
 
+@deferred_interrupt()
 def _name_ends(file: Path) -> None:
     """Give input, output and batch dimension their names."""
     onnx = import_onnx()
@@ -107,6 +110,7 @@ def _name_ends(file: Path) -> None:
     onnx.save(model, str(file))
 
 
+@deferred_interrupt()
 def finish(bare: Path, manifest: Manifest, file: Path) -> None:
     """Set the preprocessing in front, softmax behind and the facts beside a bare network.
 

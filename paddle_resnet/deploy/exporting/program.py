@@ -15,6 +15,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from ...errors import DeployError
+from ...interrupts import deferred_interrupt
 
 
 class Exported(nn.Layer):
@@ -35,6 +36,7 @@ class Exported(nn.Layer):
         return F.softmax(logits, axis=-1) if self.softmax else logits
 
 
+@deferred_interrupt()
 def save_program(
     network: nn.Layer, input_shape: list[int], folder: Path, *, softmax: bool
 ) -> tuple[Path, Path]:

@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from ...interrupts import deferred_interrupt
 from .onnx_export import NORMALIZED
 
 #: Images that are run at once to see the ranges of activations.
@@ -28,13 +29,14 @@ def quantize(
         images: uint8 ``[N, C, H, W]``, of the training split, without augmentation.
         scale, shift: of the normalization, see `Manifest.affine`.
     """
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    with deferred_interrupt():
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            CalibrationMethod,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:

@@ -1,11 +1,11 @@
-// What the operators know of the backward passes that Paddle runs through them.
+// The state of Paddle's backward passes through the operators.
 #pragma once
 
 #include <cstdint>
 
-// How often a gradient was computed; see kernels/activations.py, which asks whether one was in between.
+// Number of gradients computed so far; kernels/activations.py detects a backward pass by it.
 extern int64_t backward_passes;
 
-// Throws where Paddle records a second derivative, for a third one: it would be silently incomplete,
-// since Paddle connects an operator to its second derivative only.
+// Throws where Paddle records a second derivative in order to differentiate it again: Paddle
+// connects an operator to its second derivative only, so a third one would silently be incomplete.
 void RefuseThirdDerivative();

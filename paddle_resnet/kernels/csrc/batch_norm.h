@@ -1,6 +1,6 @@
-// Batch normalisation, sum and ReLU over maps seen as [rows, channels], rows = N * H * W.
+// Batch norm, sum and ReLU over activations seen as [rows, channels], rows = N * H * W.
 //
-// The numbers of a map are float or BFloat16; statistics and constants of channels are float.
+// Activations are float or BFloat16; statistics and constants of channels are float.
 #pragma once
 
 #include <cstdint>
@@ -8,46 +8,48 @@
 
 #include "dtypes.h"
 
-// A map, and how its rows are looked at: see batch_norm.cc.
-struct Rows {
+// The shape of an activation seen as a matrix.
+struct MatrixShape {
   int64_t rows, channels;
 };
 
-// What normalisation does to each channel: (x - mean) * scale + shift.
+// A normalization per channel: (x - mean) * scale + shift.
 struct Norm {
   const float *mean, *scale, *shift;
 };
 
-// Mean and (biased) variance of each channel.
-template <typename Number>
-void ChannelStatistics(Rows, const Number* x, float* mean, float* variance);
+// Computes mean and (biased) variance of each channel.
+template <typename DType>
+void ChannelStatistics(MatrixShape, const DType* x, float* mean, float* variance);
 
-// y = act(norm(x) + residual); `residual` may be null, `y` may be `x`.
-template <typename Number>
-void Normalize(Rows, const Number* x, const Norm&, const Number* residual, bool relu, Number* y);
+// Computes y = act(norm(x) + residual). `residual` may be null, `y` may be `x`.
+template <typename DType>
+void Normalize(MatrixShape, const DType* x, const Norm&, const DType* residual, bool relu,
+               DType* y);
 
-// Where the ReLU let a gradient through: nowhere asked (no ReLU), where the output `y` is above
-// zero, or, without a residual, where norm(x) is, which saves reading y.
-template <typename Number>
+// Where the ReLU passes a gradient: everywhere without `relu`; where the output `y` is positive;
+// or, if y is null (no residual), where norm(x) is positive, which saves reading y.
+template <typename DType>
 struct Mask {
   bool relu;
-  const Number* y;
+  const DType* y;
 };
 
-// g = dy, masked. Sums g and g * (x - mean) over the rows, and writes g where `g` is not null.
-template <typename Number>
-void BackwardSums(Rows, const Number* dy, const Mask<Number>&, const Number* x, const Norm&,
-                  Number* g, float* sum_g, float* sum_gx);
+// Computes g = dy masked, and per channel the sums of g and of g * (x - mean). Writes g unless
+// null.
+template <typename DType>
+void BackwardSums(MatrixShape, const DType* dy, const Mask<DType>&, const DType* x, const Norm&,
+                  DType* g, float* sum_g, float* sum_gx);
 
-// dx = a * g + b * (x - mean) + c with one a, b, c for each channel, g as above.
-template <typename Number>
-void BackwardInput(Rows, const Number* dy, const Mask<Number>&, const Number* x, const Norm&,
-                   const float* a, const float* b, const float* c, Number* dx);
+// Computes dx = a * g + b * (x - mean) + c with constants per channel, g as above.
+template <typename DType>
+void BackwardInput(MatrixShape, const DType* dy, const Mask<DType>&, const DType* x, const Norm&,
+                   const float* a, const float* b, const float* c, DType* dx);
 
-// y = x, in the other kind of numbers.
+// Computes y = x in the other dtype.
 template <typename From, typename To>
-void Convert(int64_t count, const From* x, To* y);
+void Cast(int64_t count, const From* x, To* y);
 
-// sum = a + b, number by number.
-template <typename Number>
-void Add(int64_t count, const Number* a, const Number* b, Number* sum);
+// Computes sum = a + b per element.
+template <typename DType>
+void Add(int64_t count, const DType* a, const DType* b, DType* sum);

@@ -1,12 +1,13 @@
-// Fresh pages cost more than the arithmetic on them: each is a fault into the kernel, which writes
-// it with zeros. So blocks are kept when they are given back, by size: a step asks for the sizes of
-// the step before. A heap that keeps what is freed does the same, but puts small blocks into the
-// holes of large ones, and grows beyond what is in use at once. Here blocks of other sizes go back
-// to the system before the process would hold more than kSlack times what was once in use at once. Scratch (scratch.h)
-// counts as in use for good.
+// Caching allocator for large tensors.
 //
-// Blocks are made of huge pages of 2 MiB where the system has them: one fault instead of 512, and
-// the loops over many maps at once find their pages' addresses in the processor's own table.
+// Freed blocks are kept in a list by size, because each step allocates the sizes of the step
+// before: a fresh page costs a page fault and is zeroed by the kernel, which takes longer than the
+// arithmetic on it. Reserved memory stays below kSlack x the peak allocated: blocks of other sizes
+// are unmapped first. (A heap that keeps what is freed puts small blocks into the holes of large
+// ones and grows beyond that.) Scratch buffers (scratch.h) are never freed.
+//
+// Blocks of 2 MiB and more use huge pages where the system has them: one fault in place of 512, and
+// fewer misses of the address translation cache.
 #include "caching_allocator.h"
 
 #include <pthread.h>
@@ -22,14 +23,14 @@ namespace {
 
 constexpr size_t kPage = 4096, kHugePage = 2 << 20;
 
-// Sizes differ along a network, so that some blocks always wait for their turn: with none to spare,
-// each step would map blocks anew.
+// The sizes of a network's tensors differ, so some free blocks always wait for their turn. With no
+// slack, each step would unmap some and take others from the system.
 constexpr double kSlack = 1.2;
 
-size_t Rounded(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+size_t RoundToPages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-void* FromSystem(size_t bytes) {
-  // To begin at a huge page takes up to one more, of which the parts outside are given back.
+void* MapPages(size_t bytes) {
+  // Alignment to a huge page takes up to one page more; what lies outside is unmapped.
   const size_t more = bytes < kHugePage ? 0 : kHugePage;
   void* got =
       mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -44,93 +45,94 @@ void* FromSystem(size_t bytes) {
   return block;
 }
 
-struct Free {
+struct FreeBlock {
   void* block;
   size_t bytes;
 };
 
-struct Blocks {
+struct CachingAllocator {
   std::mutex mutex;
-  std::list<Free> free;  // the one given back last first
-  size_t held = 0, used = 0, most_used = 0;  // bytes
-  int64_t mapped = 0;  // blocks ever taken from the system
+  std::list<FreeBlock> free;                               // the most recently freed one first
+  size_t reserved = 0, allocated = 0, peak_allocated = 0;  // bytes
+  int64_t mapped = 0;                                      // number of blocks mapped so far
 
-  void* Take(size_t bytes) {
+  void* Allocate(size_t bytes) {
     std::lock_guard<std::mutex> lock(mutex);
     void* block = nullptr;
     const auto same = std::find_if(free.begin(), free.end(),
-                                   [=](const Free& one) { return one.bytes == bytes; });
+                                   [=](const FreeBlock& one) { return one.bytes == bytes; });
     if (same != free.end()) {
       block = same->block;
       free.erase(same);
     } else {
-      Shrink(static_cast<size_t>(kSlack * std::max(most_used, used + bytes)) - bytes);
-      block = FromSystem(bytes);
+      Shrink(static_cast<size_t>(kSlack * std::max(peak_allocated, allocated + bytes)) - bytes);
+      block = MapPages(bytes);
       if (!block) {
         Shrink(0);
-        block = FromSystem(bytes);
+        block = MapPages(bytes);
       }
       if (!block) throw std::bad_alloc();
-      held += bytes;
+      reserved += bytes;
       ++mapped;
     }
-    used += bytes;
-    most_used = std::max(most_used, used);
+    allocated += bytes;
+    peak_allocated = std::max(peak_allocated, allocated);
     return block;
   }
 
-  void Return(void* block, size_t bytes) {
+  void Deallocate(void* block, size_t bytes) {
     std::lock_guard<std::mutex> lock(mutex);
-    used -= bytes;
+    allocated -= bytes;
     try {
       free.push_front({block, bytes});
-    } catch (const std::bad_alloc&) {  // nobody could catch it where a tensor is freed
+    } catch (const std::bad_alloc&) {  // thrown where a tensor is freed, nothing could catch it
       munmap(block, bytes);
-      held -= bytes;
+      reserved -= bytes;
     }
   }
 
-  // Gives all free blocks back to the system.
+  // Unmaps all free blocks.
   void Release() {
     std::lock_guard<std::mutex> lock(mutex);
     Shrink(0);
-    most_used = used;
+    peak_allocated = allocated;
   }
 
  private:
-  // Gives free blocks back to the system, the oldest first, until no more than `most` is held.
+  // Unmaps free blocks, the oldest first, until at most `most` bytes are reserved.
   void Shrink(size_t most) {
-    while (held > most && !free.empty()) {
+    while (reserved > most && !free.empty()) {
       munmap(free.back().block, free.back().bytes);
-      held -= free.back().bytes;
+      reserved -= free.back().bytes;
       free.pop_back();
     }
   }
 };
 
 // Never destroyed: tensors may be freed at the very end of the process.
-Blocks& blocks() {
-  static Blocks* one = [] {
-    // A process that is split off while another thread is in here must not wait for that thread.
-    pthread_atfork([] { blocks().mutex.lock(); }, [] { blocks().mutex.unlock(); },
-                   [] { blocks().mutex.unlock(); });
-    return new Blocks;
+CachingAllocator& allocator() {
+  static CachingAllocator* one = [] {
+    // A fork while another thread holds the mutex would leave it locked in the child.
+    pthread_atfork([] { allocator().mutex.lock(); }, [] { allocator().mutex.unlock(); },
+                   [] { allocator().mutex.unlock(); });
+    return new CachingAllocator;
   }();
   return *one;
 }
 
 }  // namespace
 
-void* TakeBlock(size_t bytes) { return blocks().Take(Rounded(bytes)); }
+void* Allocate(size_t bytes) { return allocator().Allocate(RoundToPages(bytes)); }
 
-void ReturnBlock(void* block, size_t bytes) { blocks().Return(block, Rounded(bytes)); }
+void Deallocate(void* block, size_t bytes) { allocator().Deallocate(block, RoundToPages(bytes)); }
 
-void ReleaseBlocks() { blocks().Release(); }
+void ReleaseFreeBlocks() { allocator().Release(); }
 
-// Writes the bytes held, those in use, the most that ever were, and how many blocks were taken from
-// the system.
+// Writes the bytes reserved, the bytes allocated, their peak, and the number of blocks mapped so
+// far.
 extern "C" void paddle_resnet_blocks(int64_t* four) {
-  Blocks& all = blocks();
+  CachingAllocator& all = allocator();
   std::lock_guard<std::mutex> lock(all.mutex);
-  four[0] = all.held, four[1] = all.used, four[2] = all.most_used, four[3] = all.mapped;
+  four[0] = all.reserved, four[1] = all.allocated, four[2] = all.peak_allocated,
+  four[3] = all.mapped;
 }

@@ -1,27 +1,27 @@
-// Large blocks of memory that come back at every step.
+// Caching allocator for the large tensors that each step allocates again.
 #pragma once
 
 #include <cstddef>
 #include <utility>
 
-// Returns memory of undefined content, at a multiple of 64 bytes. Throws std::bad_alloc.
-void* TakeBlock(size_t bytes);
-// Gives a block back, with the size it was asked for.
-void ReturnBlock(void* block, size_t bytes);
-// Gives all blocks that nobody uses back to the system.
-void ReleaseBlocks();
+// Returns uninitialized memory, aligned to 64 bytes. Throws std::bad_alloc.
+void* Allocate(size_t bytes);
+// Frees a block; `bytes` as it was allocated with.
+void Deallocate(void* block, size_t bytes);
+// Unmaps all free blocks.
+void ReleaseFreeBlocks();
 
-// A block for as long as it lives.
+// Owns a block.
 class Block {
  public:
-  explicit Block(size_t bytes) : data_(TakeBlock(bytes)), bytes_(bytes) {}
+  explicit Block(size_t bytes) : data_(Allocate(bytes)), bytes_(bytes) {}
   Block(const Block&) = delete;
   ~Block() {
-    if (data_) ReturnBlock(data_, bytes_);
+    if (data_) Deallocate(data_, bytes_);
   }
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  // Leaves the block to someone else, who returns it.
+  // Gives the ownership up; the caller deallocates the block.
   void* Release() { return std::exchange(data_, nullptr); }
 
  private:

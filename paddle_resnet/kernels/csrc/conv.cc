@@ -1,13 +1,15 @@
-// The convolutions, by the oneDNN inside Paddle's own wheel, or by batched_gemm.cc or winograd.cc.
+// Convolutions: chooses between Winograd (winograd.cc), a matrix product (im2col_gemm.cc) and
+// oneDNN.
 //
-// Where the speed comes from:
-// - Maps are [N, H, W, C]: the channels of a pixel fill a vector register, nothing is re-laid.
-// - Paddle's own CPU convolution unfolds the input (im2col) image by image; oneDNN generates code
-//   for the very shape. Generating takes milliseconds, so primitives are kept, by shape.
-// - In inference BN, sum and ReLU happen in the convolution's registers, before anything is written.
-// - Weights go into the layout that the primitive likes best, anew at each call: a few MB in all,
-//   where keeping them would need to know when an optimizer, an EMA or a user has changed them.
-//   For bfloat16 maps they become bfloat16 on the way; their gradient comes out as float32.
+// The oneDNN is the one inside Paddle's own wheel. Where the speed comes from:
+// - Activations are [N, H, W, C]: the channels of a pixel fill a vector register, nothing is
+//   reordered.
+// - Paddle's own CPU convolution runs im2col image by image; oneDNN generates code for the very
+//   shape. Generating takes milliseconds, so primitives are cached by shape.
+// - In inference BN, sum and ReLU are post-operations on the convolution's registers.
+// - Weights are reordered to the layout that the primitive prefers, at each call: a few MB in all.
+//   A cache would have to know when an optimizer, an EMA or a user changes them. For bfloat16
+//   activations the reorder casts the weights to bfloat16; their gradient is float32.
 #include "conv.h"
 
 #include <omp.h>
@@ -18,7 +20,7 @@
 #include <vector>
 
 #include "primitives.h"
-#include "batched_gemm.h"
+#include "im2col_gemm.h"
 #include "weight_gradient_gemm.h"
 #include "winograd.h"
 
@@ -26,17 +28,17 @@ namespace {
 
 using namespace onednn;
 
-// Odd last batches and progressive sizes make new shapes; beyond this many the oldest ones' code
-// is thrown away. A primitive takes about 50 KB.
+// Odd last batches and progressive resizing make new shapes. Beyond this number the least recently
+// used primitive is dropped. One takes about 50 KB.
 constexpr size_t kMaxPrimitives = 1024;
 
-int NumbersOf(const ConvShape& s) { return s.bfloat16 ? kBFloat16 : kFloat32; }
+int DataTypeOf(const ConvShape& s) { return s.bfloat16 ? kBFloat16 : kFloat32; }
 
-Desc MapDesc(const ConvShape& s, int64_t c, int64_t h, int64_t w) {
-  return Strided({s.n, c, h, w}, {h * w * c, 1, w * c, c}, NumbersOf(s));
+Desc ActivationDesc(const ConvShape& s, int64_t c, int64_t h, int64_t w) {
+  return Strided({s.n, c, h, w}, {h * w * c, 1, w * c, c}, DataTypeOf(s));
 }
 
-// Without groups oneDNN wants no dimension for them.
+// Without groups oneDNN expects no dimension for them.
 std::vector<int64_t> Grouped(const ConvShape& s, std::vector<int64_t> of_each_dimension) {
   if (s.groups == 1) of_each_dimension.erase(of_each_dimension.begin());
   return of_each_dimension;
@@ -56,7 +58,7 @@ Desc ChannelDesc(int64_t channels) {
   return Strided({1, channels, 1, 1}, {channels, 1, channels, channels}, kFloat32);
 }
 
-// The last four are one thing, with and without residual and ReLU.
+// The last four are inference, with and without residual and ReLU.
 enum Kind {
   kForward,
   kData,
@@ -67,14 +69,14 @@ enum Kind {
   kInferenceAddRelu
 };
 
-// One convolution in one direction, for one shape.
+// One convolution, or one of its gradients, for one shape.
 class Conv {
  public:
   Conv(const ConvShape& s, Kind kind) : kind_(kind) {
-    if (kind == kWeightsGradient) product_ = WeightProduct::For(s);
-    if (product_) return;
-    const Desc x = MapDesc(s, s.c, s.h, s.w), y = MapDesc(s, s.o, s.oh, s.ow);
-    const Desc any = AnyLayout(WeightDims(s), NumbersOf(s)), plain = WeightDesc(s);
+    if (kind == kWeightsGradient) gemm_ = WeightGradientGemm::For(s);
+    if (gemm_) return;
+    const Desc x = ActivationDesc(s, s.c, s.h, s.w), y = ActivationDesc(s, s.o, s.oh, s.ow);
+    const Desc any = AnyLayout(WeightDims(s), DataTypeOf(s)), plain = WeightDesc(s);
     const Desc any_gradient = AnyLayout(WeightDims(s), kFloat32);
     const int64_t strides[] = {s.stride, s.stride};
     const int64_t dilates[] = {s.dilation - 1, s.dilation - 1};
@@ -92,11 +94,11 @@ class Conv {
       if (kind == kInferenceRelu || kind == kInferenceAddRelu) attributes.Relu();
     }
     dnnl_primitive_desc *forward, *desc;
-    Check(dnnl_convolution_forward_primitive_desc_create(
-              &forward, e.engine, kind >= kInference ? kForwardInference : kForwardTraining,
-              kDirect, x.get(), any.get(), nullptr, y.get(), strides, dilates, pad, pad,
-              attributes.get()),
-          "forward convolution");
+    Check(
+        dnnl_convolution_forward_primitive_desc_create(
+            &forward, e.engine, kind >= kInference ? kForwardInference : kForwardTraining, kDirect,
+            x.get(), any.get(), nullptr, y.get(), strides, dilates, pad, pad, attributes.get()),
+        "forward convolution");
     if (kind == kData) {
       Check(dnnl_convolution_backward_data_primitive_desc_create(
                 &desc, e.engine, kDirect, x.get(), any.get(), y.get(), strides, dilates, pad, pad,
@@ -123,8 +125,7 @@ class Conv {
       dnnl_primitive_desc* reorder;
       Attributes plainly;
       Check(dnnl_reorder_primitive_desc_create(&reorder, back ? best : plain.get(), e.engine,
-                                               back ? plain.get() : best, e.engine,
-                                               plainly.get()),
+                                               back ? plain.get() : best, e.engine, plainly.get()),
             "reorder");
       reorder_.Set(reorder);
       dnnl_primitive_desc_destroy(reorder);
@@ -133,13 +134,13 @@ class Conv {
     dnnl_primitive_desc_destroy(forward);
   }
 
-  bool is_fast() const { return product_ || !conv_.is_reference(); }
+  bool is_fast() const { return gemm_ || !conv_.is_reference(); }
 
-  // One of the three pointers is written: y, dx or dw. `after` belongs to inference.
+  // Writes one of the three: y, dx or dw. `after` is for inference only.
   void Run(const void* x, const float* weight, const void* y, const Epilogue& after) const {
-    if (product_) {
-      return product_->Run(static_cast<const BFloat16*>(x), static_cast<const BFloat16*>(y),
-                           const_cast<float*>(weight));
+    if (gemm_) {
+      return gemm_->Run(static_cast<const BFloat16*>(x), static_cast<const BFloat16*>(y),
+                        const_cast<float*>(weight));
     }
     static Scratch* reordered = new Scratch;
     const void* best = reorder_ ? reordered->Get(best_bytes_) : weight;
@@ -163,14 +164,14 @@ class Conv {
   }
 
   Kind kind_;
-  std::unique_ptr<WeightProduct> product_;
+  std::unique_ptr<WeightGradientGemm> gemm_;
   Primitive conv_, reorder_;
   Memory x_, y_, plain_, best_, scale_, shift_, residual_;
   size_t best_bytes_ = 0;
 };
 
 struct Cache {
-  // A primitive is made for a number of threads.
+  // The last is the number of threads: a primitive is made for it.
   using Key = std::tuple<decltype(ConvShape().key()), Kind, int>;
   struct Entry {
     std::unique_ptr<Conv> conv;
@@ -210,18 +211,18 @@ void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, cons
 }  // namespace
 
 bool InferenceIsOnePrimitive(const ConvShape& s) {
-  return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsProduct(s));
+  return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsGemm(s));
 }
 
 bool PoolsAlong(const ConvShape& s) { return !s.bfloat16 && PoolsByWinograd(s); }
 
 void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y,
-                 uint8_t* winners) {
+                 uint8_t* argmax_indices) {
   if (!s.bfloat16) {
     const auto* from = static_cast<const float*>(x);
     auto* to = static_cast<float*>(y);
-    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to, winners);
-    if (BetterAsProduct(s)) return ProductForward(s, from, weight, to);
+    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to, argmax_indices);
+    if (BetterAsGemm(s)) return GemmForward(s, from, weight, to);
   }
   Run(kForward, s, x, weight, y);
 }
@@ -232,31 +233,31 @@ void ConvInference(const ConvShape& s, const void* x, const float* weight, const
 }
 
 void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
-                      const uint8_t* winners) {
+                      const uint8_t* argmax_indices) {
   if (!s.bfloat16) {
     const auto* from = static_cast<const float*>(dy);
     auto* to = static_cast<float*>(dx);
-    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to, winners);
-    if (BetterAsProduct(s)) return ProductBackwardData(s, from, weight, to);
+    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to, argmax_indices);
+    if (BetterAsGemm(s)) return GemmBackwardData(s, from, weight, to);
   }
   Run(kData, s, dx, weight, dy);
 }
 
 void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
-                         const uint8_t* winners) {
+                         const uint8_t* argmax_indices) {
   if (!s.bfloat16) {
     const auto *input = static_cast<const float*>(x), *gradient = static_cast<const float*>(dy);
-    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw, winners);
-    if (BetterAsProduct(s)) return ProductBackwardWeights(s, input, gradient, dw);
+    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw, argmax_indices);
+    if (BetterAsGemm(s)) return GemmBackwardWeights(s, input, gradient, dw);
   }
   Run(kWeightsGradient, s, x, dw, dy);
 }
 
 bool CanConvolveBFloat16() {
-  // Asked by trying: a CPU needs AVX-512 for it, with or without bfloat16 units. One shape stands
-  // for all: where this one has fast code, so has every shape of our networks, in every direction
-  // (oneDNN 3.2 and 3.6, AVX-512 without bfloat16 units). What has none is padded by about a whole
-  // window, or has dilated windows of 7x7 and more.
+  // oneDNN needs AVX-512 for bfloat16, with or without its bfloat16 instructions, so this tries it.
+  // One shape stands for all: if it has optimized code, so has every shape of our networks, in
+  // every direction (oneDNN 3.2 and 3.6). Exceptions are padding of about the whole kernel and
+  // dilated kernels of 7x7 and more.
   static const bool can = [] {
     try {
       const ConvShape s{1, 16, 4, 4, 16, 3, 3, 4, 4, 1, 1, 1, 1, true};

@@ -1,5 +1,5 @@
-// Convolutions of maps in [N, H, W, C], float or BFloat16, weights in Paddle's float
-// [O, C / groups, KH, KW].
+// Convolutions of activations [N, H, W, C], float or BFloat16, with weights in Paddle's layout,
+// float [O, C / groups, KH, KW].
 #pragma once
 
 #include <cstdint>
@@ -10,35 +10,35 @@ struct ConvShape {
   int64_t o, kh, kw, oh, ow;      // of the output
   int64_t stride, pad, dilation;  // in both directions
   int64_t groups;
-  bool bfloat16;                  // the numbers of all maps
+  bool bfloat16;  // dtype of the activations
 
   auto key() const {
     return std::make_tuple(n, c, h, w, o, kh, kw, stride, pad, dilation, groups, bfloat16);
   }
 };
 
-// What follows a convolution in inference: act(conv * scale + shift + residual), with a scale and a
-// shift for each channel; `residual` may be null.
+// Post-operations in inference: act(conv * scale + shift + residual), scale and shift per channel;
+// `residual` may be null.
 struct Epilogue {
   const float *scale = nullptr, *shift = nullptr;
   const void* residual = nullptr;
   bool relu = false;
 };
 
-// Whether ConvInference is the fastest way; else it is ConvForward and a loop.
+// Whether ConvInference is the fastest way; else ConvForward and a loop are.
 bool InferenceIsOnePrimitive(const ConvShape&);
 
 void ConvInference(const ConvShape&, const void* x, const float* weight, const Epilogue&, void* y);
-// With `winners`, y and dy are the output and its gradient after 2x2 max-pooling (conv_pool.h): only
-// where PoolsAlong says so.
+// With `argmax_indices`, y and dy are the output and its gradient after 2x2 max-pooling
+// (conv_pool.h); only for shapes of which PoolsAlong is true.
 void ConvForward(const ConvShape&, const void* x, const float* weight, void* y,
-                 uint8_t* winners = nullptr);
+                 uint8_t* argmax_indices = nullptr);
 void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, void* dx,
-                      const uint8_t* winners = nullptr);
+                      const uint8_t* argmax_indices = nullptr);
 void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw,
-                         const uint8_t* winners = nullptr);
+                         const uint8_t* argmax_indices = nullptr);
 bool PoolsAlong(const ConvShape&);
 
 bool CanConvolveBFloat16();
-// Forgets the code that was generated for the shapes so far.
+// Drops all cached primitives.
 void ReleaseConvolutions();

@@ -1,9 +1,10 @@
-// The operators as Paddle sees them: act(bn(conv(x)) + residual) and its gradient; with `pool`
-// act(bn(maxpool(conv(x))) + residual), of 2x2 pixels.
+// The operators paddle_resnet_conv_bn and paddle_resnet_conv_bn_add, as Paddle calls them:
+// act(bn(conv(x))) and act(bn(conv(x)) + residual), their gradients and second derivatives. With
+// `pool`, 2x2 max-pooling stands between the convolution and its BN.
 //
-// Two operators, with and without residual, since Paddle's optional inputs and their gradients
-// differ between releases. Maps are [N, H, W, C], float32 or bfloat16, all of a unit alike;
-// everything else is float32.
+// They are two operators because Paddle's optional inputs and their gradients differ between
+// releases. Activations are [N, H, W, C], float32 or bfloat16, all of one layer alike; everything
+// else is float32.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -25,7 +26,7 @@ int64_t backward_passes = 0;
 
 namespace {
 
-// Whether Paddle records the backward pass under way, for a further derivative.
+// Whether Paddle records the current backward pass, for a further derivative.
 bool (*is_recording)() = [] { return false; };
 
 using paddle::Tensor;
@@ -35,9 +36,9 @@ Tensor Empty(const std::vector<int64_t>& shape) {
   return EmptyTensor(shape, paddle::DataType::FLOAT32);
 }
 
-template <typename Number>
-Tensor EmptyMap(const std::vector<int64_t>& shape) {
-  constexpr bool half = std::is_same_v<Number, BFloat16>;
+template <typename DType>
+Tensor EmptyActivation(const std::vector<int64_t>& shape) {
+  constexpr bool half = std::is_same_v<DType, BFloat16>;
   return EmptyTensor(shape, half ? paddle::DataType::BFLOAT16 : paddle::DataType::FLOAT32);
 }
 
@@ -48,20 +49,20 @@ Tensor EmptyBytes(const std::vector<int64_t>& shape) {
 ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int dilation,
                 int groups) {
   const auto in = x.shape(), w = weight.shape();
-  ConvShape s{in[0], in[3], in[1], in[2], w[0], w[2], w[3], 0, 0, stride, pad, dilation, groups,
-              IsBFloat16(x)};
+  ConvShape s{in[0], in[3], in[1],  in[2], w[0],     w[2],   w[3],
+              0,     0,     stride, pad,   dilation, groups, IsBFloat16(x)};
   s.oh = (s.h + 2 * pad - dilation * (s.kh - 1) - 1) / stride + 1;
   s.ow = (s.w + 2 * pad - dilation * (s.kw - 1) - 1) / stride + 1;
   return s;
 }
 
-// The shape with the output's sides as BN sees them.
+// Returns the shape with the output's size after pooling, which BN normalizes.
 ConvShape AfterPooling(ConvShape s, bool pool) {
   if (pool) s.oh /= 2, s.ow /= 2;
   return s;
 }
 
-template <typename Number>
+template <typename DType>
 Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                 const Tensor& running_mean, const Tensor& running_variance, const Tensor* residual,
                 int stride, int pad, int dilation, int groups, float epsilon, float momentum,
@@ -69,113 +70,117 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   const auto out = AfterPooling(s, pool);
   const std::vector<int64_t> shape = {out.n, out.oh, out.ow, out.o};
-  const Rows map{out.n * out.oh * out.ow, s.o};
+  const MatrixShape matrix{out.n * out.oh * out.ow, s.o};
   const int64_t channels = s.o;
-  const float *gamma_of = gamma.data<float>(), *beta_of = beta.data<float>();
-  const Number* residual_of = residual ? In<Number>(*residual) : nullptr;
-  Tensor y = EmptyMap<Number>(shape);
+  const float *gamma_data = gamma.data<float>(), *beta_data = beta.data<float>();
+  const DType* residual_data = residual ? Data<DType>(*residual) : nullptr;
+  Tensor y = EmptyActivation<DType>(shape);
   std::vector<float> scale(channels);
   if (!keep && !batch_statistics && !pool && InferenceIsOnePrimitive(s)) {
     std::vector<float> shift(channels);
     for (int64_t i = 0; i < channels; ++i) {
-      scale[i] = gamma_of[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);
-      shift[i] = beta_of[i] - running_mean.data<float>()[i] * scale[i];
+      scale[i] = gamma_data[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);
+      shift[i] = beta_data[i] - running_mean.data<float>()[i] * scale[i];
     }
     Timer timer(Part::kForward, s);
     ConvInference(s, x.data(), weight.data<float>(),
-                  {scale.data(), shift.data(), residual_of, relu}, y.data());
-    return {y, EmptyMap<Number>({1}), Empty({1}), Empty({1}), EmptyBytes({1})};
+                  {scale.data(), shift.data(), residual_data, relu}, y.data());
+    return {y, EmptyActivation<DType>({1}), Empty({1}), Empty({1}), EmptyBytes({1})};
   }
 
-  // Without a backward pass to come, the normalisation overwrites the convolution's output.
-  Tensor conv = keep ? EmptyMap<Number>(shape) : y;
-  Tensor winners = EmptyBytes(pool ? shape : std::vector<int64_t>{1});
+  // If no backward pass can follow, the normalization overwrites the convolution's output.
+  Tensor conv = keep ? EmptyActivation<DType>(shape) : y;
+  Tensor argmax_indices = EmptyBytes(pool ? shape : std::vector<int64_t>{1});
   {
     Timer timer(Part::kForward, s);
     if (pool)
-      ConvPoolForward(s, x.data(), weight.data<float>(), conv.data(), winners.data<uint8_t>());
+      ConvPoolForward(s, x.data(), weight.data<float>(), conv.data(),
+                      argmax_indices.data<uint8_t>());
     else
       ConvForward(s, x.data(), weight.data<float>(), conv.data());
   }
   Timer timer(Part::kNormForward, out);
   Tensor mean = Empty({channels}), inverse = Empty({channels});
-  float *mean_of = mean.data<float>(), *inverse_of = inverse.data<float>();
+  float *mean_data = mean.data<float>(), *inverse_data = inverse.data<float>();
   std::vector<float> variance(channels);
-  // Buffers, not inputs in the sense of autograd: written in place, as Paddle's own BN does.
-  auto* running_mean_of = const_cast<float*>(running_mean.data<float>());
-  auto* running_variance_of = const_cast<float*>(running_variance.data<float>());
+  // Buffers without gradient: updated in place, as Paddle's own BN does.
+  auto* running_mean_data = const_cast<float*>(running_mean.data<float>());
+  auto* running_variance_data = const_cast<float*>(running_variance.data<float>());
   if (batch_statistics) {
-    ChannelStatistics(map, In<Number>(conv), mean_of, variance.data());
+    ChannelStatistics(matrix, Data<DType>(conv), mean_data, variance.data());
     for (int64_t i = 0; i < channels; ++i) {
-      running_mean_of[i] = running_mean_of[i] * momentum + mean_of[i] * (1 - momentum);
-      running_variance_of[i] = running_variance_of[i] * momentum + variance[i] * (1 - momentum);
+      running_mean_data[i] = running_mean_data[i] * momentum + mean_data[i] * (1 - momentum);
+      running_variance_data[i] = running_variance_data[i] * momentum + variance[i] * (1 - momentum);
     }
   } else {
-    std::copy_n(running_mean_of, channels, mean_of);
-    std::copy_n(running_variance_of, channels, variance.data());
+    std::copy_n(running_mean_data, channels, mean_data);
+    std::copy_n(running_variance_data, channels, variance.data());
   }
   for (int64_t i = 0; i < channels; ++i) {
-    inverse_of[i] = 1 / std::sqrt(variance[i] + epsilon);
-    scale[i] = gamma_of[i] * inverse_of[i];
+    inverse_data[i] = 1 / std::sqrt(variance[i] + epsilon);
+    scale[i] = gamma_data[i] * inverse_data[i];
   }
-  Normalize(map, In<Number>(conv), {mean_of, scale.data(), beta_of}, residual_of, relu,
-            In<Number>(y));
-  return {y, keep ? conv : EmptyMap<Number>({1}), mean, inverse, winners};
+  Normalize(matrix, Data<DType>(conv), {mean_data, scale.data(), beta_data}, residual_data, relu,
+            Data<DType>(y));
+  return {y, keep ? conv : EmptyActivation<DType>({1}), mean, inverse, argmax_indices};
 }
 
-// `conv` is what was normalised: the convolution's output, pooled where it was.
-// `y` is asked for only with a residual: without one the ReLU's mask follows from `conv`.
-template <typename Number>
+// `conv` is the input of the normalization: the convolution's output, after pooling if there is
+// any. `y` is given only with a residual: without one the ReLU's mask follows from `conv`.
+template <typename DType>
 Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                  const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
-                 const Tensor& winners, const Tensor& dy, int stride, int pad, int dilation,
+                 const Tensor& argmax_indices, const Tensor& dy, int stride, int pad, int dilation,
                  int groups, bool batch_statistics, bool relu, bool pool, bool need_x,
                  bool need_weight) {
   ++backward_passes;
-  if (dy.dtype() != x.dtype()) throw std::runtime_error("a gradient of another dtype than its map");
+  if (dy.dtype() != x.dtype())
+    throw std::runtime_error("a gradient of another dtype than its activation");
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   const auto out = AfterPooling(s, pool);
-  const Rows map{out.n * out.oh * out.ow, s.o};
+  const MatrixShape matrix{out.n * out.oh * out.ow, s.o};
   const int64_t channels = s.o;
   Tensor dgamma = Empty({channels}), dbeta = Empty({channels});
-  Tensor dresidual = y ? EmptyMap<Number>(y->shape()) : Tensor();
+  Tensor dresidual = y ? EmptyActivation<DType>(y->shape()) : Tensor();
   std::optional<Timer> timer(std::in_place, Part::kNormBackward, out);
-  const Number *dy_of = In<Number>(dy), *conv_of = In<Number>(conv);
-  float *dgamma_of = dgamma.data<float>(), *dbeta_of = dbeta.data<float>();
+  const DType *dy_data = Data<DType>(dy), *conv_data = Data<DType>(conv);
+  float *dgamma_data = dgamma.data<float>(), *dbeta_data = dbeta.data<float>();
   std::vector<float> a(channels), b(channels), c(channels);
   for (int64_t i = 0; i < channels; ++i) a[i] = gamma.data<float>()[i] * inverse.data<float>()[i];
   const Norm norm{mean.data<float>(), a.data(), beta.data<float>()};
-  Mask<Number> mask{relu, y ? In<Number>(*y) : nullptr};
-  BackwardSums(map, dy_of, mask, conv_of, norm, y ? In<Number>(dresidual) : nullptr, dbeta_of,
-               dgamma_of);
+  Mask<DType> mask{relu, y ? Data<DType>(*y) : nullptr};
+  BackwardSums(matrix, dy_data, mask, conv_data, norm, y ? Data<DType>(dresidual) : nullptr,
+               dbeta_data, dgamma_data);
 
-  // The gradient of normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3), ordered
-  // by what it multiplies. Given statistics are constants: only the first term is left.
+  // The gradient of batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3) as
+  // a * g + b * (x - mean) + c. Running statistics are constants: only the first term is left.
   for (int64_t i = 0; i < channels; ++i) {
-    const float inverse_i = inverse.data<float>()[i], sum_gx = dgamma_of[i];
-    b[i] = batch_statistics ? -a[i] * inverse_i * inverse_i * sum_gx / map.rows : 0;
-    c[i] = batch_statistics ? -a[i] * dbeta_of[i] / map.rows : 0;
-    dgamma_of[i] = sum_gx * inverse_i;
+    const float inverse_i = inverse.data<float>()[i], sum_gx = dgamma_data[i];
+    b[i] = batch_statistics ? -a[i] * inverse_i * inverse_i * sum_gx / matrix.rows : 0;
+    c[i] = batch_statistics ? -a[i] * dbeta_data[i] / matrix.rows : 0;
+    dgamma_data[i] = sum_gx * inverse_i;
   }
-  // With a residual its gradient is the masked one already.
-  if (y) dy_of = In<Number>(dresidual), mask.relu = false;
+  // The residual's gradient is dy with the mask applied already.
+  if (y) dy_data = Data<DType>(dresidual), mask.relu = false;
 
-  Tensor dx = EmptyMap<Number>(need_x ? x.shape() : std::vector<int64_t>{1});
+  Tensor dx = EmptyActivation<DType>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(need_weight ? weight.shape() : std::vector<int64_t>{1});
   if (need_x || need_weight) {
     static thread_local Scratch scratch;
-    auto* dconv = static_cast<Number*>(scratch.Get(map.rows * channels * sizeof(Number)));
-    BackwardInput(map, dy_of, mask, conv_of, norm, a.data(), b.data(), c.data(), dconv);
+    auto* dconv = static_cast<DType*>(scratch.Get(matrix.rows * channels * sizeof(DType)));
+    BackwardInput(matrix, dy_data, mask, conv_data, norm, a.data(), b.data(), c.data(), dconv);
     timer.reset();
-    const Pooled gradient = pool ? OfConvolution(s, {dconv, winners.data<uint8_t>()})
+    const Pooled gradient = pool ? ConvOutputGradient(s, {dconv, argmax_indices.data<uint8_t>()})
                                  : Pooled{dconv, nullptr};
     if (need_weight) {
       Timer timer(Part::kWeights, s);
-      ConvBackwardWeights(s, x.data(), gradient.map, dweight.data<float>(), gradient.winners);
+      ConvBackwardWeights(s, x.data(), gradient.values, dweight.data<float>(),
+                          gradient.argmax_indices);
     }
     if (need_x) {
       Timer timer(Part::kData, s);
-      ConvBackwardData(s, gradient.map, weight.data<float>(), dx.data(), gradient.winners);
+      ConvBackwardData(s, gradient.values, weight.data<float>(), dx.data(),
+                       gradient.argmax_indices);
     }
   }
   Tensors gradients = {dx, dweight, dgamma, dbeta};
@@ -183,37 +188,51 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
   return gradients;
 }
 
-// What is behind a gradient, or null where nobody asked for it.
-template <typename Number>
-const Number* Given(const Tensor& gradient) {
-  return gradient.impl() && gradient.initialized() ? In<Number>(gradient) : nullptr;
+// Returns the data of a gradient, or null where Paddle gives none.
+template <typename DType>
+const DType* Given(const Tensor& gradient) {
+  return gradient.impl() && gradient.initialized() ? Data<DType>(gradient) : nullptr;
 }
 
-template <typename Number>
+template <typename DType>
 Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
-               const Tensor& winners, const Tensor& dy, const Tensor& ddx, const Tensor& ddweight,
-               const Tensor& ddgamma, const Tensor& ddbeta, const Tensor* ddresidual, int stride,
-               int pad, int dilation, int groups, bool batch_statistics, bool relu, bool pool,
-               bool need_x, bool need_weight) {
+               const Tensor& argmax_indices, const Tensor& dy, const Tensor& ddx,
+               const Tensor& ddweight, const Tensor& ddgamma, const Tensor& ddbeta,
+               const Tensor* ddresidual, int stride, int pad, int dilation, int groups,
+               bool batch_statistics, bool relu, bool pool, bool need_x, bool need_weight) {
   RefuseThirdDerivative();
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
-  Tensor dx = EmptyMap<Number>(need_x ? x.shape() : std::vector<int64_t>{1});
+  Tensor dx = EmptyActivation<DType>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(weight.shape()), dgamma = Empty(gamma.shape());
-  Tensor ddy = EmptyMap<Number>(dy.shape());
-  SecondDerivative<Number>{
-      s, batch_statistics, relu, pool, In<Number>(x), In<Number>(conv),
-      y ? In<Number>(*y) : nullptr, In<Number>(dy), weight.data<float>(), gamma.data<float>(),
-      beta.data<float>(), mean.data<float>(), inverse.data<float>(),
-      pool ? winners.data<uint8_t>() : nullptr,
-      need_x ? Given<Number>(ddx) : nullptr, ddresidual ? Given<Number>(*ddresidual) : nullptr,
-      need_weight ? Given<float>(ddweight) : nullptr, Given<float>(ddgamma), Given<float>(ddbeta),
-      need_x ? In<Number>(dx) : nullptr, In<Number>(ddy), dweight.data<float>(),
-      dgamma.data<float>()}
+  Tensor ddy = EmptyActivation<DType>(dy.shape());
+  SecondDerivative<DType>{s,
+                          batch_statistics,
+                          relu,
+                          pool,
+                          Data<DType>(x),
+                          Data<DType>(conv),
+                          y ? Data<DType>(*y) : nullptr,
+                          Data<DType>(dy),
+                          weight.data<float>(),
+                          gamma.data<float>(),
+                          beta.data<float>(),
+                          mean.data<float>(),
+                          inverse.data<float>(),
+                          pool ? argmax_indices.data<uint8_t>() : nullptr,
+                          need_x ? Given<DType>(ddx) : nullptr,
+                          ddresidual ? Given<DType>(*ddresidual) : nullptr,
+                          need_weight ? Given<float>(ddweight) : nullptr,
+                          Given<float>(ddgamma),
+                          Given<float>(ddbeta),
+                          need_x ? Data<DType>(dx) : nullptr,
+                          Data<DType>(ddy),
+                          dweight.data<float>(),
+                          dgamma.data<float>()}
       .Run();
-  // Paddle waits for a gradient of whatever it could be asked for, also where there is none.
+  // Paddle expects a gradient for each input of the gradient operator, even if it is always zero.
   Tensors gradients = {dx, dweight, dgamma};
-  for (const Tensor* constant : {&beta, y, &conv, &mean, &inverse, &winners})
+  for (const Tensor* constant : {&beta, y, &conv, &mean, &inverse, &argmax_indices})
     if (constant) gradients.push_back(ZerosLike(*constant));
   gradients.push_back(ddy);
   return gradients;
@@ -228,97 +247,94 @@ void RefuseThirdDerivative() {
         "create_graph out where the second one is computed");
 }
 
-#define ATTRIBUTES                                                                      \
-  int stride, int pad, int dilation, int groups, float epsilon, float momentum,         \
+#define ATTRIBUTES                                                              \
+  int stride, int pad, int dilation, int groups, float epsilon, float momentum, \
       bool batch_statistics, bool relu, bool pool, bool keep, bool need_x, bool need_weight
-#define ATTRIBUTE_NAMES                                                                  \
-  {                                                                                      \
-    "stride: int", "pad: int", "dilation: int", "groups: int", "epsilon: float",         \
-        "momentum: float", "batch_statistics: bool", "relu: bool", "pool: bool",         \
-        "keep: bool", "need_x: bool", "need_weight: bool"                                \
-  }
+#define ATTRIBUTE_NAMES                                                          \
+  {"stride: int",    "pad: int",        "dilation: int",          "groups: int", \
+   "epsilon: float", "momentum: float", "batch_statistics: bool", "relu: bool",  \
+   "pool: bool",     "keep: bool",      "need_x: bool",           "need_weight: bool"}
 
-// Calls work with a number of the kind that `map` holds, be it float or BFloat16.
-template <typename Work>
-Tensors ForNumbers(const Tensor& map, Work work) {
-  return Guarded([&] { return IsBFloat16(map) ? work(BFloat16()) : work(float()); });
+// Calls fn with a value of the element type of x: float or BFloat16.
+template <typename Fn>
+Tensors DispatchDType(const Tensor& matrix, Fn fn) {
+  return Guarded([&] { return IsBFloat16(matrix) ? fn(BFloat16()) : fn(float()); });
 }
 
 Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                const Tensor& running_mean, const Tensor& running_variance, ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
-                                     nullptr, stride, pad, dilation, groups, epsilon, momentum,
-                                     batch_statistics, relu, pool, keep);
+  return DispatchDType(x, [&](auto dtype) {
+    return Forward<decltype(dtype)>(x, weight, gamma, beta, running_mean, running_variance, nullptr,
+                                    stride, pad, dilation, groups, epsilon, momentum,
+                                    batch_statistics, relu, pool, keep);
   });
 }
 
 Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                    const Tensor& conv, const Tensor& mean, const Tensor& inverse,
-                   const Tensor& winners, const Tensor& dy, ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Backward<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, winners,
-                                      dy, stride, pad, dilation, groups, batch_statistics, relu,
-                                      pool, need_x, need_weight);
+                   const Tensor& argmax_indices, const Tensor& dy, ATTRIBUTES) {
+  return DispatchDType(x, [&](auto dtype) {
+    return Backward<decltype(dtype)>(x, weight, gamma, beta, nullptr, conv, mean, inverse,
+                                     argmax_indices, dy, stride, pad, dilation, groups,
+                                     batch_statistics, relu, pool, need_x, need_weight);
   });
 }
 
 Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance,
                   const Tensor& residual, ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Forward<decltype(number)>(x, weight, gamma, beta, running_mean, running_variance,
-                                     &residual, stride, pad, dilation, groups, epsilon, momentum,
-                                     batch_statistics, relu, pool, keep);
+  return DispatchDType(x, [&](auto dtype) {
+    return Forward<decltype(dtype)>(x, weight, gamma, beta, running_mean, running_variance,
+                                    &residual, stride, pad, dilation, groups, epsilon, momentum,
+                                    batch_statistics, relu, pool, keep);
   });
 }
 
 Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma,
                       const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
-                      const Tensor& inverse, const Tensor& winners, const Tensor& dy,
+                      const Tensor& inverse, const Tensor& argmax_indices, const Tensor& dy,
                       ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Backward<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, winners, dy,
-                                      stride, pad, dilation, groups, batch_statistics, relu, pool,
-                                      need_x, need_weight);
+  return DispatchDType(x, [&](auto dtype) {
+    return Backward<decltype(dtype)>(x, weight, gamma, beta, &y, conv, mean, inverse,
+                                     argmax_indices, dy, stride, pad, dilation, groups,
+                                     batch_statistics, relu, pool, need_x, need_weight);
   });
 }
 
-Tensors ConvBNSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
-                     const Tensor& beta, const Tensor& conv, const Tensor& mean,
-                     const Tensor& inverse, const Tensor& winners, const Tensor& dy,
-                     const Tensor& ddx, const Tensor& ddweight, const Tensor& ddgamma,
-                     const Tensor& ddbeta, ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Second<decltype(number)>(x, weight, gamma, beta, nullptr, conv, mean, inverse, winners,
-                                    dy, ddx, ddweight, ddgamma, ddbeta, nullptr, stride, pad,
-                                    dilation, groups, batch_statistics, relu, pool, need_x,
-                                    need_weight);
+Tensors ConvBNSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
+                     const Tensor& conv, const Tensor& mean, const Tensor& inverse,
+                     const Tensor& argmax_indices, const Tensor& dy, const Tensor& ddx,
+                     const Tensor& ddweight, const Tensor& ddgamma, const Tensor& ddbeta,
+                     ATTRIBUTES) {
+  return DispatchDType(x, [&](auto dtype) {
+    return Second<decltype(dtype)>(x, weight, gamma, beta, nullptr, conv, mean, inverse,
+                                   argmax_indices, dy, ddx, ddweight, ddgamma, ddbeta, nullptr,
+                                   stride, pad, dilation, groups, batch_statistics, relu, pool,
+                                   need_x, need_weight);
   });
 }
 
 Tensors ConvBNAddSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
-                        const Tensor& beta, const Tensor& y, const Tensor& conv,
-                        const Tensor& mean, const Tensor& inverse, const Tensor& winners,
-                        const Tensor& dy, const Tensor& ddx, const Tensor& ddweight,
-                        const Tensor& ddgamma, const Tensor& ddbeta, const Tensor& ddresidual,
-                        ATTRIBUTES) {
-  return ForNumbers(x, [&](auto number) {
-    return Second<decltype(number)>(x, weight, gamma, beta, &y, conv, mean, inverse, winners, dy,
-                                    ddx, ddweight, ddgamma, ddbeta, &ddresidual, stride, pad,
-                                    dilation, groups, batch_statistics, relu, pool, need_x,
-                                    need_weight);
+                        const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
+                        const Tensor& inverse, const Tensor& argmax_indices, const Tensor& dy,
+                        const Tensor& ddx, const Tensor& ddweight, const Tensor& ddgamma,
+                        const Tensor& ddbeta, const Tensor& ddresidual, ATTRIBUTES) {
+  return DispatchDType(x, [&](auto dtype) {
+    return Second<decltype(dtype)>(x, weight, gamma, beta, &y, conv, mean, inverse, argmax_indices,
+                                   dy, ddx, ddweight, ddgamma, ddbeta, &ddresidual, stride, pad,
+                                   dilation, groups, batch_statistics, relu, pool, need_x,
+                                   need_weight);
   });
 }
 
 PD_BUILD_OP(paddle_resnet_conv_bn)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance"})
-    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
+    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices"})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBN));
 
 PD_BUILD_GRAD_OP(paddle_resnet_conv_bn)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "Winners",
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices",
              paddle::Grad("Y")})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta")})
@@ -326,41 +342,40 @@ PD_BUILD_GRAD_OP(paddle_resnet_conv_bn)
     .SetKernelFn(PD_KERNEL(ConvBNGrad));
 
 PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "Winners",
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices",
              paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
              paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
              paddle::Grad(paddle::Grad("Beta"))})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta"), paddle::Grad("Conv"), paddle::Grad("SavedMean"),
-              paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
+              paddle::Grad("SavedInverse"), paddle::Grad("ArgmaxIndices"),
               paddle::Grad(paddle::Grad("Y"))})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNSecond));
 
 PD_BUILD_OP(paddle_resnet_conv_bn_add)
     .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance", "Residual"})
-    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "Winners"})
+    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices"})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAdd));
 
 PD_BUILD_GRAD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse", "Winners",
-             paddle::Grad("Y")})
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse",
+             "ArgmaxIndices", paddle::Grad("Y")})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta"), paddle::Grad("Residual")})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAddGrad));
 
 PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse", "Winners",
-             paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
+    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse",
+             "ArgmaxIndices", paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
              paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
-             paddle::Grad(paddle::Grad("Beta")),
-             paddle::Grad(paddle::Grad("Residual"))})
+             paddle::Grad(paddle::Grad("Beta")), paddle::Grad(paddle::Grad("Residual"))})
     .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
               paddle::Grad("Beta"), paddle::Grad("Y"), paddle::Grad("Conv"),
-              paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"), paddle::Grad("Winners"),
-              paddle::Grad(paddle::Grad("Y"))})
+              paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"),
+              paddle::Grad("ArgmaxIndices"), paddle::Grad(paddle::Grad("Y"))})
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNAddSecond));
 
@@ -372,5 +387,5 @@ extern "C" bool paddle_resnet_can_bfloat16() { return CanConvolveBFloat16(); }
 
 extern "C" void paddle_resnet_release() {
   ReleaseConvolutions();
-  ReleaseBlocks();
+  ReleaseFreeBlocks();
 }

@@ -1,4 +1,4 @@
-// A convolution whose output is max-pooled: in one go (conv.h), or with a pass of its own.
+// Convolution and 2x2 max-pooling: in one call where conv.h supports it, else as two passes.
 #include "conv_pool.h"
 
 #include "dtypes.h"
@@ -9,37 +9,38 @@ namespace {
 
 PoolShape Pooling(const ConvShape& s) { return {s.n, s.oh, s.ow, s.o, 2, 2}; }
 
-// Room for the output, or its gradient, before pooling.
-template <typename Number>
-Number* Unpooled(const ConvShape& s) {
+// Returns a buffer for the output, or its gradient, before pooling.
+template <typename DType>
+DType* Unpooled(const ConvShape& s) {
   static thread_local Scratch scratch;
-  return static_cast<Number*>(scratch.Get(s.n * s.oh * s.ow * s.o * sizeof(Number)));
+  return static_cast<DType*>(scratch.Get(s.n * s.oh * s.ow * s.o * sizeof(DType)));
 }
 
-template <typename Number>
+template <typename DType>
 void Forward(const ConvShape& s, const void* x, const float* weight, void* pooled,
-             uint8_t* winners) {
-  auto* y = Unpooled<Number>(s);
+             uint8_t* argmax_indices) {
+  auto* y = Unpooled<DType>(s);
   ConvForward(s, x, weight, y);
-  MaxPool(Pooling(s), y, static_cast<Number*>(pooled), winners);
+  MaxPool(Pooling(s), y, static_cast<DType*>(pooled), argmax_indices);
 }
 
-template <typename Number>
+template <typename DType>
 Pooled Backward(const ConvShape& s, Pooled gradient) {
-  auto* dy = Unpooled<Number>(s);
-  MaxPoolGradient(Pooling(s), static_cast<const Number*>(gradient.map), gradient.winners, dy);
+  auto* dy = Unpooled<DType>(s);
+  MaxPoolGradient(Pooling(s), static_cast<const DType*>(gradient.values), gradient.argmax_indices,
+                  dy);
   return {dy, nullptr};
 }
 
 }  // namespace
 
 void ConvPoolForward(const ConvShape& s, const void* x, const float* weight, void* pooled,
-                     uint8_t* winners) {
-  if (PoolsAlong(s)) return ConvForward(s, x, weight, pooled, winners);
-  (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, winners);
+                     uint8_t* argmax_indices) {
+  if (PoolsAlong(s)) return ConvForward(s, x, weight, pooled, argmax_indices);
+  (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, argmax_indices);
 }
 
-Pooled OfConvolution(const ConvShape& s, Pooled gradient) {
+Pooled ConvOutputGradient(const ConvShape& s, Pooled gradient) {
   if (PoolsAlong(s)) return gradient;
   return (s.bfloat16 ? Backward<BFloat16> : Backward<float>)(s, gradient);
 }

@@ -1,7 +1,7 @@
-// Convolutions whose output is max-pooled, 2x2 pixels to one.
+// Convolutions followed by 2x2 max-pooling.
 //
-// A pooled map is [N, OH / 2, OW / 2, O]; ConvShape has the sides before pooling. `winners` says which
-// of the 2x2 pixels each number is from: 0 to 3, row by row.
+// A pooled activation is [N, OH / 2, OW / 2, O]; ConvShape has the size before pooling.
+// `argmax_indices` has, per element, the index of the maximum in its window: 0 to 3, row by row.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 #include "conv.h"
 
 struct Pooled {
-  const void* map;
-  const uint8_t* winners;
+  const void* values;
+  const uint8_t* argmax_indices;
 };
 
 void ConvPoolForward(const ConvShape&, const void* x, const float* weight, void* pooled,
-                     uint8_t* winners);
+                     uint8_t* argmax_indices);
 
-// The gradient of the convolution's output as the functions of conv.h take it: as it is, where they
-// take a pooled one; else, without winners, before pooling, in memory that holds until the next call.
-Pooled OfConvolution(const ConvShape&, Pooled gradient);
+// Returns the gradient of the convolution's output as conv.h takes it: unchanged if it takes a
+// pooled one, else expanded, without indices, in a buffer that is valid until the next call.
+Pooled ConvOutputGradient(const ConvShape&, Pooled gradient);

@@ -1,4 +1,4 @@
-// The numbers of maps, float32 or bfloat16 in memory, and as float32 in registers.
+// Elements of activations: float32 or bfloat16 in memory, float32 in registers.
 #pragma once
 
 #include <immintrin.h>
@@ -7,12 +7,12 @@
 #include <cstring>
 #include <type_traits>
 
-// bfloat16 as it lies in memory: the upper half of a float32.
+// bfloat16 in memory: the upper half of a float32.
 struct BFloat16 {
   uint16_t bits;
 };
 
-// As many numbers as the widest register holds; the compiler splits it where there is none so wide.
+// Elements of the widest register; the compiler splits it on CPUs with narrower ones.
 constexpr int64_t kWidth = 16;
 typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
 typedef uint32_t Words __attribute__((vector_size(kWidth * sizeof(uint32_t))));
@@ -44,7 +44,7 @@ T Load(const BFloat16* from) {
   return value;
 }
 
-// To the nearest, of two as near to the even one; a NaN stays a NaN.
+// Rounds to nearest, ties to even; a NaN stays a NaN.
 template <typename T>
 void Store(BFloat16* to, T value) {
   if constexpr (std::is_same_v<T, Vector>) {

@@ -1,8 +1,8 @@
-// The part of oneDNN's C interface that we call, declared by hand.
+// The part of oneDNN's C interface that the operator calls, declared by hand.
 //
-// Paddle's wheels carry the library (libdnnl.so.3) but not its headers. The C interface and the
-// numbers below are the same in every 3.x release (2.6.2 carries 3.2, 3.3.1 carries 3.6), so that
-// nobody needs a package of headers, and there is no second oneDNN in the process.
+// Paddle's wheels contain the library (libdnnl.so.3) but not its headers. The C interface and the
+// constants below are the same in every 3.x release (Paddle 2.6.2 has 3.2, 3.3.1 has 3.6). So no
+// package of headers is needed, and no second oneDNN is loaded.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct dnnl_primitive_attr;
 struct dnnl_post_ops;
 
 struct dnnl_version_t {
-  int major, minor, patch;  // more follows, which we do not read
+  int major, minor, patch;  // more fields follow
 };
 struct dnnl_exec_arg_t {
   int arg;
@@ -61,8 +61,8 @@ int dnnl_convolution_backward_weights_primitive_desc_create(
     dnnl_primitive_desc**, dnnl_engine*, int algorithm, const dnnl_memory_desc* src,
     const dnnl_memory_desc* diff_weights, const dnnl_memory_desc* diff_bias,
     const dnnl_memory_desc* diff_dst, const int64_t* strides, const int64_t* dilates,
-    const int64_t* padding_before, const int64_t* padding_after,
-    const dnnl_primitive_desc* forward, const dnnl_primitive_attr*);
+    const int64_t* padding_before, const int64_t* padding_after, const dnnl_primitive_desc* forward,
+    const dnnl_primitive_attr*);
 int dnnl_matmul_primitive_desc_create(dnnl_primitive_desc**, dnnl_engine*,
                                       const dnnl_memory_desc* a, const dnnl_memory_desc* b,
                                       const dnnl_memory_desc* bias, const dnnl_memory_desc* c,
@@ -94,6 +94,6 @@ constexpr int kQueryImplementation = 8;
 constexpr int kQueryWeights = 131, kQueryDiffWeights = 132, kQueryScratchpad = 136;
 constexpr int kSrc = 1, kDst = 17, kWeights = 33, kScratchpad = 80;
 constexpr int kDiffSrc = 129, kDiffDst = 145, kDiffWeights = 161;
-// The second operand of the i-th operation appended to a primitive.
+// The second operand of the i-th post-operation.
 constexpr int Operand(int i) { return 32768 * (i + 1) | 2; }
 }  // namespace onednn

@@ -1,4 +1,4 @@
-// Max-pooling of maps in [N, H, W, C], float or BFloat16.
+// Max-pooling of activations [N, H, W, C], float or BFloat16.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,12 @@ struct PoolShape {
             int64_t pad = 0, bool ceil = false);
 };
 
-// `winners` gets the number of the tap that won, for each number of y, and gives it to the gradient.
-template <typename Number>
-void MaxPool(const PoolShape&, const Number* x, Number* y, uint8_t* winners);
-template <typename Number>
-void MaxPoolGradient(const PoolShape&, const Number* dy, const uint8_t* winners, Number* dx);
-// y = x at the winners' places.
-template <typename Number>
-void TakeWinners(const PoolShape&, const Number* x, const uint8_t* winners, Number* y);
+// `argmax_indices` receives the index of the maximum in its window per element of y; the gradient
+// reads it.
+template <typename DType>
+void MaxPool(const PoolShape&, const DType* x, DType* y, uint8_t* argmax_indices);
+template <typename DType>
+void MaxPoolGradient(const PoolShape&, const DType* dy, const uint8_t* argmax_indices, DType* dx);
+// Computes y = x at the argmax indices.
+template <typename DType>
+void GatherArgmax(const PoolShape&, const DType* x, const uint8_t* argmax_indices, DType* y);

@@ -1,4 +1,4 @@
-// oneDNN's objects as C++ has them: destroyed when they go, errors thrown.
+// oneDNN's objects as C++ classes: destructors free them, errors are exceptions.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ struct Engine {
   }
 };
 
-// Never destroyed: at exit the library may be gone before us.
+// Never destroyed: at exit the library may be unloaded first.
 inline Engine& engine() {
   static Engine* one = new Engine;
   return *one;
@@ -39,23 +39,23 @@ struct DescDelete {
 using Desc = std::unique_ptr<dnnl_memory_desc, DescDelete>;
 
 inline Desc Strided(const std::vector<int64_t>& dims, const std::vector<int64_t>& strides,
-                    int numbers) {
+                    int dtype) {
   dnnl_memory_desc* desc;
-  Check(dnnl_memory_desc_create_with_strides(&desc, dims.size(), dims.data(), numbers,
-                                             strides.data()),
+  Check(
+      dnnl_memory_desc_create_with_strides(&desc, dims.size(), dims.data(), dtype, strides.data()),
+      "layout");
+  return Desc(desc);
+}
+
+// The layout that the primitive prefers.
+inline Desc AnyLayout(const std::vector<int64_t>& dims, int dtype) {
+  dnnl_memory_desc* desc;
+  Check(dnnl_memory_desc_create_with_tag(&desc, dims.size(), dims.data(), dtype, kAnyLayout),
         "layout");
   return Desc(desc);
 }
 
-// What the primitive likes best.
-inline Desc AnyLayout(const std::vector<int64_t>& dims, int numbers) {
-  dnnl_memory_desc* desc;
-  Check(dnnl_memory_desc_create_with_tag(&desc, dims.size(), dims.data(), numbers, kAnyLayout),
-        "layout");
-  return Desc(desc);
-}
-
-// How a primitive is to be made: its scratch memory comes from us; what it does to each output.
+// Attributes of a primitive: a scratchpad of ours, and post-operations on each output.
 class Attributes {
  public:
   Attributes() {
@@ -90,7 +90,7 @@ class Memory {
     Check(dnnl_memory_set_data_handle(memory_, const_cast<void*>(data)), "memory handle");
     return memory_;
   }
-  ~Memory() { dnnl_memory_destroy(memory_); }  // null is fine
+  ~Memory() { dnnl_memory_destroy(memory_); }  // null is allowed
 
  private:
   dnnl_memory* memory_ = nullptr;
@@ -108,7 +108,7 @@ class Primitive {
     if (scratch_bytes_) scratch_.Set(scratch);
   }
   explicit operator bool() const { return primitive_; }
-  // Whether it is oneDNN's code for what it has no fast code for: slow beyond use.
+  // Whether it is oneDNN's reference code, which is too slow to use.
   bool is_reference() const { return is_reference_; }
   void Run(std::vector<dnnl_exec_arg_t> args) const {
     static Scratch* scratch = new Scratch;

@@ -29,7 +29,7 @@ void AddToProfile(Part part, const ConvShape& shape, double seconds) {
   row.seconds += seconds;
 }
 
-// Switches profiling on, with no rows, or off.
+// Starts profiling with no rows, or stops it.
 extern "C" void paddle_resnet_profile(int on) {
   std::lock_guard<std::mutex> lock(mutex);
   if (on) rows.clear();
@@ -37,7 +37,7 @@ extern "C" void paddle_resnet_profile(int on) {
 }
 
 // Returns a line per part and shape: "part calls seconds n c h w o kh kw oh ow stride pad dilation
-// groups bfloat16". The text stays until the next call.
+// groups bfloat16". The text is valid until the next call.
 extern "C" const char* paddle_resnet_profile_rows() {
   static auto& text = *new std::string;
   std::lock_guard<std::mutex> lock(mutex);
@@ -49,8 +49,7 @@ extern "C" const char* paddle_resnet_profile_rows() {
                   "%d %ld %.9f %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %d\n",
                   static_cast<int>(key.first), long(row.calls), row.seconds, long(s.n), long(s.c),
                   long(s.h), long(s.w), long(s.o), long(s.kh), long(s.kw), long(s.oh), long(s.ow),
-                  long(s.stride), long(s.pad), long(s.dilation), long(s.groups),
-                  int(s.bfloat16));
+                  long(s.stride), long(s.pad), long(s.dilation), long(s.groups), int(s.bfloat16));
     text += line;
   }
   return text.c_str();

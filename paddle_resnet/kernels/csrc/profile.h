@@ -1,17 +1,17 @@
-// Where a step's time goes. Off by default: then a part costs one test more.
+// Seconds per part of the operator and shape. Off by default, at the cost of one branch per part.
 #pragma once
 
 #include <chrono>
 
 #include "conv.h"
 
-// What a unit does: the convolution forward, its two gradients, and the loops around it.
+// The convolution forward, its two gradients, and BN with sum and ReLU, forward and backward.
 enum class Part { kForward, kData, kWeights, kNormForward, kNormBackward };
 
 extern bool profiling;
 void AddToProfile(Part, const ConvShape&, double seconds);
 
-// Adds the time from its construction to its end to the row of the part and shape.
+// Adds the time of its lifetime to the row of the part and shape.
 class Timer {
  public:
   Timer(Part part, const ConvShape& shape) : part_(part), shape_(shape) {

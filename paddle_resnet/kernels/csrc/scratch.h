@@ -1,5 +1,5 @@
-// Memory that stays with the process and grows to the largest block asked for. Fresh pages cost
-// more than the arithmetic on them: each is a fault into the kernel, which writes it with zeros.
+// A buffer that grows to the largest size requested and is never freed: fresh pages cost a page
+// fault each and are zeroed by the kernel, which takes longer than the arithmetic on them.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ class Scratch {
  public:
   void* Get(size_t bytes) {
     if (!block_ || bytes > block_->bytes()) {
-      block_.reset();  // first: both may not be to be had at once
+      block_.reset();  // first: there may not be memory for both
       block_ = std::make_unique<Block>(bytes);
     }
     return block_->data();

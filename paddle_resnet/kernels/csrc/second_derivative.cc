@@ -4,11 +4,12 @@
 // first gradients are (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3)
 //   dconv = gamma * s * (g - sum(g) / n - h * sum(g * h) / n),   dgamma = sum(g * h),
 //   dbeta = sum(g),   dresidual = g,   dx = conv^T(dconv),   dweight = x * dconv,
-// the sums over n only with the batch's statistics. dx and dweight are linear in dconv: together they
-// weigh it with p = conv(ddx, weight) + conv(x, ddweight). What follows is the derivative of
+// with the sums over n for batch statistics only. dx and dweight are linear in dconv: the objective
+// of second_derivative.h weights it with p = conv(ddx, weight) + conv(x, ddweight). The code below
+// differentiates
 //   gamma * s * (sum(p * g) - sum(g) * sum(p) / n - sum(g * h) * sum(p * h) / n)
 //   + ddgamma * sum(g * h) + ddbeta * sum(g) + sum(ddresidual * g)
-// with respect to g, gamma, h and s, and of h and s with respect to the convolution's output.
+// with respect to g, gamma, h and s, and h and s with respect to the convolution's output.
 #include "second_derivative.h"
 
 #include <vector>
@@ -18,80 +19,82 @@
 
 namespace {
 
-// The sums over the rows of one channel.
+// Sums over the rows of one channel.
 struct Sums {
   double g = 0, gh = 0, p = 0, ph = 0, pg = 0;
 };
 
-// Calls one(at, channel) for each number of a map.
-template <typename One>
-void ForNumbers(Rows map, One one) {
-  for (int64_t row = 0; row < map.rows; ++row)
-    for (int64_t i = 0; i < map.channels; ++i) one(row * map.channels + i, i);
+// Calls fn(at, channel) for each element of a matrix.
+template <typename Fn>
+void ForElements(MatrixShape matrix, Fn fn) {
+  for (int64_t row = 0; row < matrix.rows; ++row)
+    for (int64_t i = 0; i < matrix.channels; ++i) fn(row * matrix.channels + i, i);
 }
 
-// Adds the convolution of `x` with `weight` to `sum`, each pooled window by its winner.
-template <typename Number>
-void AddConvolution(const SecondDerivative<Number>& d, const Number* x, const float* weight,
+// Adds the convolution of `x` with `weight` to `sum`; with pooling, at the maxima of the forward
+// pass.
+template <typename DType>
+void AddConvolution(const SecondDerivative<DType>& d, const DType* x, const float* weight,
                     std::vector<float>& sum) {
   const ConvShape& s = d.shape;
-  std::vector<Number> output(s.n * s.oh * s.ow * s.o);
+  std::vector<DType> output(s.n * s.oh * s.ow * s.o);
   ConvForward(s, x, weight, output.data());
   if (!d.pool) {
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += Load<float>(&output[i]);
     return;
   }
   const int64_t height = s.oh / 2, width = s.ow / 2;
-  ForNumbers({s.n * height * width, s.o}, [&](int64_t at, int64_t i) {
+  ForElements({s.n * height * width, s.o}, [&](int64_t at, int64_t i) {
     const int64_t pixel = at / s.o, column = pixel % width, row = pixel / width % height;
-    const int64_t image = pixel / width / height, winner = d.winners[at];
-    const int64_t y = 2 * row + winner / 2, x = 2 * column + winner % 2;
+    const int64_t image = pixel / width / height, argmax = d.argmax_indices[at];
+    const int64_t y = 2 * row + argmax / 2, x = 2 * column + argmax % 2;
     sum[at] += Load<float>(&output[((image * s.oh + y) * s.ow + x) * s.o + i]);
   });
 }
 
-// Adds what two gradients of the convolution's output make of the input and of the weights.
-template <typename Number>
-void ConvolutionGradients(const SecondDerivative<Number>& d, const std::vector<Number>& first,
-                          const std::vector<Number>& second) {
+// Adds the gradients of input and weights that follow from two gradients of the convolution's
+// output.
+template <typename DType>
+void ConvolutionGradients(const SecondDerivative<DType>& d, const std::vector<DType>& first,
+                          const std::vector<DType>& second) {
   const ConvShape& s = d.shape;
   const int64_t inputs = s.n * s.h * s.w * s.c, weights = s.o * s.c / s.groups * s.kh * s.kw;
-  const auto unpooled = [&](const std::vector<Number>& gradient) {
-    return d.pool ? OfConvolution(s, {gradient.data(), d.winners})
+  const auto unpooled = [&](const std::vector<DType>& gradient) {
+    return d.pool ? ConvOutputGradient(s, {gradient.data(), d.argmax_indices})
                   : Pooled{gradient.data(), nullptr};
   };
   const Pooled of_second = unpooled(second);
-  if (d.dx) ConvBackwardData(s, of_second.map, d.weight, d.dx, of_second.winners);
-  ConvBackwardWeights(s, d.x, of_second.map, d.dweight, of_second.winners);
+  if (d.dx) ConvBackwardData(s, of_second.values, d.weight, d.dx, of_second.argmax_indices);
+  ConvBackwardWeights(s, d.x, of_second.values, d.dweight, of_second.argmax_indices);
   const Pooled of_first = unpooled(first);
   if (d.dx && d.ddweight) {
-    std::vector<Number> more(inputs);
-    ConvBackwardData(s, of_first.map, d.ddweight, more.data(), of_first.winners);
+    std::vector<DType> more(inputs);
+    ConvBackwardData(s, of_first.values, d.ddweight, more.data(), of_first.argmax_indices);
     Add(inputs, d.dx, more.data(), d.dx);
   }
   if (d.ddx) {
     std::vector<float> more(weights);
-    ConvBackwardWeights(s, d.ddx, of_first.map, more.data(), of_first.winners);
+    ConvBackwardWeights(s, d.ddx, of_first.values, more.data(), of_first.argmax_indices);
     Add(weights, d.dweight, more.data(), d.dweight);
   }
 }
 
 }  // namespace
 
-template <typename Number>
-void SecondDerivative<Number>::Run() const {
+template <typename DType>
+void SecondDerivative<DType>::Run() const {
   const int64_t rows = shape.n * (pool ? (shape.oh / 2) * (shape.ow / 2) : shape.oh * shape.ow);
   const int64_t channels = shape.o, count = rows * channels;
-  const Rows map{rows, channels};
+  const MatrixShape matrix{rows, channels};
   std::vector<float> scale(channels), unused(2 * channels);
   for (int64_t i = 0; i < channels; ++i) scale[i] = gamma[i] * inverse[i];
   const Norm norm{mean, scale.data(), beta};
-  const Mask<Number> mask{relu, y};
-  // The very mask of the first gradient.
-  const auto masked = [&](const Number* from, Number* to) {
-    BackwardSums(map, from, mask, conv, norm, to, unused.data(), unused.data() + channels);
+  const Mask<DType> mask{relu, y};
+  // The same mask as in the first gradient, bit for bit.
+  const auto masked = [&](const DType* from, DType* to) {
+    BackwardSums(matrix, from, mask, conv, norm, to, unused.data(), unused.data() + channels);
   };
-  std::vector<Number> g(count);
+  std::vector<DType> g(count);
   masked(dy, g.data());
   std::vector<float> p(count);
   if (ddx) AddConvolution(*this, ddx, weight, p);
@@ -101,23 +104,23 @@ void SecondDerivative<Number>::Run() const {
     return (Load<float>(conv + at) - mean[i]) * inverse[i];
   };
   std::vector<Sums> sums(channels);
-  ForNumbers(map, [&](int64_t at, int64_t i) {
+  ForElements(matrix, [&](int64_t at, int64_t i) {
     Sums& sum = sums[i];
     const double h = normalized(at, i), gradient = Load<float>(&g[at]);
     sum.g += gradient, sum.gh += gradient * h;
     sum.p += p[at], sum.ph += p[at] * h, sum.pg += p[at] * gradient;
   });
 
-  std::vector<Number> dconv(count), second(count), dg(count);
+  std::vector<DType> dconv(count), second(count), dg(count);
   const double per_row = batch_statistics ? 1.0 / rows : 0.0;
-  ForNumbers(map, [&](int64_t at, int64_t i) {
+  ForElements(matrix, [&](int64_t at, int64_t i) {
     const Sums& sum = sums[i];
     const double h = normalized(at, i), gradient = Load<float>(&g[at]), s = inverse[i];
     const double a = gamma[i] * s, u = ddgamma ? ddgamma[i] : 0, t = ddbeta ? ddbeta[i] : 0;
     Store(&dconv[at], float(a * (gradient - (sum.g + h * sum.gh) * per_row)));
     Store(&dg[at], float(a * (p[at] - (sum.p + h * sum.ph) * per_row) + u * h + t +
                          (ddresidual ? Load<float>(ddresidual + at) : 0)));
-    // With respect to h, and its sums that normalisation takes off; then with respect to s.
+    // With respect to h, less its projections by the normalization; then with respect to s.
     const double of_h = u * gradient - a * (gradient * sum.ph + p[at] * sum.gh) * per_row;
     const double sum_h = u * sum.g - a * (sum.g * sum.ph + sum.p * sum.gh) * per_row;
     const double sum_hh = u * sum.gh - 2 * a * sum.gh * sum.ph * per_row;
@@ -127,8 +130,7 @@ void SecondDerivative<Number>::Run() const {
   });
   for (int64_t i = 0; i < channels; ++i) {
     const Sums& sum = sums[i];
-    dgamma[i] =
-        float(inverse[i] * (sum.pg - (sum.g * sum.p + sum.gh * sum.ph) * per_row));
+    dgamma[i] = float(inverse[i] * (sum.pg - (sum.g * sum.p + sum.gh * sum.ph) * per_row));
   }
   masked(dg.data(), ddy);
   ConvolutionGradients(*this, dconv, second);

@@ -1,4 +1,4 @@
-// How a tensor of Paddle's comes to lie in a block of ours.
+// Paddle tensors in blocks of the caching allocator.
 #include "tensors.h"
 
 #include <cstring>
@@ -8,25 +8,24 @@
 
 namespace {
 
-// Bytes from which a tensor has a block. Small ones are what the heap is good at, and a block takes a
-// huge page where it can.
+// Bytes from which a tensor lies in a block. Smaller ones stay on the heap, which is fast for them.
 constexpr size_t kLarge = 1 << 20;
 
-// The memory behind a tensor is a protected member, and before Paddle 3 the wheel has no way to it.
+// The tensor's memory is a protected member; before Paddle 3 the wheel exports no function for it.
 struct Access : phi::DenseTensor {
   static constexpr auto holder() { return &Access::holder_; }
 };
 
-paddle::Tensor InBlock(const std::vector<int64_t>& shape, paddle::DataType numbers, size_t bytes) {
+paddle::Tensor InBlock(const std::vector<int64_t>& shape, paddle::DataType dtype, size_t bytes) {
   Block block(bytes);
-  // Made by Paddle, since how large a tensor's description is depends on how Paddle was built. Then
-  // its owner is put in: what frees it is told the block and its size, without the table of all
-  // memory that Paddle keeps for a deleter given to from_blob.
-  paddle::Tensor tensor = paddle::from_blob(block.data(), shape, numbers,
-                                            paddle::DataLayout::NCHW, paddle::CPUPlace());
+  // from_blob makes the tensor, because sizeof(DenseTensor) depends on how Paddle was built. Then
+  // its allocation is replaced: the deleter gets the block and its size, without the lock and table
+  // that from_blob uses for a deleter of its own.
+  paddle::Tensor tensor =
+      paddle::from_blob(block.data(), shape, dtype, paddle::DataLayout::NCHW, paddle::CPUPlace());
   auto& dense = static_cast<phi::DenseTensor&>(*tensor.impl());
   *(dense.*Access::holder()) = phi::Allocation(
-      block.data(), bytes, [](phi::Allocation* one) { ReturnBlock(one->ptr(), one->size()); },
+      block.data(), bytes, [](phi::Allocation* one) { Deallocate(one->ptr(), one->size()); },
       paddle::CPUPlace());
   block.Release();
   return tensor;
@@ -34,11 +33,11 @@ paddle::Tensor InBlock(const std::vector<int64_t>& shape, paddle::DataType numbe
 
 }  // namespace
 
-paddle::Tensor EmptyTensor(const std::vector<int64_t>& shape, paddle::DataType numbers) {
-  size_t bytes = phi::SizeOf(numbers);
+paddle::Tensor EmptyTensor(const std::vector<int64_t>& shape, paddle::DataType dtype) {
+  size_t bytes = phi::SizeOf(dtype);
   for (const int64_t side : shape) bytes *= side;
-  return bytes < kLarge ? paddle::empty(shape, numbers, paddle::CPUPlace())
-                        : InBlock(shape, numbers, bytes);
+  return bytes < kLarge ? paddle::empty(shape, dtype, paddle::CPUPlace())
+                        : InBlock(shape, dtype, bytes);
 }
 
 paddle::Tensor ZerosLike(const paddle::Tensor& x) {

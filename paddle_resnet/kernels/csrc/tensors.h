@@ -1,4 +1,5 @@
-// Tensors of undefined content, the large ones in blocks of our own.
+// Paddle tensors, the large ones in memory of the caching allocator. Only this file includes
+// Paddle.
 #pragma once
 
 #include <cstdint>
@@ -8,30 +9,28 @@
 
 #include "paddle/extension.h"
 
-// Throws std::bad_alloc where a block is not to be had.
+// Returns an uninitialized tensor. Throws std::bad_alloc.
 paddle::Tensor EmptyTensor(const std::vector<int64_t>& shape, paddle::DataType);
 
 paddle::Tensor ZerosLike(const paddle::Tensor&);
 
-inline bool IsBFloat16(const paddle::Tensor& x) {
-  return x.dtype() == paddle::DataType::BFLOAT16;
+inline bool IsBFloat16(const paddle::Tensor& x) { return x.dtype() == paddle::DataType::BFLOAT16; }
+
+// Returns the elements of a tensor.
+template <typename DType>
+DType* Data(paddle::Tensor& x) {
+  return static_cast<DType*>(x.data());
+}
+template <typename DType>
+const DType* Data(const paddle::Tensor& x) {
+  return static_cast<const DType*>(x.data());
 }
 
-// The numbers of a tensor, as they lie in memory.
-template <typename Number>
-Number* In(paddle::Tensor& x) {
-  return static_cast<Number*>(x.data());
-}
-template <typename Number>
-const Number* In(const paddle::Tensor& x) {
-  return static_cast<const Number*>(x.data());
-}
-
-// Paddle ends the process at any exception but its own.
-template <typename Work>
-auto Guarded(Work work) -> decltype(work()) {
+// Calls fn and turns exceptions into Paddle's: any other would end the process.
+template <typename Fn>
+auto Guarded(Fn fn) -> decltype(fn()) {
   try {
-    return work();
+    return fn();
   } catch (const std::bad_alloc&) {
     PD_THROW("paddle_resnet's CPU operator: out of memory");
   } catch (const std::exception& error) {

@@ -1,4 +1,4 @@
-// The weight gradient of a convolution of bfloat16 maps as one matrix product.
+// The weight gradient of a bfloat16 convolution as one matrix product.
 #pragma once
 
 #include <memory>
@@ -7,17 +7,17 @@
 #include "dtypes.h"
 #include "primitives.h"
 
-class WeightProduct {
+class WeightGradientGemm {
  public:
-  // Null where a convolution is better, or where oneDNN has no such product for this CPU.
-  static std::unique_ptr<WeightProduct> For(const ConvShape&);
+  // Returns null where a convolution is faster, or where oneDNN has no such product for this CPU.
+  static std::unique_ptr<WeightGradientGemm> For(const ConvShape&);
 
   void Run(const BFloat16* x, const BFloat16* dy, float* dw) const;
 
  private:
-  explicit WeightProduct(const ConvShape&);
+  explicit WeightGradientGemm(const ConvShape&);
 
   ConvShape shape_;
-  onednn::Primitive product_, reorder_;
+  onednn::Primitive gemm_, reorder_;
   onednn::Memory x_, dy_, result_, by_tap_, dw_;
 };

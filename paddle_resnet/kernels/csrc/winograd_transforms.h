@@ -1,4 +1,4 @@
-// Winograd's F(4x4, 3x3): what its forms do to a tile. See winograd.cc.
+// The tile transforms of Winograd's F(4x4, 3x3). See winograd.cc.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ constexpr int64_t kWidth = 8;
 #endif
 typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
 
-constexpr int64_t kOut = 4, kWindow = 3, kIn = kOut + kWindow - 1;
-constexpr int64_t kPositions = kIn * kIn;
+constexpr int64_t kOut = 4, kFilter = 3, kIn = kOut + kFilter - 1;
+constexpr int64_t kTileElements = kIn * kIn;
 
 inline Vector Load(const float* from) {
   Vector value;
@@ -23,8 +23,8 @@ inline Vector Load(const float* from) {
 }
 inline void Store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
 
-// What each form does to one line of a tile, of registers that lie `step` apart: the products with
-// the paper's matrices B^T, G and A^T, and with the transposes of the last two for the gradient.
+// Each transform applies one of the paper's matrices B^T, G and A^T, or the transpose of the last
+// two for the gradient, to one line of a tile, whose registers are `step` apart.
 struct Input {
   static constexpr int64_t kFrom = kIn, kTo = kIn;
   static void Line(const Vector* d, int64_t step, Vector* t) {
@@ -62,8 +62,8 @@ struct OutputGradient {
     m[5 * step] = y3;
   }
 };
-struct Window {
-  static constexpr int64_t kFrom = kWindow, kTo = kIn;
+struct Filter {
+  static constexpr int64_t kFrom = kFilter, kTo = kIn;
   static void Line(const Vector* g, int64_t step, Vector* u) {
     const Vector g0 = g[0], g1 = g[step], g2 = g[2 * step];
     const Vector a = (g0 + g2) / -6, b = g1 / 6, e = g0 / 24 + g2 / 6, f = g1 / 12;
@@ -75,8 +75,8 @@ struct Window {
     u[5 * step] = g2;
   }
 };
-struct WindowGradient {
-  static constexpr int64_t kFrom = kIn, kTo = kWindow;
+struct FilterGradient {
+  static constexpr int64_t kFrom = kIn, kTo = kFilter;
   static void Line(const Vector* u, int64_t step, Vector* g) {
     const Vector u1 = u[step], u2 = u[2 * step], u3 = u[3 * step], u4 = u[4 * step];
     const Vector a = (u1 + u2) / -6, b = (u2 - u1) / 6, e = u3 + u4, f = u3 - u4;
@@ -86,13 +86,13 @@ struct WindowGradient {
   }
 };
 
-// The columns of a tile, then its rows; both in place, in a square of kIn * kIn registers.
-template <typename Form>
-inline void Transform(Vector* tile) {
+// Transforms the columns of a tile, then its rows, in place, in a square of kIn * kIn registers.
+template <typename Transform>
+inline void ApplyTransform(Vector* tile) {
 #pragma GCC unroll 6
-  for (int64_t i = 0; i < Form::kFrom; ++i) Form::Line(tile + i, kIn, tile + i);
+  for (int64_t i = 0; i < Transform::kFrom; ++i) Transform::Line(tile + i, kIn, tile + i);
 #pragma GCC unroll 6
-  for (int64_t i = 0; i < Form::kTo; ++i) Form::Line(tile + i * kIn, 1, tile + i * kIn);
+  for (int64_t i = 0; i < Transform::kTo; ++i) Transform::Line(tile + i * kIn, 1, tile + i * kIn);
 }
 
 }  // namespace winograd

@@ -1,4 +1,4 @@
-// The windows that a convolution looks at, one after the other.
+// The windows of a convolution, for im2col and its transpose.
 #pragma once
 
 #include "conv.h"
@@ -7,13 +7,13 @@ inline int64_t Pixels(const ConvShape& s) { return s.n * s.oh * s.ow; }
 inline int64_t Taps(const ConvShape& s) { return s.kh * s.kw; }
 inline int64_t Inputs(const ConvShape& s) { return s.c * Taps(s); }
 
-// Whether a map's pixels, as they lie in memory, are not the windows already.
-inline bool Unfolded(const ConvShape& s) { return Taps(s) > 1 || s.stride > 1 || s.pad > 0; }
+// False for 1x1 kernels with stride 1 and no padding, whose input is the im2col matrix already.
+inline bool NeedsIm2col(const ConvShape& s) { return Taps(s) > 1 || s.stride > 1 || s.pad > 0; }
 
-// Calls with(window, tap, pixel) for each row of the unfolded map, window by window: `pixel` is the
-// channels of the input under the tap of number `tap`, or null in the padding.
-template <typename Map, typename With>
-void ForTaps(const ConvShape& s, Map* x, With with) {
+// Calls fn(window, tap, pixel) for all windows and taps: `pixel` points to the channels of the
+// input pixel under that tap, or is null in the padding.
+template <typename T, typename Fn>
+void ForTaps(const ConvShape& s, T* x, Fn fn) {
   const int64_t rows = s.n * s.oh;
 #pragma omp parallel for schedule(static)
   for (int64_t row = 0; row < rows; ++row) {
@@ -24,8 +24,8 @@ void ForTaps(const ConvShape& s, Map* x, With with) {
           const int64_t y = oy * s.stride - s.pad + ky * s.dilation;
           const int64_t at = ox * s.stride - s.pad + kx * s.dilation;
           const bool inside = y >= 0 && y < s.h && at >= 0 && at < s.w;
-          with(row * s.ow + ox, ky * s.kw + kx, inside ? x + ((n * s.h + y) * s.w + at) * s.c
-                                                       : nullptr);
+          fn(row * s.ow + ox, ky * s.kw + kx,
+             inside ? x + ((n * s.h + y) * s.w + at) * s.c : nullptr);
         }
   }
 }

@@ -1,0 +1,46 @@
+# Cells that notebooks/build.py puts behind the title of every lesson.
+
+# %% [markdown] lang="en"
+# *How to use this lesson: read the question, write down a guess, run the cell, compare. Every
+# number below was measured on CIFAR-10 by the cell above it; yours may differ in the last digits.*
+#
+# <details><summary><b>On AI Studio</b> (click)</summary>
+#
+# Paddle is installed there: keep it. Upload the project's folder to `~/work`. After each start of the
+# environment, run in a cell above this one
+#
+# ```
+# !pip install -e ~/work/paddle_resnet matplotlib
+# %env PADDLE_RESNET_CACHE=~/work/.paddle_resnet
+# ```
+#
+# Files in `~/work` last; `~/data` and installed packages are reset at each start. A CIFAR-10 that is
+# mounted in `~/data` is found. Two CPU cores are enough for this lesson.
+# </details>
+
+# %% [markdown] lang="zh"
+# *用法：先读问题，写下自己的猜测，再运行单元格，对照结果。文中的数字都是用 CIFAR-10 在其上方的单元格里实测得到的；
+# 换一台机器，末位数字可能略有不同。*
+#
+# <details><summary><b>在 AI Studio 上运行</b>（点击展开）</summary>
+#
+# AI Studio 已装好飞桨，请保留它。把本项目的文件夹上传到 `~/work`。每次启动环境之后，先在本单元格上方新建一格运行
+#
+# ```
+# !pip install -e ~/work/paddle_resnet matplotlib
+# %env PADDLE_RESNET_CACHE=~/work/.paddle_resnet
+# ```
+#
+# `~/work` 里的文件会保留；`~/data` 和安装的包在每次启动时还原。挂载到 `~/data` 的 CIFAR-10 会被自动找到。
+# 本课有两个 CPU 核就够了。
+# </details>
+
+# %% lang="en"
+import paddle_resnet  # before Paddle, so that Paddle uses all cores
+
+LANG = "en"  # language in which studies report
+
+# %% lang="zh"
+import paddle_resnet  # 先于 paddle 导入，这样 paddle 才会用上所有 CPU 核
+
+LANG = "zh"  # 研究（study）报告结果所用的语言
