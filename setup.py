@@ -35,7 +35,7 @@ SERVE = [
 DOCS = [
     "nbclient>=0.8",  # runs the lessons and keeps their outputs
     "ipykernel>=6.20",  # the kernel in which it does
-    "matplotlib>=3.5",  # figures of studies inside them
+    "matplotlib>=3.5",  # charts of studies inside them
     "mkdocs-material>=9.5",  # the site of docs/: both languages, search, strict links
 ]
 TEST = [
@@ -77,7 +77,7 @@ setup(
         # The newest paddlepaddle-gpu on PyPI is 2.6.2, built against numpy 1. Those on Paddle's own
         # index, 3.x, take either; a Python that has no numpy 1 has no 2.6.2 either.
         "gpu": ["paddlepaddle-gpu>=2.6.2", "numpy<2; python_version < '3.13'", "setuptools"],
-        # result.figure of a study; pages draw their figures without it. VisualDL brings it today,
+        # result.figure of a study; pages draw their charts without it. VisualDL brings it today,
         # but does not need it for what we use.
         "studies": ["matplotlib>=3.5"],
         "onnx": ONNX,

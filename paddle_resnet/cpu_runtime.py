@@ -133,8 +133,8 @@ def _environment_threads() -> int:
 def _set_threads_late(runtime: Runtime) -> None:
     """Raise the thread count of an already imported Paddle, as far as that is possible.
 
-    By then Paddle has written ``OMP_NUM_THREADS=1`` itself, which cannot be told from a user's own
-    1: any other value is the user's wish and stays.
+    By then Paddle has written ``OMP_NUM_THREADS=1`` itself, which looks like a user's own 1. Any
+    other value is the user's choice and stays.
     """
     threads = _environment_threads()
     if threads != 1 or runtime.threads == 1:
@@ -169,8 +169,8 @@ def start_openmp() -> None:
 def _loaded_library(*names: str) -> ctypes.CDLL | None:
     """Return the first of these shared libraries that is in the process already."""
     try:
-        with open("/proc/self/maps") as maps:
-            paths = {line.split()[-1] for line in maps if "/" in line}
+        with open("/proc/self/maps") as libraries:
+            paths = {line.split()[-1] for line in libraries if "/" in line}
     except OSError:
         return None
     for name in names:

@@ -26,11 +26,11 @@ class ModelError(UserError):
 
 
 class DataError(UserError):
-    """Data that is missing, damaged or not what it claims to be."""
+    """Data that is missing, corrupt or not what it claims to be."""
 
 
 class WeightsError(UserError):
-    """A weights file that is damaged, unsafe or made for another network.
+    """A weights file that is corrupt, unsafe or made for another network.
 
     Args:
         sentence: for the user.
@@ -49,7 +49,7 @@ class DeployError(UserError):
 
 
 class TrainingError(UserError):
-    """A training that cannot start or cannot go on, such as one whose loss is NaN."""
+    """A training that cannot start or cannot continue, such as one whose loss is NaN."""
 
 
 #: Characters of a path that a sentence quotes.

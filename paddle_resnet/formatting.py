@@ -1,4 +1,4 @@
-"""How figures are written for people: the same everywhere in a report.
+"""How numbers are written for people: the same everywhere in a report.
 
 Everything here accepts ``None`` and NaN, because a run that was killed leaves both behind.
 """
@@ -15,7 +15,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: object) -> float:
-    """Return ``value`` as a float; NaN for whatever is no number (``None``, text, booleans)."""
+    """Return ``value`` as a float; NaN for everything else (``None``, text, booleans)."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     try:

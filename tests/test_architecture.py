@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,19 @@ def test_no_file_is_long_and_no_folder_full():
         room = str(folder.relative_to(PACKAGE))
         files = [path for path in folder.iterdir() if path.suffix == ".py"]
         assert len(files) <= 20, f"{room}: {len(files)} files"
+
+
+def test_no_room_is_too_large():
+    """At most 15 % of the lines of Python, C++, templates and scripts."""
+    kinds = {".py", ".cc", ".h", ".j2", ".css", ".js", ".html"}
+    lines: Counter[str] = Counter()
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in kinds:
+            room = path.relative_to(PACKAGE).parts[0]
+            lines[room] += len(path.read_text(encoding="utf-8").splitlines())
+    share = {room: count / sum(lines.values()) for room, count in lines.most_common()}
+    assert share["training"] > 0.05
+    assert {room: f"{each:.1%}" for room, each in share.items() if each > 0.15} == {}
 
 
 def test_paddle_does_not_reach_into_the_arithmetic():

@@ -34,7 +34,7 @@ def measure(
     precision: str = "float32",
     compiled: bool = False,
     torch_python: Optional[str] = None,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Time whole steps of all sides that can run here, each in its own process, in turns.
 
@@ -47,7 +47,7 @@ def measure(
             float32 too. PyTorch computes in both, where the CPU has bfloat16 units or it is asked.
         compiled: whether PyTorch is also measured under ``torch.compile``.
         torch_python: an interpreter that has torch (and torchvision); default: this one.
-        say: called with lines of progress.
+        log: called with lines of progress.
 
     Returns:
         dict: ``sides``: for each side ``images_per_second`` (median), ``memory`` (peak, bytes) and,
@@ -84,14 +84,14 @@ def measure(
             sides["Paddle as installed"] = stack.enter_context(
                 _side("Paddle as installed", "paddle_stock.py", full)
             )
-        for name, options in _torch_sides(torch_python, precision, compiled, say).items():
+        for name, options in _torch_sides(torch_python, precision, compiled, log).items():
             python = torch_python or sys.executable
             sides[name] = stack.enter_context(
                 _side(name, "torch_resnet.py", {**full, **options}, python)
             )
         answers: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for turn in range(rounds + 1):
-            say(f"round {turn} of {rounds}" if turn else "warming up")
+            log(f"round {turn} of {rounds}" if turn else "warming up")
             for name, process in sides.items():
                 answers[name].append(_measured(process, what))
     seconds = {name: [a["seconds"] for a in given[1:]] for name, given in answers.items()}
@@ -114,17 +114,17 @@ def measure(
     }
 
 
-def text(figures: dict[str, Any]) -> str:
+def text(metrics: dict[str, Any]) -> str:
     """Return the table."""
-    stem = f", {figures['stem']} stem" if figures["stem"] else ""
+    stem = f", {metrics['stem']} stem" if metrics["stem"] else ""
     lines = [
-        f"{figures['what']} {figures['model']}{stem}, batch "
-        f"{figures['batch_size']} at {figures['image_size']}x{figures['image_size']}, ours in "
-        f"{figures['precision']}, median of {figures['rounds']}; {figures['cpu']}, "
-        f"{figures['cores']} cores",
+        f"{metrics['what']} {metrics['model']}{stem}, batch "
+        f"{metrics['batch_size']} at {metrics['image_size']}x{metrics['image_size']}, ours in "
+        f"{metrics['precision']}, median of {metrics['rounds']}; {metrics['cpu']}, "
+        f"{metrics['cores']} cores",
         f"{'':<34}{'images/s':>10}{'peak memory':>14}   ours is ... times as fast",
     ]
-    for name, row in figures["sides"].items():
+    for name, row in metrics["sides"].items():
         ratio = ""
         if "ratio" in row:
             ratio = f"   {row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
@@ -135,10 +135,10 @@ def text(figures: dict[str, Any]) -> str:
 
 
 def _torch_sides(
-    python: Optional[str], precision: str, compiled: bool, say: Callable[[str], None]
+    python: Optional[str], precision: str, compiled: bool, log: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     if python is None and importlib.util.find_spec("torch") is None:
-        say("PyTorch is not installed here: --torch-python names a Python that has it")
+        log("PyTorch is not installed here: --torch-python names a Python that has it")
         return {}
     sides: dict[str, dict[str, Any]] = {"PyTorch float32 channels_last": {}}
     # Without the instructions PyTorch emulates bfloat16, which nobody would use unasked.

@@ -60,10 +60,10 @@ def measure(
         mean=CIFAR10_MEAN,
         std=CIFAR10_STD,
     )
-    # A short data set read to its end: Paddle reads ahead in a thread, which would go on into our
+    # A short data set read to its end: Paddle reads ahead in a thread, which would run into our
     # turn if it were left in the middle.
-    part = paddle.io.Subset(dataset, range(min(paddle_images, len(dataset))))
-    theirs = paddle.io.DataLoader(part, batch_size=batch_size, shuffle=True, num_workers=0)
+    subset = paddle.io.Subset(dataset, range(min(paddle_images, len(dataset))))
+    theirs = paddle.io.DataLoader(subset, batch_size=batch_size, shuffle=True, num_workers=0)
 
     def our_batches() -> Iterator[tuple]:
         while True:

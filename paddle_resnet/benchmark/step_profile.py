@@ -78,16 +78,16 @@ def _by_shape(recorded: list[profile.Row], rounds: int) -> list[dict[str, Any]]:
     return sorted(shapes.values(), key=lambda entry: -entry["seconds"])
 
 
-def text(figures: dict[str, Any]) -> str:
+def text(metrics: dict[str, Any]) -> str:
     """Return the profile as a table: a row per shape, totals, and what is outside the operator."""
-    step, precision = figures["step_seconds"], figures.get("precision", "float32")
+    step, precision = metrics["step_seconds"], metrics.get("precision", "float32")
     lines = [
         f"{'layer':<34}{'calls':>6}"
         + "".join(f"{part + ' ms':>13}{'GF/s':>6}" for part in ("forward", "data", "weights"))
         + f"{'BN ms':>9}{'GB/s':>6}{'share':>7}"
     ]
     totals = dict.fromkeys(profile.PARTS, 0.0)
-    for row in figures["rows"]:
+    for row in metrics["rows"]:
         cells = ""
         for part in profile.PARTS:
             given = row.get(part)
@@ -107,6 +107,6 @@ def text(figures: dict[str, Any]) -> str:
     )
     lines.append(
         f"step {1e3 * step:.1f} ms, of which {1e3 * (step - inside):.1f} ms outside the units; "
-        f"a large {precision} matrix product reaches {figures['peak_gflops']:.0f} GF/s here"
+        f"a large {precision} matrix product reaches {metrics['peak_gflops']:.0f} GF/s here"
     )
     return "\n".join(lines)

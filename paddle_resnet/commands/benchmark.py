@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--compile", action="store_true", help="also PyTorch under torch.compile")
     parser.add_argument("--torch-python", metavar="FILE", help="a Python that has PyTorch")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the measurements as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,9 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.source is None) == (arguments.what == "formats"):
         raise UserError("SOURCE belongs to `benchmark formats`, which needs one.")
     cpu_runtime.import_paddle()
-    figures, text = _MEASURES[arguments.what](arguments)
-    figures["cpu"] = cpu_runtime.cpu_model()
-    print(json.dumps(figures, indent=2) if arguments.json else text(figures))
+    metrics, text = _MEASURES[arguments.what](arguments)
+    metrics["cpu"] = cpu_runtime.cpu_model()
+    print(json.dumps(metrics, indent=2) if arguments.json else text(metrics))
     return 0
 
 
@@ -85,14 +85,14 @@ def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
     from ..benchmark import framework_speed
 
-    figures = framework_speed.measure(
+    metrics = framework_speed.measure(
         arguments.what,
         compiled=arguments.compile,
         torch_python=arguments.torch_python,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
         **_options(arguments, "model", "stem", "image_size", "precision"),
     )
-    return figures, framework_speed.text
+    return metrics, framework_speed.text
 
 
 def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
@@ -143,11 +143,11 @@ _MEASURES = {
 
 
 def _two_sides(**sides: str) -> Callable[[dict[str, Any]], str]:
-    def text(figures: dict[str, Any]) -> str:
-        lines = [f"{name:<24} {figures[key]:>12,.1f} images/s" for key, name in sides.items()]
+    def text(metrics: dict[str, Any]) -> str:
+        lines = [f"{name:<24} {metrics[key]:>12,.1f} images/s" for key, name in sides.items()]
         return "\n".join(lines) + (
-            f"\nratio {figures['ratio']:.2f} (median of {figures['rounds']}; "
-            f"{figures['ratio_min']:.2f} to {figures['ratio_max']:.2f}), {figures['cpu']}"
+            f"\nratio {metrics['ratio']:.2f} (median of {metrics['rounds']}; "
+            f"{metrics['ratio_min']:.2f} to {metrics['ratio_max']:.2f}), {metrics['cpu']}"
         )
 
     return text

@@ -54,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--data", metavar="PATH", help="an archive or folder that holds CIFAR-10")
     parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="the figures; no FILE: print them"
+        "--json", nargs="?", const="-", metavar="FILE", help="the measurements; no FILE: print them"
     )
     parser.add_argument("--html", metavar="FILE", help="one page with plots")
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = compare(
         arguments.a,
         arguments.b,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
         **options,
     )
     if arguments.json == "-":

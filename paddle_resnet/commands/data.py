@@ -11,7 +11,7 @@ from . import _parser
 EXAMPLES = """\
   paddle-resnet data cifar10
   paddle-resnet data cifar100 --from ~/Downloads/cifar-100-python.tar.gz
-  paddle-resnet data folder my_photos          counts per class, damaged files, copies
+  paddle-resnet data folder my_photos          counts per class, corrupt files, copies
   paddle-resnet data folder photos.csv --json
 """
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch and verify, or look; damaged images give exit code 2."""
+    """Fetch and verify, or describe a folder; corrupt images give exit code 2."""
     from ..errors import UserError
 
     if arguments.name == "folder":

@@ -52,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         choices=("onnxruntime", "openvino"),
         help="of an exported file (default: onnxruntime)",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     # In what the run itself was tested in.
     precision = run_precision(config, notify)
     evaluation = evaluate_loader(trained.network, loader, tta=tta, precision=precision)
-    figures = {
+    metrics = {
         "weights": str(trained.path),
         "model": trained.model,
         "split": arguments.split,
@@ -105,14 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
         **evaluation.summary(),
     }
     if arguments.json:
-        print(json.dumps(figures, indent=2))
+        print(json.dumps(metrics, indent=2))
     else:
         sample = " (of the bundled sample)" if is_sample else ""
         own = ", as the run was tested" if arguments.tta is None and config is not None else ""
         print(
-            f"{trained.model} on {figures['images']:,} {arguments.split} images{sample}: "
+            f"{trained.model} on {metrics['images']:,} {arguments.split} images{sample}: "
             f"{evaluation.sentence()}; views: {tta}{own}; "
-            f"{figures['images_per_second']:,.1f} images/s"
+            f"{metrics['images_per_second']:,.1f} images/s"
         )
     return 0
 

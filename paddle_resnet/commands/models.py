@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     parser = _parser.make(subparsers, "models", "list the networks", EXAMPLES, run)
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern (default: *)")
     parser.add_argument("--names", action="store_true", help="print the names alone, at once")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

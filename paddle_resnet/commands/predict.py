@@ -23,7 +23,7 @@ EXAMPLES = """\
   paddle-resnet predict runs/quickstart-20250101-120000 cat.jpg dog.png
   paddle-resnet predict best.safetensors photos/ --top 3 --json
   paddle-resnet predict RUN cat.jpg --tta crops_flip
-  paddle-resnet predict RUN photos/ --heatmap maps/    what each answer depends on
+  paddle-resnet predict RUN photos/ --heatmap heat/    what each answer depends on
   paddle-resnet predict exports/resnet20/resnet20.onnx cat.jpg    without Paddle
 """
 
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         notes += more
     for note in notes:
         print(f"Notice: {note}", file=sys.stderr)
-    maps = None if arguments.heatmap is None else _Heatmaps(arguments.heatmap, network, source)
+    heatmaps = None if arguments.heatmap is None else _Heatmaps(arguments.heatmap, network, source)
     bad = 0
     for path in paths:
         try:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"error: {error}", file=sys.stderr)
             continue
         answers = network.classify(pixels)
-        written = None if maps is None else maps.write(path, pixels, answers[0]["class"])
+        written = None if heatmaps is None else heatmaps.write(path, pixels, answers[0]["class"])
         if arguments.json:
             line = {"image": for_display(path, PATH_LIMIT), "top": answers}
             print(json.dumps(line if written is None else {**line, "heatmap": str(written)}))

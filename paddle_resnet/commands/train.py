@@ -21,7 +21,7 @@ EXAMPLES = """\
   paddle-resnet train -c my_recipe.yaml -o optimizer.lr=0.05 -o train.epochs=30
   paddle-resnet train -o model.options.stem=cifar -o train.batch_size=128
   paddle-resnet train --resume runs/quickstart-20250101-120000
-  paddle-resnet train -o run.name=mine -o train.resume=auto   begin, or go on where it stopped
+  paddle-resnet train -o run.name=mine -o train.resume=auto   begin, or resume where it stopped
 """
 
 
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         help="change one key of the recipe, such as train.budget=10m; may be given again",
     )
-    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument("--resume", metavar="RUN", help="resume the run in this folder")
     parser.add_argument(
         "--show", action="store_true", help="print the resolved recipe and do nothing else"
     )
@@ -67,7 +67,7 @@ def learning_rates(config: Config) -> list[str]:
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the report, and say where everything is."""
     if arguments.resume and (arguments.config or arguments.override):
-        raise UserError("--resume goes on with the run's own recipe: leave -c and -o out.")
+        raise UserError("--resume takes the run's own recipe: leave -c and -o out.")
     recipe = arguments.config or DEFAULT_RECIPE
     config = None if arguments.resume else load_config(recipe, tuple(arguments.override))
     if arguments.show:

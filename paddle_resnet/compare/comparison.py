@@ -23,16 +23,16 @@ from ..runs.environment import environment
 from . import diff
 from .model_spec import ModelSpec, resolve_both
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 #: Side of the images where nothing is said; CIFAR-10's own have 32. Twice that leaves four times as
 #: many values in each batch norm of the last stage, and ten steps do not amplify rounding.
 SIZE, OWN_SIZE = 64, 32
 #: Share of itself by which images are changed to see what rounding alone does: one unit in the last
 #: place of a float32.
 NOISE = 1e-7
-# How long the threads of a process go on spinning after its turn: OpenMP's default is 0.2 s.
+# How long the threads of a process spin after its turn: OpenMP's default is 0.2 s.
 REST = 0.25
-SAY_EVERY = 10.0
+LOG_INTERVAL = 10.0
 
 
 def compare(
@@ -48,7 +48,7 @@ def compare(
     seed: int = 0,
     train: str | float | None = None,
     data: str | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> dict[str, Any]:
     """Measure two networks against each other on real CIFAR-10 images.
 
@@ -70,14 +70,14 @@ def compare(
         train: time to train each for, such as ``5m`` or seconds, by the quickstart's recipe.
             Default: no training.
         data: where CIFAR-10 is, see :func:`~paddle_resnet.data.load_cifar10`.
-        say: called with each line of progress.
+        log: called with each line of progress.
 
     Returns:
         dict of JSON types: ``setting``, ``counts``, ``keys``, ``agreement`` (None where the keys
         disagree; else the differences by ``plain`` Paddle, with the CPU ``operator``, which is None
         where it computes nothing, and the ``noise`` floor), ``curve``, ``speed`` (images/s),
-        ``memory`` (bytes), ``training`` (None without ``train``), ``environment``. Figures that are
-        no numbers are None.
+        ``memory`` (bytes), ``training`` (None without ``train``), ``environment``. Non-finite
+        values are None.
 
     Raises:
         UserError: names, sizes or files that cannot be used; too little memory.
@@ -101,11 +101,11 @@ def compare(
     if image_size is None:
         small = stem == "cifar" or any(side.input_size == OWN_SIZE for side in sides.values())
         image_size = OWN_SIZE if small else SIZE
-    images = load_cifar10(data, notify=say)
+    images = load_cifar10(data, notify=log)
     facts = environment()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        pair = _Pair(sides, folder, stack, say)
+        pair = _Pair(sides, folder, stack, log)
         found = pair.build(seed, image_size)
         pair.images(images, batch_size, max(steps, 2), image_size, seed)
         found["curve"] = pair.curve(steps)
@@ -134,18 +134,18 @@ class _Pair:
     """Both processes, and the rounds in which they take turns."""
 
     def __init__(
-        self, sides: dict[str, ModelSpec], folder: Path, stack: ExitStack, say: Say
+        self, sides: dict[str, ModelSpec], folder: Path, stack: ExitStack, log: Log
     ) -> None:
         self.sides = sides
         self.folder = folder
-        self.say = say
+        self.log = log
         self.names = _labels(*sides.values())
         self.processes = {
             key: stack.enter_context(
                 ChildProcess(
                     self.names[key],
                     [sys.executable, "-m", "paddle_resnet.compare.worker"],
-                    say=lambda line, key=key: say(f"{self.names[key]}: {line}"),
+                    log=lambda line, key=key: log(f"{self.names[key]}: {line}"),
                 )
             )
             for key in sides
@@ -157,24 +157,24 @@ class _Pair:
         self.leader = "b" if only_b else "a"
 
     def build(self, seed: int, size: int) -> dict[str, Any]:
-        self.say(f"building {' and '.join(self.names.values())}")
-        # Published figures are of 224 pixels; networks for small images have none.
+        self.log(f"building {' and '.join(self.names.values())}")
+        # Published counts are of 224 pixels; networks for small images have none.
         usual = min(side.input_size for side in self.sides.values())
         sizes = [size, 224] if size != 224 and usual == 224 else [size]
-        told = {
+        answers = {
             key: process.call(
                 "build", side=dataclasses.asdict(self.sides[key]), seed=seed, sizes=sizes
             )
             for key, process in self.processes.items()
         }
-        self.before = {key: answer["memory_before"] for key, answer in told.items()}
-        keys = diff.keys(told["a"]["keys"], told["b"]["keys"])
+        self.before = {key: answer["memory_before"] for key, answer in answers.items()}
+        keys = diff.keys(answers["a"]["keys"], answers["b"]["keys"])
         for key, process in self.processes.items():
             process.call("save", path=self.starts[key])
         if keys["agree"]:
             self.starts = dict.fromkeys(self.starts, self.starts[self.leader])
             self.restart()
-        return {"counts": {key: answer["counts"] for key, answer in told.items()}, "keys": keys}
+        return {"counts": {key: answer["counts"] for key, answer in answers.items()}, "keys": keys}
 
     def restart(self) -> None:
         for key, process in self.processes.items():
@@ -194,7 +194,7 @@ class _Pair:
 
     def curve(self, steps: int) -> dict[str, Any]:
         """Return the losses of both, as they run."""
-        self.say(f"{counted(steps, 'training step')} of each on the same batches")
+        self.log(f"{counted(steps, 'training step')} of each on the same batches")
         losses = self.losses(steps, {key: {} for key in self.processes})
         apart = [abs(x - y) for x, y in zip(*losses.values())]
         self.as_run = _largest(apart)
@@ -203,15 +203,15 @@ class _Pair:
     def losses(self, steps: int, how: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
         """Return the losses of steps that the given processes do in turns, each in its own way."""
         losses: dict[str, list[float]] = {key: [] for key in how}
-        said = time.monotonic()
+        logged = time.monotonic()
         for step in range(steps):
             for key, options in how.items():
                 answer = self.processes[key].call("step", batch=step, **options)
                 losses[key].append(answer["loss"])
-            if time.monotonic() - said > SAY_EVERY:
-                said = time.monotonic()
+            if time.monotonic() - logged > LOG_INTERVAL:
+                logged = time.monotonic()
                 now = " and ".join(f"{values[-1]:.4f}" for values in losses.values())
-                self.say(f"step {step + 1} of {steps}: loss {now}")
+                self.log(f"step {step + 1} of {steps}: loss {now}")
         return losses
 
     def memory(self) -> dict[str, dict[str, float]]:
@@ -229,11 +229,11 @@ class _Pair:
 
     def _turns(self, kind: str, do: str, rounds: int) -> list[list[float]]:
         seconds: dict[str, list[float]] = {"a": [], "b": []}
-        said = time.monotonic() - SAY_EVERY
+        logged = time.monotonic() - LOG_INTERVAL
         for turn in range(rounds + 1):
-            if time.monotonic() - said >= SAY_EVERY:
-                said = time.monotonic()
-                self.say(f"speed of {kind}: round {max(turn, 1)} of {rounds}")
+            if time.monotonic() - logged >= LOG_INTERVAL:
+                logged = time.monotonic()
+                self.log(f"speed of {kind}: round {max(turn, 1)} of {rounds}")
             # Who goes first changes, lest one always comes behind the other's heat.
             order = ("a", "b") if turn % 2 else ("b", "a")
             for key in order:
@@ -245,14 +245,14 @@ class _Pair:
         """Return how far the two are apart with equal weights, and what rounding alone does."""
         plain = {key: {"plain": True} for key in self.processes}
         uses_operator = any(process.call("uses_operator") for process in self.processes.values())
-        self.say("outputs and gradients with equal weights, by plain Paddle")
+        self.log("outputs and gradients with equal weights, by plain Paddle")
         found: dict[str, Any] = {"plain": self.apart(*self.outputs(plain).values())}
         losses = self.losses(steps, plain)
         found["plain"]["curve"] = self.curve_apart(losses["a"], losses["b"])
         # Where only one is Paddle's own network, its rounding is the measure.
         kinds = [side.kind for side in self.sides.values()]
         reference = "a" if kinds == ["vision", "ours"] else "b"
-        self.say(f"the same of {self.names[reference]} with images changed by rounding")
+        self.log(f"the same of {self.names[reference]} with images changed by rounding")
         noisy = {reference: {"plain": True, "noise": NOISE}}
         itself = self.outputs({reference: plain[reference]})[reference]
         found["noise"] = self.apart(itself, self.outputs(noisy)[reference])
@@ -260,7 +260,7 @@ class _Pair:
         found["noise"]["curve"] = self.curve_apart(losses[reference], noisy_losses)
         found["operator"] = None
         if uses_operator:
-            self.say("outputs and gradients with the CPU operator")
+            self.log("outputs and gradients with the CPU operator")
             as_run = {key: {} for key in self.processes}
             found["operator"] = self.apart(*self.outputs(as_run).values())
             found["operator"]["curve"] = {"max_abs": self.as_run}
@@ -287,14 +287,16 @@ class _Pair:
             raise UserError(
                 "the networks agree in their weights' names, but not in what is trained."
             )
-        told = diff.gradients(*gradients)
-        told["where"] = told["where"] and told["where"].partition(" ")[2]
+        gradients_apart = diff.gradients(*gradients)
+        gradients_apart["where"] = (
+            gradients_apart["where"] and gradients_apart["where"].partition(" ")[2]
+        )
         loss = {"a": a["loss"], "b": b["loss"], "max_abs": abs(a["loss"] - b["loss"])}
         return {
             "logits_eval": diff.arrays(a["eval"], b["eval"]),
             "logits_train": diff.arrays(a["train"], b["train"]),
             "loss": loss,
-            "gradients": told,
+            "gradients": gradients_apart,
         }
 
     @staticmethod
@@ -305,8 +307,8 @@ class _Pair:
         self.restart()
         overrides = [f"train.budget={budget}", f"train.seed={seed}", "data.validation=0"]
         overrides += [f"data.root={data}"] if data else []
-        self.say(f"training in turns, {budget:g} s each")
-        told: dict[str, Any] = {"budget": budget}
+        self.log(f"training in turns, {budget:g} s each")
+        results: dict[str, Any] = {"budget": budget}
         for process in self.processes.values():
             process.send("train", overrides=overrides)
             # It stops in front of the first round already, with the data at hand.
@@ -314,14 +316,14 @@ class _Pair:
         working = dict(self.processes)
         while working:
             for key, process in list(working.items()):
-                process.send("go on")
+                process.send("continue")
                 answer = process.receive()
                 if "done" in answer:
-                    told[key] = answer["done"]
-                    accuracy = told[key]["test"]["acc_top1"]
-                    self.say(f"{self.names[key]}: test accuracy {accuracy:.2%}")
+                    results[key] = answer["done"]
+                    accuracy = results[key]["test"]["acc_top1"]
+                    self.log(f"{self.names[key]}: test accuracy {accuracy:.2%}")
                     del working[key]
-        return told
+        return results
 
 
 def _largest(values: list[float]) -> float:
@@ -345,7 +347,7 @@ def _check(batch_size: int, image_size: int | None, steps: int, rounds: int, see
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: figures that are no numbers become None."""
+    """Return a value as JSON has it: non-finite numbers become None."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

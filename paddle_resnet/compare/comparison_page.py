@@ -18,7 +18,7 @@ from ..stats import wilson
 from . import rows
 
 #: Looks of the two sides, which the style sheet names after their first use in a report.
-LOOKS = {"a": "train", "b": "validation"}
+STYLES = {"a": "train", "b": "validation"}
 
 
 def write_comparison(found: dict[str, Any], path: str | Path) -> Path:
@@ -39,7 +39,7 @@ def render_comparison(found: dict[str, Any]) -> str:
         "compare.html.j2",
         "compare.css",
         names=found["setting"]["names"],
-        looks=LOOKS,
+        styles=STYLES,
         setting=rows.setting(found)[:4],
         environment=facts,
         is_sample=found["setting"]["data"]["is_sample"],
@@ -59,8 +59,12 @@ def render_comparison(found: dict[str, Any]) -> str:
 
 def _cards(found: dict[str, Any]) -> list[Card]:
     cards = [
-        Card(f"{title}, A to B", _times(told["median"]), f"{told['min']:.2f} to {told['max']:.2f}")
-        for title, told in (
+        Card(
+            f"{title}, A to B",
+            _times(measured["median"]),
+            f"{measured['min']:.2f} to {measured['max']:.2f}",
+        )
+        for title, measured in (
             ("Training speed", found["speed"]["training"]["ratio"]),
             ("Inference speed", found["speed"]["inference"]["ratio"]),
         )
@@ -80,8 +84,8 @@ def _cards(found: dict[str, Any]) -> list[Card]:
     return cards
 
 
-def _apart(told: dict[str, Any]) -> str:
-    return "none" if told["max_abs"] == 0 else formatting.decimal(told["max_abs"], 2)
+def _apart(difference: dict[str, Any]) -> str:
+    return "none" if difference["max_abs"] == 0 else formatting.decimal(difference["max_abs"], 2)
 
 
 def _times(ratio: float) -> str:
@@ -101,12 +105,12 @@ def _charts(found: dict[str, Any]) -> list[Chart]:
 def _loss_curve(found: dict[str, Any]) -> Chart:
     names, curve = found["setting"]["names"], found["curve"]
     series = []
-    for key, look in LOOKS.items():
+    for key, style in STYLES.items():
         y = np.array([number(value) for value in curve[key]])
         x = np.arange(1, len(y) + 1, dtype=float)
         places = [f"step {i}" for i in range(1, len(y) + 1)]
         series.append(
-            Series(names[key], look, x, y, [formatting.decimal(float(v)) for v in y], places)
+            Series(names[key], style, x, y, [formatting.decimal(float(v)) for v in y], places)
         )
     values = np.concatenate([s.y for s in series])
     steps = len(series[0].x)
@@ -123,7 +127,7 @@ def _training_curve(
 ) -> Chart:
     names, training = found["setting"]["names"], found["training"]
     series = []
-    for side, look in LOOKS.items():
+    for side, style in STYLES.items():
         rows = training[side]["history"]
         x = np.array([row["seconds"] for row in rows])
         y = np.array([number(row[key]) for row in rows])
@@ -131,7 +135,7 @@ def _training_curve(
             f"{formatting.duration(float(s))} · epoch {formatting.passes(r['epochs'])}"
             for s, r in zip(x, rows)
         ]
-        series.append(Series(names[side], look, x, y, [write(float(v)) for v in y], places))
+        series.append(Series(names[side], style, x, y, [write(float(v)) for v in y], places))
     values = np.concatenate([s.y for s in series])
     span = (0.0, max(float(s.x.max()) for s in series))
     most = 1.0 if unit else math.inf
@@ -149,41 +153,41 @@ def _training_curve(
 
 def _strip(found: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return the places of bars, ranges and single rounds on a scale from zero."""
-    told = found["speed"][kind]
-    end = 1.04 * max(told[key]["max"] for key in LOOKS)
+    measured = found["speed"][kind]
+    end = 1.04 * max(measured[key]["max"] for key in STYLES)
     bars = [
         {
             "key": key,
-            "median": told[key]["median"] / end,
-            "low": told[key]["min"] / end,
-            "high": told[key]["max"] / end,
-            "rounds": [value / end for value in told[key]["rounds"]],
-            "text": formatting.rate(told[key]["median"]),
-            "range": f"{formatting.rate(told[key]['min'])} to {formatting.rate(told[key]['max'])}",
+            "median": measured[key]["median"] / end,
+            "low": measured[key]["min"] / end,
+            "high": measured[key]["max"] / end,
+            "rounds": [value / end for value in measured[key]["rounds"]],
+            "text": formatting.rate(measured[key]["median"]),
+            "range": " to ".join(formatting.rate(measured[key][bound]) for bound in ("min", "max")),
         }
-        for key in LOOKS
+        for key in STYLES
     ]
-    rounds = list(zip(*(told[key]["rounds"] for key in LOOKS), told["ratio"]["rounds"]))
+    rounds = list(zip(*(measured[key]["rounds"] for key in STYLES), measured["ratio"]["rounds"]))
     return {
         "title": f"{kind.capitalize()}, images per second",
         "bars": bars,
-        "ratio": told["ratio"],
+        "ratio": measured["ratio"],
         "rounds": rounds,
     }
 
 
 def _memory(found: dict[str, Any]) -> list[dict[str, Any]]:
-    told = found["memory"]
-    end = 1.04 * max(told[key]["peak"] for key in LOOKS)
+    measured = found["memory"]
+    end = 1.04 * max(measured[key]["peak"] for key in STYLES)
     return [
         {
             "key": key,
-            "before": told[key]["before"] / end,
-            "own": (told[key]["peak"] - told[key]["before"]) / end,
-            "text": rows.megabytes(told[key]["peak"]),
-            "range": f"{rows.megabytes(told[key]['peak'] - told[key]['before'])} its own",
+            "before": measured[key]["before"] / end,
+            "own": (measured[key]["peak"] - measured[key]["before"]) / end,
+            "text": rows.megabytes(measured[key]["peak"]),
+            "range": f"{rows.megabytes(measured[key]['peak'] - measured[key]['before'])} its own",
         }
-        for key in LOOKS
+        for key in STYLES
     ]
 
 
@@ -191,7 +195,7 @@ def _accuracy(found: dict[str, Any]) -> list[dict[str, Any]]:
     if not found["training"]:
         return []
     bars = []
-    for key in LOOKS:
+    for key in STYLES:
         test = found["training"][key]["test"]
         low, high = wilson(round(test["acc_top1"] * test["images"]), test["images"])
         bars.append(

@@ -55,11 +55,11 @@ def gradients(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[
     """
     worst, where, largest, distance, norm = 0.0, None, 0.0, 0.0, 0.0
     for name in a:
-        told = arrays(a[name], b[name])
-        if worse(told["max_abs"], worst):
-            worst, where = told["max_abs"], name
-        if worse(told["largest"], largest):
-            largest = told["largest"]
+        apart = arrays(a[name], b[name])
+        if worse(apart["max_abs"], worst):
+            worst, where = apart["max_abs"], name
+        if worse(apart["largest"], largest):
+            largest = apart["largest"]
         difference = a[name].astype(np.float64) - b[name]
         distance += float((difference**2).sum())
         norm += float((a[name].astype(np.float64) ** 2).sum())

@@ -46,33 +46,33 @@ def headline(found: dict[str, Any]) -> str:
     """Return the outcome in two or three sentences."""
     names, agreement = found["setting"]["names"], found["agreement"]
     if agreement is None:
-        told = ["Two different networks: the names or shapes of their weights do not agree."]
+        sentences = ["Two different networks: the names or shapes of their weights do not agree."]
     else:
-        told = [_in_words(found)]
+        sentences = [_in_words(found)]
     ratio = found["speed"]["training"]["ratio"]
     if found["setting"]["rounds"] < FEWEST_ROUNDS:
-        told.append("Too few rounds were timed to say which trains faster.")
+        sentences.append("Too few rounds were timed to say which trains faster.")
     elif ratio["min"] <= 1 <= ratio["max"]:
-        told.append("In training, neither was faster in every round.")
+        sentences.append("In training, neither was faster in every round.")
     else:
         faster, slower = ("a", "b") if ratio["median"] > 1 else ("b", "a")
         times = max(ratio["median"], 1 / ratio["median"])
-        told.append(f"{names[faster]} trains {times:.2f} times as fast as {names[slower]}.")
+        sentences.append(f"{names[faster]} trains {times:.2f} times as fast as {names[slower]}.")
     training = found["training"]
     if training:
         accuracy = [formatting.percent(training[key]["test"]["acc_top1"]) for key in ("a", "b")]
-        told.append(
+        sentences.append(
             f"After {formatting.duration(training['budget'])} of training each: "
             f"{accuracy[0]} and {accuracy[1]} of the test images."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _in_words(found: dict[str, Any]) -> str:
     """Return how far the two are apart with equal weights."""
-    told = found["agreement"]
-    plain, operator, noise = told["plain"], told["operator"], told["noise"]
-    reference = found["setting"]["names"][told["reference"]]
+    agreement = found["agreement"]
+    plain, operator, noise = agreement["plain"], agreement["operator"], agreement["noise"]
+    reference = found["setting"]["names"][agreement["reference"]]
     if _equal(plain):
         words = "With equal weights and plain Paddle both compute the same, to the last bit"
         if operator is None or _equal(operator):
@@ -143,7 +143,7 @@ def _count_row(label: str, a: int, b: int) -> Row:
 def _keys(keys: dict[str, Any]) -> str:
     if keys["agree"]:
         return "agree, shapes too"
-    told = [
+    differences = [
         f"{len(keys[kind])} {words} ({keys[kind][0]}{', …' if len(keys[kind]) > 1 else ''})"
         for kind, words in (
             ("only_a", "only in the first"),
@@ -152,15 +152,15 @@ def _keys(keys: dict[str, Any]) -> str:
         )
         if keys[kind]
     ]
-    return "; ".join(told)
+    return "; ".join(differences)
 
 
 def _agreement(found: dict[str, Any]) -> Section:
-    told = found["agreement"]
-    if told is None:
+    agreement = found["agreement"]
+    if agreement is None:
         note = "Not measured: weights cannot be copied where their names or shapes do not agree."
         return Section("agreement", "With equal weights", [], note)
-    plain, operator, noise = told["plain"], told["operator"], told["noise"]
+    plain, operator, noise = agreement["plain"], agreement["operator"], agreement["noise"]
 
     def row(label: str, write: Callable[[dict[str, Any]], str]) -> Row:
         return Row(label, write(plain), write(operator) if operator else "", write(noise))
@@ -175,7 +175,7 @@ def _agreement(found: dict[str, Any]) -> Section:
         row(f"loss of any of {steps}", lambda it: _difference(it["curve"]["max_abs"])),
     ]
     names = found["setting"]["names"]
-    reference = names[told["reference"]]
+    reference = names[agreement["reference"]]
     note = (
         f"Both hold the weights of {names[found['setting']['leader']]}. By plain Paddle, “none” is "
         "equal to the last bit: the proof that the networks are the same. "
@@ -192,16 +192,16 @@ def _difference(value: Any) -> str:
     return "none" if value == 0 else decimal(value, 2)
 
 
-def _apart(told: dict[str, Any]) -> str:
-    if told["max_abs"] is None:
+def _apart(difference: dict[str, Any]) -> str:
+    if difference["max_abs"] is None:
         return "not a number"
-    if told["max_abs"] == 0:
+    if difference["max_abs"] == 0:
         return "none"
-    return f"{decimal(told['max_abs'], 2)} of {decimal(told['largest'], 3)}"
+    return f"{decimal(difference['max_abs'], 2)} of {decimal(difference['largest'], 3)}"
 
 
-def _equal(told: dict[str, Any]) -> bool:
-    return all(part["max_abs"] == 0 for part in told.values())
+def _equal(differences: dict[str, Any]) -> bool:
+    return all(each["max_abs"] == 0 for each in differences.values())
 
 
 def _curve(found: dict[str, Any]) -> Section:
@@ -221,12 +221,12 @@ def _curve(found: dict[str, Any]) -> Section:
 def _speed(found: dict[str, Any]) -> Section:
     rows = []
     for kind in ("training", "inference"):
-        told = found["speed"][kind]
-        figures = [
-            f"{rate(told[key]['median'])} ({rate(told[key]['min'])}–{rate(told[key]['max'])})"
+        speed = found["speed"][kind]
+        cells = [
+            f"{rate(speed[key]['median'])} ({rate(speed[key]['min'])}–{rate(speed[key]['max'])})"
             for key in ("a", "b")
         ]
-        rows.append(Row(f"{kind}, images/s", *figures, ratio(told["ratio"])))
+        rows.append(Row(f"{kind}, images/s", *cells, ratio(speed["ratio"])))
     memory = found["memory"]
     peaks = [memory[key]["peak"] for key in ("a", "b")]
     own = [memory[key]["peak"] - memory[key]["before"] for key in ("a", "b")]
@@ -241,14 +241,14 @@ def _speed(found: dict[str, Any]) -> Section:
     return Section("speed", "Speed and memory", rows, note)
 
 
-def ratio(told: dict[str, Any]) -> str:
+def ratio(rounds: dict[str, Any]) -> str:
     """Write a ratio with its range: ``1.16 × (1.07–1.26)``."""
-    return f"{told['median']:.2f} × ({told['min']:.2f}–{told['max']:.2f})"
+    return f"{rounds['median']:.2f} × ({rounds['min']:.2f}–{rounds['max']:.2f})"
 
 
 def _training(found: dict[str, Any]) -> Section:
-    told = found["training"]
-    a, b = told["a"], told["b"]
+    training = found["training"]
+    a, b = training["a"], training["b"]
 
     def row(label: str, write: Any, *path: str) -> Row:
         values = [side[path[0]] if len(path) == 1 else side[path[0]][path[1]] for side in (a, b)]
@@ -265,7 +265,7 @@ def _training(found: dict[str, Any]) -> Section:
         row("images/s", rate, "images_per_second"),
     ]
     note = (
-        f"{formatting.duration(told['budget'])} of training each, in turns, by the quickstart's "
-        f"recipe; {count(a['test']['images'])} test images."
+        f"{formatting.duration(training['budget'])} of training each, in turns, by the "
+        f"quickstart's recipe; {count(a['test']['images'])} test images."
     )
     return Section("training", "Accuracy after equal time", rows, note)

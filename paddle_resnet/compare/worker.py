@@ -27,8 +27,8 @@ RATE, MOMENTUM, DECAY = 1e-4, 0.9, 1e-4
 class Worker:
     """What a side can be asked to do; every method takes and returns JSON types."""
 
-    def __init__(self, say: Callable[[str], None], wait: Callable[[], None] = lambda: None) -> None:
-        self.say = say
+    def __init__(self, log: Callable[[str], None], wait: Callable[[], None] = lambda: None) -> None:
+        self.log = log
         self.wait = wait
 
     def build(self, side: dict[str, Any], seed: int, sizes: list[int]) -> dict[str, Any]:
@@ -175,9 +175,9 @@ class Worker:
         from ..training.timed_training import timed_training
 
         config = load_config("quickstart", tuple(overrides))
-        parts = load_splits(config, notify=self.say)
+        splits = load_splits(config, notify=self.log)
         self.wait()
-        return timed_training(self._single_output(), config, parts, self.say, self.wait)
+        return timed_training(self._single_output(), config, splits, self.log, self.wait)
 
     def _batch(self, index: int, noise: float = 0.0) -> tuple[Any, Any]:
         import paddle
@@ -261,10 +261,10 @@ def _reason(error: Exception) -> str:
     return re.sub(r"^(\([A-Z]\w+\)|\w*Error:)\s*", "", said)[:200].rstrip(".") + "."
 
 
-def _make(say: Callable[[str], None], wait: Callable[[], None]) -> Worker:
+def _make(log: Callable[[str], None], wait: Callable[[], None]) -> Worker:
     cpu_runtime.import_paddle()
     warnings.filterwarnings("ignore", message="When training, we now always track")
-    return Worker(say, wait)
+    return Worker(log, wait)
 
 
 if __name__ == "__main__":

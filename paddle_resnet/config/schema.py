@@ -237,9 +237,9 @@ class TrainConfig:
     num_seeds: Annotated[Whole, Field(ge=1, le=1000)] = 1
     #: Time between checkpoints within an epoch, or steps, such as `100 steps`.
     checkpoint_interval: Interval = 300.0
-    #: Checkpoints that are kept; with two or more, a damaged one does no harm.
+    #: Checkpoints that are kept; with two or more, a corrupt one does no harm.
     keep_checkpoints: Annotated[Whole, Field(ge=1)] = 2
-    #: auto: go on with the run in the folder run.name, where there is one. never: refuse to.
+    #: auto: resume the run in the folder run.name, where there is one. never: refuse to.
     resume: Literal["never", "auto"] = "never"
 
 
@@ -279,7 +279,7 @@ class FinetuneConfig:
 class EarlyStoppingConfig:
     """An end before the planned one."""
 
-    #: Evaluations without improvement after which training stops; None: it goes on to its end.
+    #: Evaluations without improvement after which training stops; None: it runs to its end.
     patience: Annotated[Optional[Whole], Field(ge=0)] = None
     monitor: Literal["val_loss", "val_acc_top1"] = "val_acc_top1"
     #: What counts as an improvement.
@@ -317,7 +317,7 @@ class RunConfig:
     report: bool = True
     #: Time between two lines of progress in a log file, and between two points of the step curves.
     log_interval: Seconds = 10.0
-    #: Whether training goes on when a file cannot be written, with a warning, or stops.
+    #: Whether training continues when a file cannot be written, with a warning, or stops.
     on_write_error: Literal["warn", "stop"] = "warn"
 
 

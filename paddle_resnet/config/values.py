@@ -84,7 +84,7 @@ def share_or_whole(value: Optional[float]) -> Optional[float]:
 def _on_the_scale(values: Optional[list[float]]) -> Optional[list[float]]:
     if values is not None and not all(0 <= value <= 1 for value in values):
         raise ValueError(
-            "expected numbers from 0 to 1, as pixels are here: divide figures of 0 to 255 by 255"
+            "expected numbers from 0 to 1, as pixels are here: divide values of 0 to 255 by 255"
         )
     return values
 

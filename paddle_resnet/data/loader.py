@@ -52,7 +52,7 @@ class BatchLoader:
 
     A pass over the data is an epoch. Its order and augmentation depend on ``(seed, epoch)`` alone,
     down to the last bit and in every numpy version: neither on what was read before, nor on any
-    global random state. So an interrupted epoch can go on at any batch; see `batches`.
+    global random state. So an interrupted epoch can be resumed at any batch; see `batches`.
 
     Args:
         images: uint8 [N, C, H, W]. Kept, not copied. Or `ImageFiles`, which decode themselves.

@@ -137,8 +137,8 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
     index, verified, value_range = valid_splits(config, notify)
     memory = ImageCache(config.data.cache_mb * 2**20)
     train, validation, test = (
-        (image_files(part, config, memory, value_range), part.labels) if part else None
-        for part in map(index.splits.get, ("train", "validation", "test"))
+        (image_files(files, config, memory, value_range), files.labels) if files else None
+        for files in map(index.splits.get, ("train", "validation", "test"))
     )
     return _with_loaders(
         config,
@@ -255,7 +255,7 @@ def limit_train_images(images: Labelled, config: Config) -> Labelled:
     """Return ``data.max_train_images`` of the images, each class by its share; None: all."""
     if config.data.max_train_images is None or config.data.max_train_images >= len(images[1]):
         return images
-    # The held-out part of a second split: class-balanced too.
+    # The smaller side of a second split: class-balanced too.
     _, chosen = train_validation_split(images[1], config.data.max_train_images, seed=1)
     return _chosen(images, chosen)
 

@@ -1,4 +1,4 @@
-"""Class activation maps: which places of an image the score of a class depends on.
+"""Class activation: which places of an image the score of a class depends on.
 
 - Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391, section 3): ReLU of the sum of channels, each
   weighted by its gradient's mean over all places.
@@ -33,7 +33,7 @@ def heatmap(
     stage: Optional[str] = None,
     target: Union[int, Sequence[int], None] = None,
 ) -> np.ndarray:
-    """Return a map of the size of each image, 0 where the class does not depend on the image.
+    """Return a heat map of the size of each image, 0 where the class does not depend on the image.
 
     Args:
         network: any network of this package; mode, weights and gradients stay as they are. It
@@ -45,8 +45,8 @@ def heatmap(
         target: class, or class of each image. Default: the predicted ones.
 
     Returns:
-        float32 ``[N, H, W]``, each map scaled to a maximum of 1; all zeros if no place speaks for
-        the class.
+        float32 ``[N, H, W]``, each scaled to a maximum of 1; all zeros if no place speaks
+        for the class.
 
     Raises:
         ModelError: an unknown method or stage, no such class, a network without classes, or images
@@ -70,7 +70,7 @@ def class_activation(
     stage: Optional[str] = None,
     target: Union[int, Sequence[int], None] = None,
 ) -> np.ndarray:
-    """Return the map at the stage's own resolution, not scaled: float32 ``[N, h, w]``, at least 0.
+    """Return unscaled heat maps at the stage's resolution: float32 ``[N, h, w]``, at least 0.
 
     Arguments and errors are those of :func:`heatmap`.
     """

@@ -47,7 +47,7 @@ def eval_loader(
         split: ``test`` or ``train``: of a run of CIFAR, without the images that it held out.
         batch_size: of the loader.
         config: the recipe of the network's run, which says what data it was trained on, and where
-            they are; without it that is told by the classes.
+            they are; without it that follows from the classes.
         root: other data: an archive of CIFAR, a folder of images or a list. Of a folder without a
             ``test`` (or ``val``) split, all images are taken, whatever the split.
         notify: takes lines that the user should see.
@@ -107,9 +107,9 @@ def _of_run(
         data = dataclasses.replace(data, root=root, allow_sample=True)
     config = dataclasses.replace(config, data=data, train=config_from_dict({}).train)
     config.train.batch_size = 1
-    parts = load_splits(config, notify)
-    chosen = parts.test if split == "test" else parts.train
-    return chosen.images, chosen.labels, parts.classes, parts.is_sample
+    splits = load_splits(config, notify)
+    chosen = splits.test if split == "test" else splits.train
+    return chosen.images, chosen.labels, splits.classes, splits.is_sample
 
 
 def _cifar(

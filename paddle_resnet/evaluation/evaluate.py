@@ -40,8 +40,8 @@ def evaluate(
     """Feed a network's logits for all batches to meters, in eval mode and without gradients.
 
     Args:
-        network: maps images to logits, or to several outputs of which the first are the logits;
-            its mode is restored afterwards.
+        network: returns logits, or several outputs of which the first are the logits; its mode is
+            restored afterwards.
         batches: ``(images float32 [B, C, H, W], labels int64 [B])``, of this rank.
         meters: get the outputs and labels of each batch, and are merged over all ranks at the end.
         precision: what to compute in. Default: float32.
@@ -49,8 +49,8 @@ def evaluate(
             :func:`~paddle_resnet.evaluation.tta.tta_views`; their logarithms, float64, are then the
             logits. Default: ``none``, the image alone.
         on_batch: called after each batch with the number of batches so far.
-        forward: maps a batch to the lists of outputs and labels that meters get, in place of a call
-            of the network.
+        forward: turns a batch into the lists of outputs and labels that meters get. Default: a
+            call of the network.
     """
     precision = precision or Precision()
     was_training = network.training

@@ -97,17 +97,17 @@ def save_predictions(
 
 
 def _heatmaps(network: nn.Layer, tested: BatchLoader, mistakes: np.ndarray) -> Optional[np.ndarray]:
-    """Return Grad-CAM maps of the predicted classes: uint8 [M, h, w], 255 at each map's peak.
+    """Return Grad-CAM heat maps of the predicted classes: uint8 [M, h, w], 255 at each peak.
 
-    None where a map is not finite, or the network is none of ours.
+    None where a heat map is non-finite, or the network is not a `Network`.
     """
     if not isinstance(network, Network):
         return None
     found = []
     for images, _ in tested.subset(mistakes):
-        maps = class_activation(network, images)
-        if not np.isfinite(maps).all():
+        heatmaps = class_activation(network, images)
+        if not np.isfinite(heatmaps).all():
             return None
-        peaks = np.maximum(maps.max(axis=(1, 2), keepdims=True), np.float32(1e-12))
-        found.append(np.round(maps / peaks * 255).astype(np.uint8))
+        peaks = np.maximum(heatmaps.max(axis=(1, 2), keepdims=True), np.float32(1e-12))
+        found.append(np.round(heatmaps / peaks * 255).astype(np.uint8))
     return np.concatenate(found)

@@ -46,7 +46,7 @@ class LossMeter:
     """Mean loss over all samples.
 
     Args:
-        loss: maps outputs and labels to a loss, or to several that are added up. Default:
+        loss: computes a loss from outputs and labels, or to several that are added up. Default:
             cross-entropy (natural logarithm).
     """
 
@@ -73,7 +73,7 @@ class LossMeter:
 
 
 class TopKMeter:
-    """Accuracy: the part of the samples whose label is among the k largest logits.
+    """Accuracy: the fraction of the samples whose label is among the k largest logits.
 
     It is if fewer than k classes have a larger logit; of equal logits, that of the lower class
     counts as larger. A sample with a NaN among its logits is wrong.

@@ -45,7 +45,7 @@ class ChildProcess:
         name: of the child, for sentences.
         command: program and arguments.
         environment: the child's, whole. Default: :func:`package_environment`.
-        say: called with each line of progress.
+        log: called with each line of progress.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class ChildProcess:
         name: str,
         command: Sequence[str],
         environment: Optional[Mapping[str, str]] = None,
-        say: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.name = name
-        self.say = say
+        self.log = log
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in __exit__)
         self._process = subprocess.Popen(
             command,
@@ -99,8 +99,8 @@ class ChildProcess:
         """
         for line in self._process.stdout:
             answer = json.loads(line)
-            if "say" in answer:
-                self.say(answer["say"])
+            if "log" in answer:
+                self.log(answer["log"])
             elif "refused" in answer:
                 raise ModelError(answer["refused"])
             elif "fault" in answer:
@@ -135,7 +135,7 @@ def serve(make: Callable[[Callable[[str], None], Callable[[], None]], object]) -
     """Answer requests in a child until standard input ends.
 
     Args:
-        make: makes the object whose methods are the requests, from ``say(text)`` and ``wait()``,
+        make: makes the object whose methods are the requests, from ``log(text)`` and ``wait()``,
             which answers ``turn`` and returns after the parent's next line. Called once.
     """
     # Answers go out on a descriptor of their own: Paddle and callbacks print to standard output.
@@ -151,7 +151,7 @@ def serve(make: Callable[[Callable[[str], None], Callable[[], None]], object]) -
         if not sys.stdin.readline():
             raise EOFError("the parent process ended")
 
-    worker = make(lambda line: answer(say=line), wait)
+    worker = make(lambda line: answer(log=line), wait)
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         try:

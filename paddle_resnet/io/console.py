@@ -38,7 +38,7 @@ class Stream:
         self._stream = stream
         #: Whether the reader has closed it; what is written then goes to the null device.
         self.is_closed_pipe = False
-        #: Whether the command works on without a reader, or is told of it by BrokenPipeError.
+        #: Whether the command works on without a reader, or gets a BrokenPipeError.
         self.is_optional = False
 
     def write(self, text: str) -> int:
@@ -102,7 +102,7 @@ def set_up() -> None:
 
 
 def outlive_the_reader() -> None:
-    """Let the command go on where the reader of its output leaves.
+    """Let the command continue where the reader of its output leaves.
 
     For work whose result is in files: a training piped into ``head`` or ``tee`` must not be lost
     with them, least of all where one Ctrl-C ends both.

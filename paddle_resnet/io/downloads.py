@@ -52,8 +52,8 @@ def fetch(
 def _open(url: str, timeout: float) -> http.client.HTTPResponse:
     """Open ``url`` within ``timeout`` seconds in all.
 
-    The time-out of `urlopen` holds for each address of a host anew and not for the look-up of its
-    name, which alone can take half a minute behind a firewall: hence the thread and its deadline.
+    The time-out of `urlopen` counts for each address of a host, and not for resolving its name,
+    which alone can take half a minute behind a firewall: hence the thread and its deadline.
     """
     answers: queue.Queue = queue.Queue()
 

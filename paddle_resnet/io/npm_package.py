@@ -53,13 +53,13 @@ def fetch_package(
 
 
 def _run(command: list[str], folder: Path, seconds: float, notify: Callable[[str], None]) -> None:
-    """Run npm in ``folder`` for at most ``seconds``, telling how much has arrived meanwhile."""
+    """Run npm in ``folder`` for at most ``seconds``, logging how much has arrived meanwhile."""
     with (folder / "npm.log").open("w+b") as log:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            left, told = seconds, 0
+            left, logged = seconds, 0
             while process.poll() is None:
                 if left <= 0:
                     raise OSError(f"npm did not finish within {seconds:g} seconds.")
@@ -68,8 +68,8 @@ def _run(command: list[str], folder: Path, seconds: float, notify: Callable[[str
                 except subprocess.TimeoutExpired:
                     left -= 3
                     arrived = _megabytes(folder)
-                    if arrived > told:
-                        told = arrived
+                    if arrived > logged:
+                        logged = arrived
                         notify(f"  {arrived} MB have arrived")
         finally:
             process.kill()  # does nothing to one that has ended
@@ -80,7 +80,7 @@ def _run(command: list[str], folder: Path, seconds: float, notify: Callable[[str
 
 
 def _reason(log: str) -> str:
-    """Find the line that tells a person most: the first that is neither a code nor a warning."""
+    """Find the most informative line: the first that is neither a code nor a warning."""
     lines = [re.sub(r"^npm (error|ERR!) ", "", line).strip() for line in log.splitlines()]
     telling = [line for line in lines if not re.match(r"(npm warn|code|syscall|errno)\b", line)]
     return next(filter(None, telling), "it gave no reason.")

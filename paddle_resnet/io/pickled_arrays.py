@@ -26,9 +26,9 @@ def checked_sizes(sizes: Any) -> tuple[int, ...]:
         PickleError: it is no sequence of at most 8 whole numbers from 0 to 2**40.
     """
     if type(sizes) not in (tuple, list) or len(sizes) > _MAX_DIMENSIONS:
-        raise PickleError("an array in it has no sound shape")
+        raise PickleError("an array in it has no valid shape")
     if not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in sizes):
-        raise PickleError("an array in it has no sound shape (sizes must be whole and from 0 up)")
+        raise PickleError("an array in it has no valid shape (sizes must be whole and from 0 up)")
     return tuple(sizes)
 
 
@@ -41,7 +41,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
     """
     sizes = checked_sizes(shape)
     if math.prod(filter(None, sizes)) > _MAX_SIZE:
-        raise PickleError("an array in it has no sound shape (it is too large)")
+        raise PickleError("an array in it has no valid shape (it is too large)")
     return sizes
 
 
@@ -129,30 +129,30 @@ def _once(function: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def _encode(text: Any) -> _Encoded:
     if type(text) is not str:
-        raise PickleError("its pickle is damaged (bytes that were no text)")
+        raise PickleError("its pickle is corrupt (bytes that were no text)")
     return _Encoded(text.encode("latin-1"))
 
 
 def _pairs(pairs: Any) -> dict[str, Any]:
     """Return Python 2's ``OrderedDict([[key, value], ...])`` as a dict with names as keys."""
     if type(pairs) not in (list, tuple):
-        raise PickleError("its pickle is damaged (a dict made of something else)")
+        raise PickleError("its pickle is corrupt (a dict made of something else)")
     result = {}
     for pair in pairs:
         if type(pair) not in (list, tuple) or len(pair) != 2 or type(pair[0]) not in (str, bytes):
-            raise PickleError("its pickle is damaged (a dict with other keys than names)")
+            raise PickleError("its pickle is corrupt (a dict with other keys than names)")
         result[pair[0]] = pair[1]
     return result
 
 
 def _items(items: Any = ()) -> Sequence[Any]:
     if type(items) not in (list, tuple):
-        raise PickleError("its pickle is damaged (a list made of something else)")
+        raise PickleError("its pickle is corrupt (a list made of something else)")
     return items
 
 
 def array_names() -> dict[str, Optional[Callable[..., Any]]]:
-    """Return what a dict of arrays, and the harmless company it keeps in checkpoints, may name.
+    """Return what a dict of arrays, and the inert objects beside it in checkpoints, may name.
 
     A fresh table for each file: some entries remember what they have built.
     """

@@ -26,7 +26,7 @@ _MOST_UNKNOWN = 1000
 
 
 class PickleError(ValueError):
-    """A pickle that is damaged, or asks for more than data; the sentence says what."""
+    """A pickle that is corrupt, or asks for more than data; the sentence says what."""
 
 
 class Name:
@@ -106,7 +106,7 @@ def read(
         do not walk them, nor print them.
 
     Raises:
-        PickleError: the pickle is damaged, uses a name that is not in ``names``, or needs an
+        PickleError: the pickle is corrupt, uses a name that is not in ``names``, or needs an
             operation that data does not need. Nothing of what it asks for has been run.
     """
     machine = _Machine(names, persistent, unknown)
@@ -119,11 +119,11 @@ def read(
             getattr(machine, opcode.name, machine.refuse(opcode.name))(argument)
     except PickleError:
         raise
-    # Damaged bytes can raise nearly anything, from IndexError (empty stack) to MemoryError.
+    # Corrupt bytes can raise nearly anything, from IndexError (empty stack) to MemoryError.
     except Exception as error:
         reason = f"{type(error).__name__}: {_shown(str(error))}"
-        raise PickleError(f"its pickle is damaged ({reason})") from None
-    raise PickleError("its pickle is damaged (no end)")
+        raise PickleError(f"its pickle is corrupt ({reason})") from None
+    raise PickleError("its pickle is corrupt (no end)")
 
 
 class _Machine:
@@ -221,14 +221,14 @@ class _Machine:
     def update(self, target: Any, items: list[Any]) -> None:
         entries = target.entries if type(target) is Foreign else _only(dict, target)
         if len(items) % 2:
-            raise PickleError("its pickle is damaged (a key without a value)")
+            raise PickleError("its pickle is corrupt (a key without a value)")
         for key, value in zip(items[::2], items[1::2]):
             small = type(key) is int and abs(key) < _MAX_INT_KEY
             if not (small or type(key) in (str, bytes, bool, type(None))):
                 kind = key.name if type(key) in (Name, Foreign) else type(key).__name__
                 if self.unknown is None:
                     raise PickleError(f"it has a dict with a key of type {kind}")
-                # Objects of ours are told apart by where they lie: no hash can be chosen.
+                # These objects are compared by identity: no hash can be chosen.
                 key = Foreign(kind)
             entries[key] = value
         self.stack.append(target)
@@ -377,7 +377,7 @@ class _Machine:
 
 def _only(kind: type, value: Any) -> Any:
     if type(value) is not kind:
-        raise PickleError(f"its pickle is damaged (a {type(value).__name__}, not {kind.__name__})")
+        raise PickleError(f"its pickle is corrupt (a {type(value).__name__}, not {kind.__name__})")
     return value
 
 

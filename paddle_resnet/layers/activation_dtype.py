@@ -1,9 +1,8 @@
-"""The numbers of the maps between a network's blocks: float32, or bfloat16 where all can take it.
+"""Dtype of the activations between blocks: float32, or bfloat16 if every layer supports it.
 
 Paddle has next to no bfloat16 operators on a CPU. The fused operator of
-:mod:`paddle_resnet.kernels` has what conv + BN units need, so that blocks made of units alone can
-have bfloat16 maps, and so can max-pooling and shortcut A; other poolings, gates and heads get
-float32.
+:mod:`paddle_resnet.kernels` has what conv-BN layers need. Blocks of such layers alone, max-pooling
+and shortcut A can have bfloat16 activations; other poolings, gates and heads get float32.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _mode: ContextVar[_Mode] = ContextVar("activation_dtype", default=_FLOAT32)
 
 @contextlib.contextmanager
 def activation_dtype(dtype: str) -> Iterator[None]:
-    """Let the networks that run in the block have maps of these numbers wherever they can.
+    """Let the networks that run in the block have activations of this dtype wherever they can.
 
     >>> with activation_dtype("bfloat16"):
     ...     loss = cross_entropy(network(images), labels)
@@ -48,11 +47,11 @@ def activation_dtype(dtype: str) -> Iterator[None]:
         dtype: ``float32`` or ``bfloat16``.
 
     Raises:
-        ModelError: other numbers.
+        ModelError: another dtype.
     """
     if dtype not in DTYPES:
         raise ModelError(
-            f"maps can be in {' or '.join(DTYPES)}, not in {for_display(repr(dtype))}."
+            f"activations can be in {' or '.join(DTYPES)}, not in {for_display(repr(dtype))}."
         )
     with _state(dtype, False):
         yield
@@ -65,20 +64,20 @@ def capture_mode() -> Callable[[], contextlib.AbstractContextManager]:
 
 @paddle.jit.not_to_static  # an exported graph is in float32
 def is_float32() -> bool:
-    """Return whether there is nothing to do: all maps are what their makers make of them."""
+    """Return whether activations keep the dtype of the layers that compute them."""
     return _mode.get().wanted == "float32" or not paddle.in_dynamic_mode()
 
 
-def run_stage(part: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """Run a part of a network on its input in the numbers that the part takes."""
-    by_block = _chooses(part)
+def run_stage(stage: nn.Layer, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Run a stage of a network on its input in the dtype that the stage takes."""
+    by_block = _chooses(stage)
     with _state(_mode.get().wanted, by_block):
-        return run(x if by_block else _given(_taken(part), x))
+        return run(x if by_block else _given(_taken(stage), x))
 
 
 @paddle.jit.not_to_static
 def for_block(block: nn.Layer, x: Tensor) -> Tensor:
-    """Return the input of a block, which may be one of a part's, in the numbers that it takes."""
+    """Return the input of a block, which may be one of a stage's, in the dtype that it takes."""
     return _given(_taken(block), x) if _mode.get().by_block and not is_float32() else x
 
 
@@ -90,13 +89,13 @@ def for_shortcut(shortcut: nn.Layer, x: Tensor) -> Tensor:
 
 @paddle.jit.not_to_static
 def like(y: Tensor, x: Tensor) -> Tensor:
-    """Return a map in the numbers of another one, which it is to be added to."""
+    """Return an activation in the dtype of another one, which it is to be added to."""
     return x if is_float32() else _given("bfloat16" if y.dtype == paddle.bfloat16 else "float32", x)
 
 
 @paddle.jit.not_to_static
 def to_float32(x: Tensor) -> Tensor:
-    """Return a map in float32, for whatever is outside of the parts."""
+    """Return an activation in float32, for whatever is outside of the stages."""
     return x if is_float32() else _given("float32", x)
 
 
@@ -109,13 +108,13 @@ def _state(wanted: str, by_block: bool) -> Iterator[None]:
         _mode.reset(token)
 
 
-def _chooses(part: nn.Layer) -> bool:
-    """Return whether a part is a row of blocks, each of which sees to its own input."""
-    return type(part) is nn.Sequential and all(hasattr(block, "sees_to_input") for block in part)
+def _chooses(stage: nn.Layer) -> bool:
+    """Return whether a stage is a sequence of blocks, each of which converts its own input."""
+    return type(stage) is nn.Sequential and all(hasattr(block, "sees_to_input") for block in stage)
 
 
 def _taken(layer: nn.Layer) -> Optional[str]:
-    """Return the numbers that a layer takes; None for any."""
+    """Return the dtype that a layer takes; None for any."""
     if isinstance(layer, (nn.Identity, nn.MaxPool2D)) and _takes_bfloat16(layer):
         return None
     layers = layer if type(layer) is nn.Sequential else [layer]

@@ -160,7 +160,7 @@ class ResidualBlock(nn.Layer):
 
     @property
     def supports_bfloat16(self) -> bool:
-        """Whether the main path is units alone that the CPU operator knows: for bfloat16 maps."""
+        """Whether the CPU operator computes the whole main path, for bfloat16 activations."""
         units = (getattr(self, name) for name in self._units)
         alone = self.sum is None and not self.pre_activation
         return alone and all(unit.supports_bfloat16 for unit in units)

@@ -41,7 +41,7 @@ class ConvBNLayer(FlatNames, nn.Layer):
         bias (bool): whether the convolution has one. Default: False.
         max_pool (bool): whether 2x2 max-pooling comes between the convolution and the norm, as in
             the networks of the CIFAR-10 speed records: ``act(bn(maxpool(conv(x))) + residual)``.
-            The CPU operator does not write the larger map where it computes 3x3 windows by
+            The CPU operator does not write the larger activation where it computes 3x3 windows by
             Winograd's algorithm (docs/cpu.md). Default: False.
         norm_layer (callable, optional): makes the normalisation from a channel count; None for no
             normalisation. With ``NHWC`` it is also given ``data_format``.
@@ -115,7 +115,7 @@ class ConvBNLayer(FlatNames, nn.Layer):
 
     @property
     def supports_bfloat16(self) -> bool:
-        """Whether the CPU operator knows this unit, so that it can have bfloat16 maps."""
+        """Whether the CPU operator knows this unit, for bfloat16 activations."""
         return not unsupported_layers(self.conv, self.bn, self.act, self.pool)
 
     def _reference(self, x: Tensor, residual: Optional[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Inception module: four looks at one map, side by side."""
+"""The Inception module: four branches on one activation."""
 
 from __future__ import annotations
 

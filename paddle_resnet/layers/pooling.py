@@ -12,7 +12,7 @@ class MaxPool2D(nn.MaxPool2D):
     """``paddle.nn.MaxPool2D``; on CPUs by the operator of :mod:`paddle_resnet.kernels`.
 
     Same arguments, shapes and values. Paddle's own pooling wants NCHW memory, into which it would
-    bring the channels-last maps of our units, and back for the next one.
+    bring the channels-last activations of conv-BN layers, and back for the next one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ class MaxPool2D(nn.MaxPool2D):
 
     @property
     def supports_bfloat16(self) -> bool:
-        """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
+        """Whether the CPU operator knows this layer, for bfloat16 activations."""
         return supports(self)
 
     def _reference(self, x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class GlobalMaxPool(nn.Layer):
 
 @paddle.jit.not_to_static  # an exported graph takes any size
 def _window(x: Tensor, data_format: str) -> int:
-    """Return the side of the window that is the whole map, or 0 where it is none."""
+    """Return the side of a window over all positions; 0 if they are no square, or too many."""
     if not paddle.in_dynamic_mode():
         return 0
     height, width = (x.shape[data_format.index(side)] for side in "HW")

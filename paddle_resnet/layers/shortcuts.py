@@ -41,7 +41,7 @@ class ZeroPad(nn.Layer):
 
     @property
     def supports_bfloat16(self) -> bool:
-        """Whether the CPU operator knows this layer, so that it can have bfloat16 maps."""
+        """Whether the CPU operator knows this layer, for bfloat16 activations."""
         return True
 
     def _reference(self, x: Tensor) -> Tensor:

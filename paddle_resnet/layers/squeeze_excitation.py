@@ -16,7 +16,7 @@ class SqueezeExcitation(nn.Layer):
     1x1 convolutions with bias, under timm's names ``fc1`` and ``fc2``.
 
     Args:
-        channels (int): of the map, which keeps its shape.
+        channels (int): of the activation, which keeps its shape.
         reduction (int): by how much the hidden layer is narrower. The paper's: 16.
 
     Raises:

@@ -74,7 +74,7 @@ STEMS: dict[str, Stem] = {
 def adapt_first_conv(weight: np.ndarray, in_channels: int) -> np.ndarray:
     """Fit the weights of a first convolution to images with another number of channels.
 
-    Grey images get the sum over the colours: a grey picture then gives the very activations that
+    Grey images get the sum over the colours: a grey image then gives the very activations that
     it gave as three equal colours. Otherwise the channels are repeated in turn and scaled so that
     the sum over them, hence the activations' size, stays (the rule of timm).
 

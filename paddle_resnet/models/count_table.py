@@ -20,8 +20,8 @@ def as_text(table: Count, title: str) -> str:
     lines = [COLUMNS]
     for row in table.rows:
         shape = "x".join(map(str, row.shape[1:]))
-        figures = (f"{n:,}" if n else "" for n in (row.parameters, row.statistics, row.macs))
-        lines.append((row.name, row.kind, shape, *figures))
+        numbers = (f"{n:,}" if n else "" for n in (row.parameters, row.statistics, row.macs))
+        lines.append((row.name, row.kind, shape, *numbers))
     sums = (f"{table.total(column):,}" for column in ("parameters", "statistics", "macs"))
     lines.append(("total", "", "", *sums))
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
@@ -60,7 +60,7 @@ def convolution_macs(height: int, width: int, size: int, channels: int, filters:
     """Return the multiplications of a convolution from ``channels`` to ``filters`` channels.
 
     Args:
-        height, width (int): of the output map.
+        height, width (int): of the output.
         size (int): of the square kernel.
         channels, filters (int): of input and output.
     """
@@ -68,7 +68,7 @@ def convolution_macs(height: int, width: int, size: int, channels: int, filters:
 
 
 def inception_costs() -> dict[str, int]:
-    """Return what the 5x5 branch of an Inception module costs on a 28x28x192 map.
+    """Return what the 5x5 branch of an Inception module costs on a 28x28x192 activation.
 
     Szegedy et al. 2014 (arXiv:1409.4842), section 4: 32 filters of 5x5, directly or behind a 1x1
     convolution to 16 channels, the "bottleneck".

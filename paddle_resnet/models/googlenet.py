@@ -33,7 +33,7 @@ MODULES = {
 
 
 class AuxiliaryHead(nn.Layer):
-    """A classifier on a hidden map, there in training only (section 5 of the same paper)."""
+    """A classifier on an inner activation, there in training only (section 5 of the same paper)."""
 
     def __init__(self, num_channels: int, num_classes: int, style: Style) -> None:
         super().__init__()

@@ -17,30 +17,30 @@ STATISTICS = ("_mean", "_variance")
 
 
 class FeatureInfo(NamedTuple):
-    """One of the maps that :meth:`Network.features` can return."""
+    """One of the activations that :meth:`Network.features` can return."""
 
     name: str
     channels: int
-    #: How many pixels of the image one pixel of the map stands for, in each direction.
+    #: How many pixels of the image one position of the activation stands for, in each direction.
     stride: int
 
 
 class Network(nn.Layer):
-    """A backbone of parts in a row, global average pooling, and one linear layer ``fc``.
+    """A backbone of stages in a row, global average pooling, and one linear layer ``fc``.
 
-    A subclass calls :meth:`add_stage` for each part and :meth:`add_head` last.
+    A subclass calls :meth:`add_stage` for each stage and :meth:`add_head` last.
 
     Args:
         num_classes (int): outputs of the linear layer; 0 leaves it out and gives the pooled
             features.
-        data_format (str): ``NCHW`` or ``NHWC``, of the images and of all maps. Default: ``NCHW``.
+        data_format (str): ``NCHW`` or ``NHWC``, of images and activations. Default: ``NCHW``.
         recompute (bool | int): keep only every block's input for the backward pass (or every n-th
             block's) and compute the rest again; see :mod:`paddle_resnet.layers.recompute`.
             Default: False.
 
     Attributes:
-        num_features (int): channels of the last map, inputs of the linear layer.
-        feature_info (list of FeatureInfo): the maps that :meth:`features` can return.
+        num_features (int): channels of the last activation, inputs of the linear layer.
+        feature_info (list of FeatureInfo): the activations that :meth:`features` can return.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Network(nn.Layer):
         self._weighted: set[str] = set()
 
     def add_stage(self, name: str, layer: nn.Layer, channels: int = 0, stride: int = 0) -> None:
-        """Append a part to the backbone; with a stride its output is one of the feature maps."""
+        """Append a stage to the backbone; with a stride its output is one of the features."""
         self.add_sublayer(name, layer)
         self._stages.append(name)
         if layer.parameters():
@@ -85,28 +85,28 @@ class Network(nn.Layer):
     # Running
 
     def run_stage(self, name: str, x: Tensor) -> Tensor:
-        """Run one part; a stage block by block, so that recompute can cut between them."""
+        """Run one stage, block by block, so that recompute can cut between them."""
         if is_float32():
             return self._run_stage(name, x)
         return run_stage(getattr(self, name), x, lambda x: self._run_stage(name, x))
 
     def _run_stage(self, name: str, x: Tensor) -> Tensor:
-        part = getattr(self, name)
+        stage = getattr(self, name)
         if not self.recompute or name not in self._weighted:
-            return part(x)
-        steps = _blocks(part)
+            return stage(x)
+        steps = _blocks(stage)
         for i in range(0, len(steps), self.recompute):
             x = run(steps[i : i + self.recompute], x, checkpoint=self.training)
         return x
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the last map, ``[N, num_features, H', W']``."""
+        """Return the last activation, ``[N, num_features, H', W']``."""
         for name in self._stages:
             x = self.run_stage(name, x)
         return to_float32(x)
 
     def forward_head(self, x: Tensor) -> Tensor:
-        """Pool a map of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
+        """Pool an activation of :meth:`forward_features` and classify it: ``[N, num_classes]``."""
         return self.fc(self.dropout(self.flatten(self.avgpool(x))))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Network(nn.Layer):
     def features(
         self, x: Tensor, stages: Optional[Sequence[Union[int, str]]] = None
     ) -> list[Tensor]:
-        """Return maps from inside the network, for detection, segmentation or curiosity.
+        """Return activations from inside the network, for detection, segmentation or curiosity.
 
         Args:
             x: a batch of images.
@@ -124,8 +124,8 @@ class Network(nn.Layer):
                 from 1. Default: all.
 
         Returns:
-            A list of maps in the order of ``stages``; channels and strides are in
-            :attr:`feature_info`. Nothing behind the last wanted map is computed.
+            A list of activations in the order of ``stages``; channels and strides are in
+            :attr:`feature_info`. Nothing behind the last wanted stage is computed.
 
         Raises:
             ModelError: a stage that the network does not have.
@@ -141,13 +141,13 @@ class Network(nn.Layer):
                     f"to {len(names)}." + did_you_mean(str(stage), names)
                 )
             wanted.append(stage)
-        maps: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         for name in self._stages:
-            if all(stage in maps for stage in wanted):
+            if all(stage in found for stage in wanted):
                 break
             x = self.run_stage(name, x)
-            maps[name] = x
-        return [to_float32(maps[stage]) for stage in wanted]
+            found[name] = x
+        return [to_float32(found[stage]) for stage in wanted]
 
     # Training
 
@@ -188,7 +188,7 @@ class Network(nn.Layer):
         """Freeze one part of the backbone as :meth:`freeze_backbone` does, or unfreeze it.
 
         Raises:
-            ModelError: the backbone has no such part, or a SyncBatchNorm is in it.
+            ModelError: the backbone has no such stage, or a SyncBatchNorm is in it.
         """
         if name not in self._stages:
             raise ModelError(
@@ -197,7 +197,9 @@ class Network(nn.Layer):
             )
         layers = getattr(self, name).sublayers(include_self=True)
         if not trainable and any(isinstance(layer, nn.SyncBatchNorm) for layer in layers):
-            raise ModelError(f"'{name}' has a SyncBatchNorm, which would go on moving when frozen.")
+            raise ModelError(
+                f"'{name}' has a SyncBatchNorm, whose statistics would move when frozen."
+            )
         still = {id(parameter) for parameter in self.never_trained()}
         for layer in layers:
             if hasattr(layer, "_use_global_stats"):

@@ -19,9 +19,9 @@ STAGES = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192))
 class NetworkInNetwork(Network):
     """The CIFAR network of Lin et al. 2013 (arXiv:1312.4400), figure 2, with BN.
 
-    A 1x1 convolution is one linear layer applied at every position: on a 6x6x32 map, the same
-    layer 36 times. The paper's last 1x1 convolution makes the class maps that are then averaged;
-    both are linear and commute, so that here the average comes first and ``fc`` is that layer.
+    A 1x1 convolution is one linear layer applied at every position: on a 6x6x32 activation,
+    the same layer 36 times. The paper averages the output of its last 1x1 convolution. Both are
+    linear and commute: here the average comes first and ``fc`` is that layer.
 
     Args:
         num_classes (int): Default: 10.

@@ -30,8 +30,8 @@ _SCALER = (
 class Precision:
     """How a network computes.
 
-    On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is that of the maps between the units
-    that the CPU operator computes, see
+    On a GPU it is Paddle's mixed precision. On a CPU bfloat16 is the dtype of the activations
+    between layers that the CPU operator computes, see
     :mod:`paddle_resnet.layers.activation_dtype`; weights stay float32, whatever the level.
 
     Args:

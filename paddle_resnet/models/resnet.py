@@ -58,9 +58,9 @@ class ResNet(Network):
         padding (str, optional): ``same`` for TensorFlow's asymmetric zeros. Default: symmetric.
         replace_stride_with_dilation (sequence of bool, optional): for every stage but the first,
             whether its stride becomes dilation, as in torchvision. Default: None, none of them.
-        output_stride (int, optional): the friendly spelling: how many pixels of the image one pixel
-            of the last map may stand for; 8, 16 or 32 with the ImageNet stem. Stages that would go
-            beyond it are dilated (Chen et al. 2017, arXiv:1706.05587, section 3.1).
+        output_stride (int, optional): how many pixels of the image one position of the last
+            activation may stand for; 8, 16 or 32 with the ImageNet stem. Stages beyond it are
+            dilated (Chen et al. 2017, arXiv:1706.05587, section 3.1).
         groups, width_per_group, stride_place, se_reduction, early_relu, residual: see
             :class:`~paddle_resnet.layers.blocks.ResidualBlock`.
         stochastic_depth (float): the probability of dropping the last block; it grows linearly from

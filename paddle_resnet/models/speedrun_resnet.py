@@ -43,13 +43,13 @@ class PooledBlock(nn.Layer):
             begin_as_identity(unit)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a map of half the size."""
+        """Return an activation of half the height and width."""
         x, beside = branch(self.conv1(x))
         return self.conv2(x, beside)
 
     @property
     def supports_bfloat16(self) -> bool:
-        """Whether the CPU operator knows all of the block, so that it can have bfloat16 maps."""
+        """Whether the CPU operator knows all of the block, for bfloat16 activations."""
         return all(part.supports_bfloat16 for part in (self.conv1, self.conv2))
 
 
@@ -58,7 +58,7 @@ class SpeedrunResNet(Network):
 
     The ingredients are those of the public CIFAR-10 speed records (Page 2018, "How to train your
     ResNet"; Jordan 2024, arXiv:2404.00498), in a network of which each block has a shortcut, and
-    with 3x3 windows and even maps throughout.
+    with 3x3 windows and even heights and widths throughout.
 
     Args:
         num_classes (int): Default: 10.

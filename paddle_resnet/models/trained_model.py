@@ -137,7 +137,7 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
         which: ``best`` or ``last``, of a run folder. Default: ``best``.
 
     Raises:
-        WeightsError: no such run or file, a damaged file, or one that does not say what network
+        WeightsError: no such run or file, a corrupt file, or one that does not say what network
             it belongs to.
         ModelError: it names a network or options that do not exist.
     """
@@ -199,18 +199,17 @@ def _description(
     facts = {key: metadata[key] for key in REQUIRED}
     facts["centre"] = metadata.get("centre", 1.0)
     facts["value_range"] = metadata.get("value_range")
-    unsound = [] if _is_share(facts["centre"]) else ["centre"]
-    unsound += [] if _is_range(facts["value_range"]) else ["value_range"]
-    unsound += [key for key, is_sound in REQUIRED.items() if not is_sound(facts[key])]
+    invalid = [] if _is_share(facts["centre"]) else ["centre"]
+    invalid += [] if _is_range(facts["value_range"]) else ["value_range"]
+    invalid += [key for key, is_valid in REQUIRED.items() if not is_valid(facts[key])]
     options = facts.pop("options")
     # A list says how many blocks each stage has; every block has an array at least.
-    layers = [] if unsound else options.get("layers")
+    layers = [] if invalid else options.get("layers")
     if isinstance(layers, list) and sum(n for n in layers if type(n) is int) > arrays:
-        unsound.append("options")
-    if unsound:
+        invalid.append("options")
+    if invalid:
         raise WeightsError(
-            f"'{path}' does not say soundly what network it holds: its metadata have a strange "
-            f"{', '.join(unsound)}."
+            f"'{path}' has invalid metadata about its network: {', '.join(invalid)}."
         )
     # The weights are in the file: nothing is to be downloaded.
     return facts, {key: value for key, value in options.items() if key != "pretrained"}

@@ -17,7 +17,7 @@ class LearningRate:
     Args:
         optimizer: whose rate is set.
         base (float): the peak rate.
-        schedule: maps the fraction of the training, 0 to 1, to a part of the peak rate.
+        schedule: turns the fraction of the training, 0 to 1, to a part of the peak rate.
     """
 
     def __init__(self, optimizer: Optimizer, base: float, schedule: Schedule) -> None:

@@ -1,6 +1,6 @@
 """Learning-rate schedules as pure functions of the fraction of a training.
 
-A schedule maps the fraction of the training that is done, 0 to 1, to a factor of the peak rate. It
+A schedule turns the fraction of the training that is done, 0 to 1, to a factor of the peak rate. It
 does not depend on steps, epochs or time: one recipe works for 200 epochs and for ten minutes.
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 from . import ticks
 
 SIZE = 1000
-# More points than this on a chart some 500 pixels wide cannot be told apart.
+# More points than this on a chart some 500 pixels wide cannot be distinguished.
 MOST_POINTS = 360
 MOST_DOTS = 40
 

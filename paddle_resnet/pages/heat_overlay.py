@@ -30,7 +30,7 @@ def overlay(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return an image under its heat map.
 
     Args:
-        pixels: uint8 [H, W, 3] or [H, W]; it becomes grey, so that all colour is the map's.
+        pixels: uint8 [H, W, 3] or [H, W]; it becomes grey, so that all colour is the heat map's.
         shares: float [H, W], 0 (grey) to 1 (pale yellow).
 
     Returns:
@@ -55,11 +55,11 @@ def side_by_side(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
         uint8 [H', 2 * W' + 8, 3].
     """
     channels, height, width = pixels.shape
-    picture = pixels.transpose(1, 2, 0).repeat(3 // channels, axis=2)
+    original = pixels.transpose(1, 2, 0).repeat(3 // channels, axis=2)
     factor = max(1, -(-_LEAST_SIDE // max(height, width)))
-    picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    # The map is smooth: enlarged smoothly, not in squares.
+    original = original.repeat(factor, axis=0).repeat(factor, axis=1)
+    # The heat map is smooth: enlarged smoothly, not in squares.
     size = (width * factor, height * factor)
     larger = Image.fromarray(shares.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    gap = np.full((picture.shape[0], _GAP, 3), 255, np.uint8)
-    return np.concatenate([picture, gap, overlay(picture, np.asarray(larger))], axis=1)
+    gap = np.full((original.shape[0], _GAP, 3), 255, np.uint8)
+    return np.concatenate([original, gap, overlay(original, np.asarray(larger))], axis=1)

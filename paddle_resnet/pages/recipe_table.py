@@ -54,10 +54,10 @@ def environment_facts(environment: dict[str, Any]) -> list[tuple[str, str, str]]
 
 
 def _interruptions(starts: object) -> str:
-    """Say where a run was gone on with; nothing of one that went through."""
+    """Return where a run was resumed; nothing of a run without an interruption."""
     later = starts[1:] if isinstance(starts, list) else []
     return "; ".join(
-        f"gone on after step {start.get('step')} ({formatting.date(start.get('date'))})"
+        f"resumed after step {start.get('step')} ({formatting.date(start.get('date'))})"
         for start in later
         if isinstance(start, dict)
     )

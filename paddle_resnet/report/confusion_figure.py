@@ -1,4 +1,4 @@
-"""The confusion matrix made ready for a page: cells with words, or a picture for many classes."""
+"""The confusion matrix made ready for a page: cells with words, or an image for many classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_CELLS_ACROSS = 20
 LEVELS = 8
 # The share of a class at which a mistake has the deepest shade.
 MOST_WRONG = 0.25
-# The style sheet's blue (right) and vermilion (wrong): told apart by every kind of eye.
+# The style sheet's blue (right) and vermilion (wrong): also for colour-blind eyes.
 _RIGHT, _WRONG = (31, 102, 171), (204, 82, 20)
 
 
@@ -31,10 +31,10 @@ class Cell:
 
 
 def depth(share: float, right: bool) -> float:
-    """Map a share of a class's images to a depth of colour, both fractions.
+    """Turn a share of a class's images into a depth of colour, both fractions.
 
     What is right is shown as it is. Mistakes, each far rarer, go by their root and reach full
-    depth at MOST_WRONG: 1 % must be seen and told from 5 %.
+    depth at MOST_WRONG: 1 % must be visible and distinct from 5 %.
     """
     return share if right else min(1.0, math.sqrt(share / MOST_WRONG))
 
@@ -70,7 +70,7 @@ def cells(matrix: np.ndarray, names: list[str]) -> list[list[Cell]]:
     return rows
 
 
-def picture(matrix: np.ndarray) -> str:
+def image(matrix: np.ndarray) -> str:
     """Return the matrix int [C, C] as a PNG data URI, one pixel a field, clear where it is 0."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     diagonal = np.eye(len(matrix), dtype=bool)

@@ -29,7 +29,7 @@ class Mistake:
 
 
 def top_losses(predictions: Predictions, names: list[str]) -> list[Mistake]:
-    """Return the most confident mistakes that a run kept pictures of, worst first."""
+    """Return the most confident mistakes that a run kept images of, worst first."""
     found = []
     heatmaps = predictions.mistake_heatmaps
     for i, index in enumerate(predictions.mistakes[:MOST_MISTAKES]):
@@ -49,7 +49,7 @@ def top_losses(predictions: Predictions, names: list[str]) -> list[Mistake]:
 
 
 def _under_heatmap(pixels: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
-    """Return an image uint8 [H, W(, 3)] under a map uint8 [h, w] of any size."""
+    """Return an image uint8 [H, W(, 3)] under a heat map uint8 [h, w] of any size."""
     size = pixels.shape[1], pixels.shape[0]
     larger = Image.fromarray(heatmap).resize(size, Image.Resampling.BILINEAR)
     return overlay(pixels, np.asarray(larger) / 255)
@@ -61,6 +61,6 @@ def _small(image: np.ndarray) -> np.ndarray:
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     if max(pixels.shape[:2]) <= MOST_PIXELS:
         return pixels
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    return np.asarray(picture)
+    small = Image.fromarray(np.ascontiguousarray(pixels))
+    small.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return np.asarray(small)

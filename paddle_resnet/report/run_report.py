@@ -71,7 +71,7 @@ def render_report(run: Run) -> str:
 
 
 def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
-    """Return what the predictions tell; everything None or empty when there are none."""
+    """Return what follows from the predictions; everything None or empty when there are none."""
     said = run.predictions
     if said is None:
         return {"matrix": None, "calibration": None, "mistakes": []}
@@ -89,13 +89,13 @@ def _outcome(run: Run, names: list[str], notes: list[str]) -> dict[str, Any]:
 
 
 def _compare_accuracy(run: Run, accuracy: float, notes: list[str]) -> None:
-    """Note it when predictions and result are of different weights: the figures do not mix."""
-    told = formatting.number(run.part("test").get("acc_top1"))
+    """Note it when predictions and result are of different weights: their metrics do not mix."""
+    stated = formatting.number(run.section("test").get("acc_top1"))
     # float16 probabilities tie now and then, which moves a few images in ten thousand.
-    if abs(told - accuracy) > 0.002:
+    if abs(stated - accuracy) > 0.002:
         notes.append(
             f"predictions.npz is right for {formatting.percent(accuracy)} of its images, "
-            f"result.json says {formatting.percent(told)}: they may be of different weights."
+            f"result.json says {formatting.percent(stated)}: they may be of different weights."
         )
 
 
@@ -110,7 +110,7 @@ def _matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str]) -> dict
         "names": names,
         "large": large,
         "cells": [] if large else confusion_figure.cells(matrix, names),
-        "picture": confusion_figure.picture(matrix) if large else "",
+        "image": confusion_figure.image(matrix) if large else "",
         "json": page.json_block({"names": names, "fields": confusion_figure.sparse(matrix)})
         if large
         else "",

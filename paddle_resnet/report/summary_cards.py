@@ -34,69 +34,69 @@ def status(run: Run) -> tuple[str, str]:
         return known[state]
     if state:
         return ("warn", str(state))
-    return ("warn", "Result unknown" if "result.json" in run.damaged else "No result yet")
+    return ("warn", "Result unknown" if "result.json" in run.corrupt else "No result yet")
 
 
 def network_name(run: Run) -> str:
     """Return the network's name, from the result or the recipe, else the folder's name."""
     model = run.config.get("model")
     planned = model.get("name") if isinstance(model, dict) else model
-    return str(run.part("model").get("name") or planned or run.folder.resolve().name)
+    return str(run.section("model").get("name") or planned or run.folder.resolve().name)
 
 
 def data_name(run: Run) -> str:
-    """Return the data set's name, from the result or the recipe; empty when neither tells."""
+    """Return the data set's name, from the result or the recipe; empty when neither has it."""
     data = run.config.get("data")
     planned = data.get("name") if isinstance(data, dict) else data
-    name = str(run.part("data").get("name") or planned or "")
+    name = str(run.section("data").get("name") or planned or "")
     return {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}.get(name, name)
 
 
 def period(run: Run) -> str:
     """Return what lies between two evaluations: an epoch, or a round of a budgeted run."""
-    return "round" if run.part("training").get("budget") else "epoch"
+    return "round" if run.section("training").get("budget") else "epoch"
 
 
 def class_names(run: Run) -> list[str]:
-    """Return a name for every column of the predictions; ``class 7`` where a run tells none."""
-    given = run.part("data").get("classes")
+    """Return a name for every column of the predictions; ``class 7`` where a run has none."""
+    given = run.section("data").get("classes")
     names = [str(name) for name in given] if isinstance(given, list) else []
     columns = run.predictions.probabilities.shape[1] if run.predictions else 0
     return [names[i] if i < len(names) else f"class {i}" for i in range(columns)]
 
 
 def class_count(run: Run) -> float:
-    """Return the number of classes, NaN when nothing tells it."""
+    """Return the number of classes, NaN when nothing has it."""
     if run.predictions:
         return float(run.predictions.probabilities.shape[1])
-    given = run.part("data").get("classes")
+    given = run.section("data").get("classes")
     return float(len(given)) if isinstance(given, list) else number(given)
 
 
 def notices(run: Run) -> list[Notice]:
-    """Return what must be known before the figures are believed."""
+    """Return what a reader must know before trusting the metrics."""
     found = []
     kind, word = status(run)
     reason = str(run.result.get("reason") or "").strip()
     reached = _reached(run)
     so_far = f" {reached}" if reached else ""
     if kind == "bad":
-        text = reason or "No reason was recorded; log.txt may tell."
+        text = reason or "No reason was recorded; log.txt may have it."
         found.append(Notice("bad", f"The run failed{so_far}.", text))
     elif word == "Interrupted":
         text = reason or (
-            "The figures below are those of the part that was trained. "
-            "paddle-resnet train --resume, followed by this folder, goes on from there."
+            "The metrics below are those of the epochs that were trained. "
+            "paddle-resnet train --resume, followed by this folder, resumes there."
         )
         found.append(Notice("warn", f"The run was interrupted{so_far}.", text))
-    elif "result.json" in run.damaged:
-        text = "What it came to is not known. The figures are those of the other files."
-        found.append(Notice("bad", "The file result.json is damaged.", text))
+    elif "result.json" in run.corrupt:
+        text = "Its outcome is not known. The metrics are those of the other files."
+        found.append(Notice("bad", "The file result.json is corrupt.", text))
     elif not run.result:
-        text = "It is still going on, or was killed. The figures are those written until now."
+        text = "It is still running, or was killed. The metrics are those written until now."
         found.append(Notice("warn", "The run has no result yet.", text))
-    if run.part("data").get("is_sample") is True:
-        train = run.part("data").get("train")
+    if run.section("data").get("is_sample") is True:
+        train = run.section("data").get("train")
         images = (
             f"{formatting.count(train)} images" if math.isfinite(number(train)) else "few images"
         )
@@ -113,8 +113,8 @@ def notices(run: Run) -> list[Notice]:
 
 
 def headline(run: Run) -> str:
-    """Return the story of the run in one sentence, or nothing while there is none to tell."""
-    test, training = run.part("test"), run.part("training")
+    """Return the story of the run in one sentence, or nothing while there is none."""
+    test, training = run.section("test"), run.section("training")
     seconds = number(training.get("seconds"))
     took = f" after {formatting.duration(seconds)} of training" if math.isfinite(seconds) else ""
     threads = number(run.environment.get("threads"))
@@ -126,7 +126,7 @@ def headline(run: Run) -> str:
         among = f" of {formatting.count(images)} test images" if math.isfinite(images) else ""
         guessing = " That is no better than guessing." if _is_chance(run, accuracy, images) else ""
         return f"{percent(accuracy)}{among} recognised{took}.{guessing}"
-    best = number(run.part("best").get("val_acc_top1"))
+    best = number(run.section("best").get("val_acc_top1"))
     if math.isfinite(best):
         return f"At best {percent(best)} of the validation images recognised{took}."
     return ""
@@ -140,8 +140,8 @@ def _is_chance(run: Run, accuracy: float, images: float) -> bool:
 
 
 def cards(run: Run) -> list[Card]:
-    """Return the key figures that the run has, most telling first (at most eight)."""
-    test, best, model = run.part("test"), run.part("best"), run.part("model")
+    """Return the key metrics that the run has, most informative first (at most eight)."""
+    test, best, model = run.section("test"), run.section("best"), run.section("model")
     found = [*_test_cards(run, test)] if test else []
     if math.isfinite(number(best.get("val_acc_top1"))):
         epoch = number(best.get("epoch"))
@@ -152,7 +152,7 @@ def cards(run: Run) -> list[Card]:
         found.append(Card("Best validation accuracy", percent(best["val_acc_top1"]), when))
     if not test:
         # A validation accuracy leads while there is nothing better.
-        unknown = "result.json" in run.damaged
+        unknown = "result.json" in run.corrupt
         found.append(Card("Test accuracy", "Unknown" if unknown else "Not tested yet"))
     found += _training_cards(run)
     parameters = number(model.get("parameters"))
@@ -191,7 +191,7 @@ def _test_cards(run: Run, test: dict[str, Any]) -> list[Card]:
 
 
 def _training_cards(run: Run) -> list[Card]:
-    training = run.part("training")
+    training = run.section("training")
     last = max([*run.history[-1:], *run.steps[-1:]], key=position, default={})
     found = []
     seconds = _first(training.get("seconds"), last.get("seconds"))
@@ -206,7 +206,7 @@ def _training_cards(run: Run) -> list[Card]:
         found.append(Card("Epochs", formatting.passes(epochs), detail))
     speed = _first(training.get("images_per_second"), last.get("images_per_second"))
     if math.isfinite(speed):
-        testing = number(run.part("test").get("images_per_second"))
+        testing = number(run.section("test").get("images_per_second"))
         detail = f"{formatting.rate(testing)} in the test" if math.isfinite(testing) else ""
         found.append(Card("Images per second", formatting.rate(speed), detail))
     return found
@@ -221,7 +221,7 @@ def _budget(budget: object) -> str:
 
 def _reached(run: Run) -> str:
     last = max([*run.history[-1:], *run.steps[-1:]], key=position, default={})
-    epochs = _first(run.part("training").get("epochs"), position(last) if last else None)
+    epochs = _first(run.section("training").get("epochs"), position(last) if last else None)
     if not math.isfinite(epochs):
         return ""
     if epochs == 0:

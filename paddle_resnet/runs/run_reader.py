@@ -52,9 +52,9 @@ class Run:
     predictions: Predictions | None = None
     notes: list[str] = field(default_factory=list)
     #: Names of the JSON files that are there and hold something else.
-    damaged: set[str] = field(default_factory=set)
+    corrupt: set[str] = field(default_factory=set)
 
-    def part(self, name: str) -> dict[str, Any]:
+    def section(self, name: str) -> dict[str, Any]:
         """Return a section of ``result.json``, empty when it is absent or null."""
         value = self.result.get(name)
         return value if isinstance(value, dict) else {}
@@ -85,14 +85,14 @@ def read_run(folder: str | Path) -> Run:
     run.config_text = _text(run, "config.yaml", "the recipe is not shown")
     run.config = _config(run)
     run.environment = _json(run, "environment.json", "how to repeat the run is not shown")
-    run.history = _rows(run, "history.jsonl", "there are no figures per epoch")
+    run.history = _rows(run, "history.jsonl", "there are no metrics per epoch")
     run.steps = _rows(run, "steps.jsonl", "the curves show whole epochs only")
     run.result = _json(run, "result.json", "the run has not ended, or was killed")
     run.predictions = _predictions(run)
-    if "result.json" in run.damaged and not any(
+    if "result.json" in run.corrupt and not any(
         (run.config_text, run.environment, run.history, run.steps, run.predictions)
     ):
-        raise UserError(f"'{folder}' is not a run, its result.json is damaged: {wanted}")
+        raise UserError(f"'{folder}' is not a run, its result.json is corrupt: {wanted}")
     return run
 
 
@@ -113,7 +113,7 @@ def _config(run: Run) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError):
         value = None
     if run.config_text.strip() and not isinstance(value, dict):
-        run.notes.append("config.yaml is damaged: the recipe is shown as plain text.")
+        run.notes.append("config.yaml is corrupt: the recipe is shown as plain text.")
     return value if isinstance(value, dict) else {}
 
 
@@ -126,16 +126,16 @@ def _json(run: Run, name: str, consequence: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        run.damaged.add(name)
-        run.notes.append(f"{name} is damaged: {consequence}.")
+        run.corrupt.add(name)
+        run.notes.append(f"{name} is corrupt: {consequence}.")
         return {}
     return value
 
 
 def _rows(run: Run, name: str, consequence: str) -> list[dict[str, Any]]:
-    """Read JSON lines, skipping damaged ones: a killed process leaves half a line at the end."""
+    """Read JSON lines, skipping corrupt ones: a killed process leaves half a line at the end."""
     rows: list[dict[str, Any]] = []
-    damaged = 0
+    corrupt = 0
     for line in _text(run, name, consequence).split("\n"):
         if not line.strip():
             continue
@@ -144,16 +144,16 @@ def _rows(run: Run, name: str, consequence: str) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            damaged += 1
+            corrupt += 1
             continue
-        # A run that goes on from an older checkpoint walks part of the way again: the later
+        # A run that resumes from an older checkpoint walks part of the way again: the later
         # rows replace the earlier ones.
         while rows and position(rows[-1]) >= position(row):
             rows.pop()
         rows.append(row)
-    if damaged:
-        lines = formatting.counted(damaged, "line")
-        was = "was" if damaged == 1 else "were"
+    if corrupt:
+        lines = formatting.counted(corrupt, "line")
+        was = "was" if corrupt == 1 else "were"
         run.notes.append(f"{lines} of {name} could not be read and {was} left out.")
     return rows
 
@@ -174,7 +174,7 @@ def _predictions(run: Run) -> Predictions | None:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError):
-        run.notes.append(f"predictions.npz is damaged: {without}.")
+        run.notes.append(f"predictions.npz is corrupt: {without}.")
         return None
     labels, probabilities = arrays.get("labels"), arrays.get("probabilities")
     if (
@@ -224,7 +224,7 @@ def _mistakes(run: Run, arrays: dict[str, np.ndarray], total: int) -> tuple[np.n
         or len(images) != len(mistakes)
         or (len(mistakes) and not 0 <= mistakes.min() <= mistakes.max() < total)
     ):
-        run.notes.append("predictions.npz holds no pictures of mistakes that can be shown.")
+        run.notes.append("predictions.npz holds no images of mistakes that can be shown.")
         return np.zeros(0, np.int64), np.zeros((0, 3, 1, 1), np.uint8)
     return mistakes, images
 

@@ -67,7 +67,7 @@ class ImageClassifier(FileMethods):
     - ``save`` and ``load`` also take ``.safetensors`` files, which hold weights alone.
 
     Args:
-        network (paddle.nn.Layer | str): any classifier that maps images to logits, such as those
+        network (paddle.nn.Layer | str): any classifier of images that returns logits, such as those
             of ``paddle.vision.models``; or a name of ``list_models()``.
         inputs, labels: as in ``paddle.Model``; not needed for training in dynamic mode.
 

@@ -36,7 +36,7 @@ def timed_training(
     to learn as any other.
 
     Args:
-        network: maps images to logits.
+        network: computes logits from images.
         config: the recipe; its ``model`` and ``run`` are not used, and nothing is validated.
         splits: the data.
         write: takes each line of progress.

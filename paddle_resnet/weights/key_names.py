@@ -174,7 +174,7 @@ def block_names(own: Collection[str]) -> list[str]:
 
 
 def origin_of(names: Collection[str]) -> Optional[str]:
-    """Return whose conventions names follow, ``torch`` or ``paddle``; None where none tells."""
+    """Return whose conventions names follow, ``torch`` or ``paddle``; None where none decides."""
     if any(n.endswith((".running_mean", ".running_var", *_COUNTERS)) for n in names):
         return "torch"
     return "paddle" if any(n.endswith(("._mean", "._variance")) for n in names) else None

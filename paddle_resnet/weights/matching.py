@@ -236,7 +236,7 @@ def _fit(
         return array if straight else None
     if not straight:
         return array.T
-    # Square: the shape does not tell.
+    # Square: the shape does not decide.
     return {"torch": array.T, "paddle": array}.get(origin or "")
 
 
@@ -253,7 +253,7 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _cast(array: np.ndarray, tensor: Tensor) -> Optional[np.ndarray]:
-    """Return the array in the tensor's type (float32 for bfloat16); None for other numbers."""
+    """Return the array in the tensor's type (float32 for bfloat16); None for other dtypes."""
     wanted = _dtype(tensor)
     if wanted in _FLOATS and array.dtype == np.uint16:
         array = widen_bfloat16(array)  # how Paddle hands bfloat16 to NumPy

@@ -1,4 +1,4 @@
-"""Open a weights file of any format: told by its content, read as data."""
+"""Open a weights file of any format, which its content decides."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DTYPES = {
 
 
 def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDictFile:
-    """Read a weights file; the format is told by its content, the extension is not looked at.
+    """Read a weights file; the format is decided by its content, the extension is not looked at.
 
     Knows safetensors (anybody's), Paddle's ``.pdparams`` (2.x and 3.x), and torch's ``.pt``,
     ``.pth``, ``.th`` in the zip and the legacy format, all without torch. Pickles are read as data
@@ -54,7 +54,7 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDi
             Default: the plain one.
 
     Raises:
-        WeightsError: there is no such file, or it is damaged, unsafe or of another kind; the
+        WeightsError: there is no such file, or it is corrupt, unsafe or of another kind; the
             sentence says which.
     """
     data = _bytes_of(path)
@@ -84,7 +84,7 @@ def read_state(path: Union[str, Path]) -> dict[str, Any]:
     """Read a dictionary of arrays and plain values that Paddle pickled, such as ``.pdopt``.
 
     Raises:
-        WeightsError: there is no such file, or it is damaged, unsafe or of another kind.
+        WeightsError: there is no such file, or it is corrupt, unsafe or of another kind.
     """
     data = _bytes_of(path)
     try:
@@ -159,7 +159,7 @@ def _read_safetensors(data: bytes) -> StateDictFile:
         metadata = json.loads(texts.get(METADATA_KEY, "{}"))
     except (SafetensorError, ValueError, RecursionError, MemoryError) as error:
         reason = str(error)[:200].splitlines() or [""]
-        raise PickleError(f"it is no sound safetensors file ({reason[0]})") from None
+        raise PickleError(f"it is no valid safetensors file ({reason[0]})") from None
     contents = StateDictFile("safetensors", {}, metadata if isinstance(metadata, dict) else {})
     if METADATA_KEY in texts:
         contents.origin = "paddle"
@@ -178,7 +178,7 @@ def _read_safetensors(data: bytes) -> StateDictFile:
         elif printable(name):
             contents.ignored[name] = f"of type {kind}, which NumPy cannot hold"
     if not _is_as_written(contents):
-        raise PickleError("its checksum is wrong: it was damaged since it was written")
+        raise PickleError("its checksum is wrong: it has changed since it was written")
     if bfloat16:
         contents.notes.append(widened(bfloat16))
     return contents

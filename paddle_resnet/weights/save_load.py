@@ -132,7 +132,7 @@ def read_weights(path: Union[str, Path]) -> tuple[dict[str, np.ndarray], dict[st
     formats.
 
     Raises:
-        WeightsError: the file is missing, damaged, unsafe or no weights file.
+        WeightsError: the file is missing, corrupt, unsafe or no weights file.
     """
     contents = open_weights(path)
     return contents.arrays, contents.metadata
@@ -170,13 +170,13 @@ def load_weights(
             ``encoder_q.``; all others are left out. Default: usual ones are known, and one that all
             names share is found.
         origin: ``torch`` or ``paddle``: whose linear layers the file holds, where it is
-            transposed in the one and not in the other. Default: told by the file.
+            transposed in the one and not in the other. Default: decided by the file.
 
     Returns:
         LoadReport: what matched, what was skipped and why, what is missing.
 
     Raises:
-        WeightsError: the file is damaged or unsafe, or made for another network; the sentence
+        WeightsError: the file is corrupt or unsafe, or made for another network; the sentence
             names the first differences. The network is left as it was.
     """
     if origin not in (None, "torch", "paddle"):

@@ -27,7 +27,7 @@ class StateDictFile:
     arrays: dict[str, np.ndarray]
     #: Facts that were kept with the weights; ours in files that we wrote.
     metadata: dict[str, Any] = field(default_factory=dict)
-    #: ``paddle`` or ``torch``, or None where the file's format alone does not tell.
+    #: ``paddle`` or ``torch``, or None where the file's format does not decide it.
     origin: Optional[str] = None
     #: Entries that are no arrays, and why they were left out.
     ignored: dict[str, str] = field(default_factory=dict)

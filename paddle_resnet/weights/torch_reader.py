@@ -85,7 +85,7 @@ class _Tensor(TensorStub):
         if flat is None:
             raise PickleError("a tensor in it has a storage without bytes")
         if type(self.offset) is not int or self.offset < 0 or len(strides) != len(shape):
-            raise PickleError("a tensor in it has no sound offset or strides")
+            raise PickleError("a tensor in it has no valid offset or strides")
         count = math.prod(shape)
         last = self.offset + sum((n - 1) * step for n, step in zip(shape, strides))
         # A stride of 0 makes a terabyte out of one number; no weight is stored so.
@@ -152,7 +152,7 @@ class _Storages:
         if kind.name not in _STORAGES:  # of complex or quantized numbers: in no network of ours
             return Foreign(kind.name)
         if type(count) is not int or count < 0 or (len(identity) == 6 and identity[5] is not None):
-            raise PickleError("it refers to a storage of no sound size")
+            raise PickleError("it refers to a storage of no valid size")
         storage = self.by_key.setdefault(_text(key), _Storage(_STORAGES[kind.name], count))
         if (storage.kind, storage.count) != (_STORAGES[kind.name], count):
             raise PickleError("it refers to one storage as two different ones")
@@ -170,7 +170,7 @@ def read_torch_zip(data: bytes, entry: Optional[str] = None) -> StateDictFile:
     """Read the zip format, torch 1.6 and later.
 
     Raises:
-        PickleError: it is damaged, unsafe or holds no state dict.
+        PickleError: it is corrupt, unsafe or holds no state dict.
     """
     members = _members(data)
     pickles = [name for name in members if name.split("/", 1)[-1] == "data.pkl"]
@@ -197,7 +197,7 @@ def read_torch_legacy(data: bytes, entry: Optional[str] = None) -> StateDictFile
     """Read the format before torch 1.6: five pickles, then the storages one after the other.
 
     Raises:
-        PickleError: it is damaged, unsafe or holds no state dict.
+        PickleError: it is corrupt, unsafe or holds no state dict.
     """
     file, storages = io.BytesIO(data), _Storages()
     if read(file, {}) != LEGACY_MAGIC or read(file, {}) != _LEGACY_VERSION:
@@ -233,14 +233,14 @@ def _members(data: bytes) -> dict[str, memoryview]:
         raise PickleError("its zip archive has more members than any checkpoint")
     try:
         infos = zipfile.ZipFile(io.BytesIO(data)).infolist()
-    # Damaged bytes can raise nearly anything.
+    # Corrupt bytes can raise nearly anything.
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error)[:80]!r}"
-        raise PickleError(f"its zip archive is damaged or cut off ({reason})") from None
+        raise PickleError(f"its zip archive is corrupt or cut off ({reason})") from None
     view, members, free = memoryview(data), {}, 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         name, offset = info.filename, info.header_offset
-        # A colon alone is sound: torch names the members after the file, perhaps `ckpt_12:30.pth`.
+        # A colon alone is valid: torch names the members after the file, perhaps `ckpt_12:30.pth`.
         if re.match(r"/|[A-Za-z]:", name) or "\\" in name or ".." in name.split("/"):
             raise PickleError("its zip archive has a member with a path that leaves the archive")
         if name in members:
@@ -249,12 +249,12 @@ def _members(data: bytes) -> dict[str, memoryview]:
             raise PickleError("its zip archive is compressed or encrypted, torch.save's never is")
         header = data[offset : offset + 30]
         if offset < free or len(header) < 30 or header[:4] != b"PK\3\4":
-            raise PickleError("its zip archive is damaged (members out of place)")
+            raise PickleError("its zip archive is corrupt (members out of place)")
         start = offset + 30 + sum(struct.unpack("<HH", header[26:30]))
         free = start + info.file_size
         if info.compress_size != info.file_size or free > len(data):
             raise PickleError("its zip archive lies about the size of a member, or is cut off")
         members[name] = view[start:free]
         if zlib.crc32(members[name]) != info.CRC:
-            raise PickleError("its zip archive is damaged (a checksum differs)")
+            raise PickleError("its zip archive is corrupt (a checksum differs)")
     return members

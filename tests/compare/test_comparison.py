@@ -191,7 +191,7 @@ def test_peak_memory_counts_what_was_held():
 
 def test_a_worker_that_fails_or_is_ended():
     command = [sys.executable, "-m", "paddle_resnet.compare.worker"]
-    with ChildProcess("it", command, say=print) as process:
+    with ChildProcess("it", command, log=print) as process:
         with pytest.raises(RuntimeError, match="AttributeError"):
             process.call("nonsense")
         process._process.kill()
@@ -216,12 +216,12 @@ def test_a_worker_that_fails_or_is_ended():
 )
 def test_options_that_make_no_comparison(options, words):
     with pytest.raises(UserError, match=words):
-        compare("resnet18", data="sample", say=lambda line: None, **options)
+        compare("resnet18", data="sample", log=lambda line: None, **options)
 
 
 def test_ours_beside_paddle_vision():
     lines = []
-    found = compare("resnet18", batch_size=4, steps=2, rounds=1, data="sample", say=lines.append)
+    found = compare("resnet18", batch_size=4, steps=2, rounds=1, data="sample", log=lines.append)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     ours, theirs = found["counts"]["a"], found["counts"]["b"]
     assert ours == theirs
@@ -260,7 +260,7 @@ def test_the_operator_stands_beside_the_proof_and_the_noise_floor(monkeypatch):
     if library() is None:
         pytest.skip("the CPU operator cannot be built here")
     monkeypatch.setenv("PADDLE_RESNET_KERNELS", "require")
-    found = compare("resnet18", steps=4, rounds=1, data="sample", say=lambda line: None)
+    found = compare("resnet18", steps=4, rounds=1, data="sample", log=lambda line: None)
     agreement = found["agreement"]
     assert [told["max_abs"] for told in agreement["plain"].values()] == [0] * 5
     operator, noise = agreement["operator"], agreement["noise"]

@@ -14,12 +14,12 @@ from paddle_resnet.errors import UserError
 from paddle_resnet.io.child_process import serve
 
 class Worker:
-    def __init__(self, say, wait):
-        self.say, self.wait = say, wait
+    def __init__(self, log, wait):
+        self.log, self.wait = log, wait
 
     def add(self, a, b):
         print("not an answer")
-        self.say(f"adding {a}")
+        self.log(f"adding {a}")
         return a + b
 
     def in_turns(self, turns):
@@ -44,7 +44,7 @@ def lines():
 
 @pytest.fixture
 def child(lines):
-    with ChildProcess("it", [sys.executable, "-c", CHILD], say=lines.append) as process:
+    with ChildProcess("it", [sys.executable, "-c", CHILD], log=lines.append) as process:
         yield process
 
 
@@ -57,9 +57,9 @@ def test_answers_are_values_and_what_is_printed_is_none(child, lines):
 def test_a_child_waits_for_its_turn_and_has_this_processes_threads(child):
     child.send("in_turns", turns=2)
     assert child.receive() == {"turn": True}
-    child.send("go on")
+    child.send("continue")
     assert child.receive() == {"turn": True}
-    child.send("go on")
+    child.send("continue")
     assert child.receive() == {"done": package_environment()["OMP_NUM_THREADS"]}
 
 

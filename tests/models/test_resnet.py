@@ -126,7 +126,9 @@ def test_sync_batch_norm_conversion_keeps_the_network():
     network = nn.SyncBatchNorm.convert_sync_batchnorm(resnet18_for_cifar())
     assert trainable(network) == COUNTS_CIFAR[18]
     assert isinstance(network.conv1.bn, nn.SyncBatchNorm)
-    with pytest.raises(ModelError, match="'conv1' has a SyncBatchNorm, which would go on moving"):
+    with pytest.raises(
+        ModelError, match="'conv1' has a SyncBatchNorm, whose statistics would move"
+    ):
         network.freeze_backbone()
 
 

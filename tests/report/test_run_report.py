@@ -361,7 +361,7 @@ def test_a_result_that_is_damaged(run_dir):
     (run_dir / "result.json").write_text("[]")
     page = report_of(run_dir)
     assert page.one(cls="badge").text == "Result unknown"
-    assert page.one(cls="notice").one("h3").text == "The file result.json is damaged."
+    assert page.one(cls="notice").one("h3").text == "The file result.json is corrupt."
     assert cards_of(page)["Test accuracy"][0] == "Unknown"
     assert cards_of(page)["Epochs"] == ("8", "160 steps")
 

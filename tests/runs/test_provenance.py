@@ -164,7 +164,7 @@ def test_the_report_tells_of_interruptions_alone(tmp_path):
     assert "is resumed with Paddle 2.6.2 instead of Paddle 3.3.1: it may differ" in warning
     assert content["paddle"] == "3.3.1"
     (text,) = [text for key, _, text in environment_facts(content) if key == "starts"]
-    assert text.startswith("gone on after step 128 (")
+    assert text.startswith("resumed after step 128 (")
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"starts": 3}', '{"starts": [3]}', "{"])

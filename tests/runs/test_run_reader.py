@@ -13,8 +13,8 @@ def test_a_whole_run_has_nothing_to_note(trained):
     assert run.notes == []
     assert len(run.history) == 8
     assert run.predictions.probabilities.shape == (400, 10)
-    assert run.part("test")["images"] == 400
-    assert run.part("no such part") == {}
+    assert run.section("test")["images"] == 400
+    assert run.section("no such part") == {}
 
 
 def test_what_is_no_run_is_refused_in_a_sentence(tmp_path):
@@ -28,7 +28,7 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path):
 
 def test_a_damaged_result_alone_is_no_run(tmp_path):
     (tmp_path / "result.json").write_text("[]")
-    with pytest.raises(UserError, match=r"is not a run, its result\.json is damaged"):
+    with pytest.raises(UserError, match=r"is not a run, its result\.json is corrupt"):
         read_run(tmp_path)
 
 
@@ -59,7 +59,7 @@ def test_damaged_files_are_noted(run_dir, name, content):
 def test_json_deeper_than_python_goes(run_dir):
     (run_dir / "result.json").write_text('{"a":' * 100_000)
     assert read_run(run_dir).notes == [
-        "result.json is damaged: the run has not ended, or was killed."
+        "result.json is corrupt: the run has not ended, or was killed."
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_torn_predictions_file_is_left_out(run_dir):
         run = read_run(run_dir)
         assert run.predictions is None
         assert run.notes == [
-            "predictions.npz is damaged: no confusion matrix, calibration or mistakes."
+            "predictions.npz is corrupt: no confusion matrix, calibration or mistakes."
         ]
 
 
@@ -125,7 +125,7 @@ def test_json_that_says_nan(run_dir):
     (run_dir / "history.jsonl").write_text('{"epochs": 1, "loss": NaN}\n')
     assert np.isnan(read_run(run_dir).history[0]["loss"])
     (run_dir / "result.json").write_text(json.dumps({"test": {"loss": float("nan")}}))
-    assert np.isnan(read_run(run_dir).part("test")["loss"])
+    assert np.isnan(read_run(run_dir).section("test")["loss"])
 
 
 def _without(arrays, names):

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
     "data.max_train_images=64", "train.batch_size=16",
-    "train.eval_batch_size=100", "optimizer.lr=0.01",
+    "train.eval_batch_size=100", "optimizer.lr=0.01", "train.precision=float32",
 ]  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def test_a_damaged_checkpoint_is_named(finished, tmp_path, capsys):
     (tmp_path / "checkpoints").mkdir()
     for path in finished.checkpoints.iterdir():
         (tmp_path / "checkpoints" / path.name).write_bytes(path.read_bytes()[:-1000])
-    assert "damaged" in refused(capsys, ["train", "--resume", str(tmp_path)])
+    assert "corrupt" in refused(capsys, ["train", "--resume", str(tmp_path)])
 
 
 def test_a_diverging_run_keeps_the_weights_of_the_last_good_epoch(tmp_path, capsys):

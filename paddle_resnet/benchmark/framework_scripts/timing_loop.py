@@ -8,7 +8,7 @@ import time
 
 
 def arguments():
-    """Return what the side is told: model, stem, batch_size, image_size, precision, compile."""
+    """Return what the side is given: model, stem, batch_size, image_size, precision, compile."""
     return json.loads(sys.argv[1])
 
 

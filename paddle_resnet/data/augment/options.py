@@ -9,7 +9,7 @@ from ...errors import DataError, for_display
 
 @dataclass(frozen=True)
 class Augment:
-    """Switches, all of them off unless told otherwise. They act in this order.
+    """Switches, all of them off by default. They act in this order.
 
     Args:
         random_resized_crop: smallest share of the image's area that a random crop may have; the

@@ -1,4 +1,4 @@
-"""Cut a part out of a picture and scale it to the size that the network takes."""
+"""Cut a box out of an image and scale it to the size that the network takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 def center_crop_box(width: int, height: int, share: float = 1.0) -> Box:
     """Return the square in the middle, ``share`` of the shorter side: left, top, right, bottom.
 
-    Scaling it to S x S equals scaling the picture's shorter side to ``S / share`` and cutting the
+    Scaling it to S x S equals scaling the image's shorter side to ``S / share`` and cutting the
     middle S x S out, but computes only the pixels that are wanted. With 0.875 that is the usual
     "resize 256, crop 224".
     """
@@ -30,12 +30,12 @@ def center_crop_box(width: int, height: int, share: float = 1.0) -> Box:
 def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -> Box:
     """Return a box of random area, aspect ratio and place: left, top, right, bottom.
 
-    The area is uniform between ``least`` and 1 of the picture's, the logarithm of the aspect ratio
+    The area is uniform between ``least`` and 1 of the image's, the logarithm of the aspect ratio
     is uniform over `RATIOS`. A box that would stick out keeps its ratio and becomes as large as
     fits; the usual way, to draw again, has no bound on how often.
 
     Args:
-        width, height: of the picture, in pixels.
+        width, height: of the image, in pixels.
         chance: float64 [4], from 0 to 1: for area, ratio, column, row.
         least: smallest share of the area, above 0, at most 1.
     """
@@ -51,7 +51,7 @@ def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -
 
 
 def cut(image: Image.Image, box: Box, size: int) -> np.ndarray:
-    """Scale a box of a picture to ``size`` x ``size``, smoothly: uint8 [C, size, size]."""
+    """Scale a box of an image to ``size`` x ``size``, smoothly: uint8 [C, size, size]."""
     if image.size != (size, size) or box != (0, 0, size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
     pixels = np.asarray(image, np.uint8)

@@ -35,7 +35,7 @@ def beta(alpha: float, seed: int, epoch: int, kind: int, batch: int) -> float:
     """
     stream = np.random.PCG64([seed, epoch, kind, batch])
     while True:
-        # In (0, 1]: of 0, the power would be 0 too, and the quotient no number.
+        # In (0, 1]: of 0, the power would be 0 too, and the quotient NaN.
         pairs = (1 - uniform(stream.random_raw(64))).reshape(32, 2) ** (1 / alpha)
         sums = pairs.sum(1)
         for first in np.flatnonzero((sums > 0) & (sums <= 1))[:1]:

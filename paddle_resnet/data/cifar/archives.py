@@ -58,7 +58,7 @@ def find(path: Path, contents: ArchiveFiles) -> Path:
 
 
 def read_members(path: Path, contents: ArchiveFiles) -> dict[str, bytes]:
-    """Read the wanted files of an archive (tar or tar.gz, told by its content) or of a folder.
+    """Read the wanted files of an archive (tar or tar.gz, decided by its content) or of a folder.
 
     Returns:
         Those that there are, by name; at least one.
@@ -90,13 +90,13 @@ def _read_folder(folder: Path, contents: ArchiveFiles) -> dict[str, bytes]:
         file = folder / name
         if file.is_file():
             if file.stat().st_size > contents.member_limit:
-                raise DataError(f"{file} is too large to be a part of {contents.what}.")
+                raise DataError(f"{file} is too large to belong to {contents.what}.")
             members[name] = file.read_bytes()
     return members
 
 
 class _Gzip(gzip.GzipFile):
-    """Refuses to unpack a huge part at once, as a crafted archive's headers can ask for."""
+    """Refuses to unpack a huge member at once, as a crafted archive's headers can ask for."""
 
     def __init__(self, path: Path, contents: ArchiveFiles) -> None:
         super().__init__(path)
@@ -104,7 +104,7 @@ class _Gzip(gzip.GzipFile):
 
     def read(self, size: Optional[int] = -1) -> bytes:
         if size is None or not 0 <= size <= self.contents.member_limit:
-            raise DataError(f"{self.name} has a part too large for {self.contents.what}.")
+            raise DataError(f"{self.name} has a member too large for {self.contents.what}.")
         return super().read(size)
 
 

@@ -103,7 +103,7 @@ def load_cifar10(
         if not allow_sample:
             raise
         notify(
-            "Notice: the full CIFAR-10 was not found; going on with the small SAMPLE of it that "
+            "Notice: the full CIFAR-10 was not found; using the small SAMPLE of it that "
             "ships with paddle_resnet (2,000 training and 500 test images)."
         )
         return _sample()
@@ -210,7 +210,7 @@ def _keep(arrays: Arrays, notify: Notify) -> None:
         notify(
             f"Notice: no copy could be kept in {for_display(path, PATH_LIMIT)} "
             f"({error.strerror or error}); "
-            "the next start will look for the data again."
+            "the next launch will search for the data again."
         )
 
 

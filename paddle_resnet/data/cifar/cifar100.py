@@ -27,7 +27,7 @@ from .sources.paddle_download import fetch_archive
 ARCHIVE = "cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python"
 #: MD5 of the official files, as torchvision publishes them. Against damage, not against forgery:
-#: a forged file could hold other pictures, but can run nothing here.
+#: a forged file could hold other images, but can run nothing here.
 MD5 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
@@ -130,20 +130,20 @@ def decode(members: dict[str, bytes], source: str, coarse: bool = False) -> Cifa
         DataError: one of them is not what it should be.
     """
     kind, count = ("coarse", 20) if coarse else ("fine", 100)
-    parts, name = {}, "meta"
+    splits, name = {}, "meta"
     try:
         classes = pickled_batches.read_names(members["meta"], f"{kind}_label_names")
         if len(classes) != count:
             raise DataError(f"it names {len(classes)} classes, not {count}.")
         for name in ("train", "test"):
-            parts[name] = pickled_batches.read_batch(members[name], count, f"{kind}_labels")
+            splits[name] = pickled_batches.read_batch(members[name], count, f"{kind}_labels")
     except DataError as error:
         raise DataError(f"{name} of CIFAR-100 was refused: {error}") from None
     return Cifar100Data(
-        parts["train"][0],
-        parts["train"][1].astype(np.int64),
-        parts["test"][0],
-        parts["test"][1].astype(np.int64),
+        splits["train"][0],
+        splits["train"][1].astype(np.int64),
+        splits["test"][0],
+        splits["test"][1].astype(np.int64),
         source,
         tuple(classes),
     )

@@ -1,4 +1,4 @@
-"""Read CIFAR-10 from any of the forms in which it comes: archives, folders, our own cache file."""
+"""Read CIFAR-10 in any of its formats: archives, folders, this package's cache file."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def _decode(members: Mapping[str, bytes], where: Path) -> Arrays:
     if missing:
         raise DataError(f"{where} lacks {', '.join(missing)}.")
 
-    def part(name, decode):
+    def member(name, decode):
         try:
             return decode(members[name])
         except DataError as error:
             raise DataError(f"{name} in {where} was refused: {error}") from error.__cause__
 
     if official:
-        batches = [part(name, pickled_batches.read_batch) for name in BATCHES]
+        batches = [member(name, pickled_batches.read_batch) for name in BATCHES]
         train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*batches[:5]))
         return Arrays(train_images, train_labels, *batches[5])
-    images = [part(f"{name}.png", png_batches.read_images) for name in BATCHES]
+    images = [member(f"{name}.png", png_batches.read_images) for name in BATCHES]
     return Arrays(
         np.concatenate(images[:5]),
-        part("train_lables.json", png_batches.read_labels),
+        member("train_lables.json", png_batches.read_labels),
         images[5],
-        part("test_lables.json", png_batches.read_labels),
+        member("test_lables.json", png_batches.read_labels),
     )

@@ -21,12 +21,12 @@ def read_images(content: bytes) -> np.ndarray:
         DataError: The bytes are not such a PNG.
     """
     try:
-        # Only the header is read here, so that a picture of absurd size is turned away undecoded.
+        # Only the header is read here, so that an image of absurd size is refused undecoded.
         # The real ones have 10 million pixels, far below Pillow's own limit against such bombs.
-        picture = Image.open(io.BytesIO(content), formats=["PNG"])
-        if picture.mode != "RGB" or picture.width != 1024 or picture.height > 10_000:
-            raise ValueError(f"{picture.mode} {picture.width} x {picture.height} pixels")
-        pixels = np.asarray(picture)
+        image = Image.open(io.BytesIO(content), formats=["PNG"])
+        if image.mode != "RGB" or image.width != 1024 or image.height > 10_000:
+            raise ValueError(f"{image.mode} {image.width} x {image.height} pixels")
+        pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             f"it is not a whole RGB PNG of 1024 x 10000 pixels ({type(error).__name__}: "

@@ -1,4 +1,4 @@
-"""The sample of real CIFAR-10 images that ships with the package: how it is made and read."""
+"""The sample of real CIFAR-10 images that ships with the package."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DataError
-from ...io.atomic_files import atomic_write, atomic_write_text
 from .fingerprint import Arrays, Fingerprint, verify
 
 FOLDER = Path(__file__).parent / "sample"
-PER_CLASS = {"train": 200, "test": 50}
 COLUMNS = 25  # images side by side in a mosaic; divides 2,000 and 500
 
 SAMPLE = {
@@ -40,10 +38,10 @@ def load_sample() -> Arrays:
     """
     try:
         arrays = {}
-        for part in ("train", "test"):
-            arrays[f"{part}_images"] = _from_mosaic(FOLDER / f"{part}.png")
-            labels = _index()[part]["labels"]
-            arrays[f"{part}_labels"] = np.array(labels, np.uint8)
+        for split in ("train", "test"):
+            arrays[f"{split}_images"] = _from_mosaic(FOLDER / f"{split}.png")
+            labels = _index()[split]["labels"]
+            arrays[f"{split}_labels"] = np.array(labels, np.uint8)
         sample = Arrays(**arrays)
         verify(sample, SAMPLE)
     except (DataError, OSError, ValueError, KeyError) as error:
@@ -53,46 +51,11 @@ def load_sample() -> Arrays:
     return sample
 
 
-def sample_indices() -> tuple[np.ndarray, np.ndarray]:
-    """Return where the sample's training and test images stand in the full sets (int64)."""
-    index = _index()
-    return tuple(np.array(index[part]["indices"], np.int64) for part in ("train", "test"))
-
-
-def make_sample(full: Arrays, folder: Path = FOLDER) -> None:
-    """Write the sample's files: of each class the first 200 training and the first 50 test images.
-
-    They stay in the order of the full set. No random numbers are involved, so that anyone who has
-    the full set gets the same sample.
-
-    Args:
-        full: The verified full set.
-        folder: Where ``train.png``, ``test.png`` and ``sample.json`` go.
-    """
-    index = {}
-    for part, images, labels in (
-        ("train", full.train_images, full.train_labels),
-        ("test", full.test_images, full.test_labels),
-    ):
-        first = [np.flatnonzero(labels == label)[: PER_CLASS[part]] for label in range(10)]
-        chosen = np.sort(np.concatenate(first))
-        index[part] = {"indices": chosen.tolist(), "labels": labels[chosen].tolist()}
-        with atomic_write(folder / f"{part}.png") as file:
-            Image.fromarray(_to_mosaic(images[chosen])).save(file, "PNG", optimize=True)
-    atomic_write_text(folder / "sample.json", json.dumps(index, separators=(",", ":")) + "\n")
-
-
 def _index() -> dict:
     return json.loads((FOLDER / "sample.json").read_text(encoding="utf-8"))
 
 
-def _to_mosaic(images: np.ndarray) -> np.ndarray:
-    """Lay [N, 3, 32, 32] out as one picture, row by row: [N / COLUMNS * 32, COLUMNS * 32, 3]."""
-    tiles = images.reshape(-1, COLUMNS, 3, 32, 32).transpose(0, 3, 1, 4, 2)
-    return np.ascontiguousarray(tiles).reshape(-1, COLUMNS * 32, 3)
-
-
 def _from_mosaic(path: Path) -> np.ndarray:
-    with Image.open(path, formats=["PNG"]) as picture:
-        tiles = np.asarray(picture).reshape(-1, 32, COLUMNS, 32, 3)
+    with Image.open(path, formats=["PNG"]) as image:
+        tiles = np.asarray(image).reshape(-1, 32, COLUMNS, 32, 3)
     return np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3)).reshape(-1, 3, 32, 32)

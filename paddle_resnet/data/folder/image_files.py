@@ -15,7 +15,7 @@ from .decoding.image_decoder import decode, read_content
 from .decoding.value_range import ValueRange
 from .image_io import to_image
 
-#: What is kept in memory of decoded images, in bytes, unless told otherwise.
+#: What is kept in memory of decoded images, in bytes, by default.
 MEMORY = 512 * 2**20
 
 

@@ -77,7 +77,7 @@ def read_image(
 ) -> np.ndarray:
     """Read an image, turned upright, and scale a square out of its middle to the wanted size.
 
-    Transparent parts become white, as on a page. Of an animation, the first picture is taken.
+    Transparent parts become white, as on a page. Of an animation, the first frame is taken.
 
     Args:
         path: any file that Pillow reads.

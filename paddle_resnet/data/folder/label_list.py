@@ -83,8 +83,8 @@ def _read_one(found: FoundFiles, split: str, file: Path) -> None:
         return
     labels = []
     for row in body:
-        path, label, part = _fields(row, columns, file, finder)
-        found.entries.setdefault(part or split, []).append((path, label))
+        path, label, row_split = _fields(row, columns, file, finder)
+        found.entries.setdefault(row_split or split, []).append((path, label))
         labels.append(label)
     named = heading[columns.label] if heading and columns.label is not None else ""
     refuse_several_labels(file, labels, named)

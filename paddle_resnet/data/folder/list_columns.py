@@ -55,7 +55,7 @@ def find_columns(
     Args:
         file: the list, for errors.
         rows: its lines.
-        finder: tells which fields name files.
+        finder: which fields name files.
         labelled: whether a list without a label is an error.
 
     Raises:
@@ -78,7 +78,7 @@ def find_columns(
         if not is_named and any(map(finder.rank, first)):
             hits = [finder.rank(field) for field in first]  # a single line
         elif is_named:
-            hits = [int(column == by_name[0]) for column in range(width)]  # the lines tell more
+            hits = [int(column == by_name[0]) for column in range(width)]  # the lines decide
         elif _several_after_blanks(first[0], finder):
             raise DataError(several_labels(file))
         else:
@@ -93,7 +93,7 @@ def find_columns(
         )  # numbers are the names of images by chance
     finder.settle(paths)
     header = len(first) > path and not finder.rank(first[path])
-    header &= is_named or not _looks_like_path(first[path])
+    header &= is_named or not _is_path_like(first[path])
     others = [column for column in range(width) if column != path]
     if not header:
         return _without_header(file, [first, *body], path, others)
@@ -216,14 +216,14 @@ def _several_after_blanks(line: str, finder: PathFinder) -> bool:
     return len(words) > 1 and set(words[1:]) <= {"0", "1"} and finder.rank(words[0]) > 0
 
 
-def _looks_like_path(field: str) -> bool:
+def _is_path_like(field: str) -> bool:
     return bool(re.search(r"[\\/]|\.\w{2,5}$", field))
 
 
 def _no_images(file: Path, rows: Sequence[Row], finder: PathFinder) -> str:
     name = for_display(file, PATH_LIMIT)
     first = rows[0]
-    if len(rows) == 1 or _looks_like_path(first.fields[0]):
+    if len(rows) == 1 or _is_path_like(first.fields[0]):
         field = first.fields[0]
         return (
             f"line {first.number} of '{name}' names '{for_display(field, PATH_LIMIT)}', which is "

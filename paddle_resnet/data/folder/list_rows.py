@@ -36,7 +36,7 @@ def find_separator(file: Path, text: str, rank: Callable[[str], int]) -> Separat
     Args:
         file: the list; in ``.csv`` and ``.tsv`` a blank separates nothing.
         text: its content.
-        rank: tells how well a field names a file; 0: it does not.
+        rank: returns how well a field names a file; 0: it does not.
     """
     lines = [row.fields[0] for row in _lines(text)]
     step = -(-len(lines) // _SAMPLE) or 1

@@ -156,7 +156,7 @@ class _Known:
             int(digest, 16)
             extremes = Extremes(*map(float, values[:2]), *map(bool, values[2:])) if values else None
             return FileFacts(digest, extremes)
-        except (TypeError, ValueError):  # not written by us
+        except (TypeError, ValueError):  # not this module's file
             return None
 
     def put(self, path: Path, facts: FileFacts) -> None:

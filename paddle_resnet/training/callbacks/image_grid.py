@@ -49,5 +49,5 @@ def grid(images: np.ndarray) -> np.ndarray:
     cells = np.zeros((rows * columns, channels, height, width), np.uint8)
     cells[: len(images)] = images
     cells = cells.reshape(rows, columns, channels, height, width)
-    picture = cells.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
-    return np.repeat(picture, 3, axis=2) if channels == 1 else picture
+    tiled = cells.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    return np.repeat(tiled, 3, axis=2) if channels == 1 else tiled

@@ -11,7 +11,7 @@ def finite(state: dict[str, Any], name: str) -> float:
 
     Raises:
         KeyError: there is none of that name.
-        ValueError: it is no number, negative, or not finite.
+        ValueError: it is of another type, negative, or non-finite.
     """
     value = state[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -51,9 +51,9 @@ class TrainState:
     """A training: what :func:`~paddle_resnet.training.loop.training_loop.train` works on.
 
     Args:
-        network: maps images to logits.
+        network: computes logits from images.
         optimizer: of the network's parameters.
-        loss: maps outputs and labels to a loss, or to several that are added up.
+        loss: computes a loss from outputs and labels, or to several that are added up.
         batches: yields what the step function takes.
         progress: counters, and the plan they belong to.
         speed: measures the steps.

@@ -46,7 +46,7 @@ def explain(
     outputs: Optional[list],
     error: Exception,
 ) -> str:
-    """Return what is wrong with a batch that made Paddle raise; empty where it cannot be told.
+    """Return what is wrong with a batch that made Paddle raise; empty where that is unknown.
 
     Args:
         network, loss: as in ``prepare``.

@@ -62,7 +62,7 @@ class FileMethods(BatchMethods):
             reset_optimizer: leave the optimizer as it is.
 
         Raises:
-            WeightsError: a file that is missing, damaged, unsafe or of another network or
+            WeightsError: a file that is missing, corrupt, unsafe or of another network or
                 optimizer.
         """
         self._need_dynamic_mode("load")
@@ -96,7 +96,7 @@ class FileMethods(BatchMethods):
             dict: ``total_params`` and ``trainable_params``.
 
         Raises:
-            TrainingError: no size is given, and nothing has been run that would tell it.
+            TrainingError: no size is given, and nothing has been run that would show it.
         """
         self._need_dynamic_mode("summary")
         if input_size is None and self._input_info is None:

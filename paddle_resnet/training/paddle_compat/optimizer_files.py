@@ -35,7 +35,7 @@ def planned_optimizer(
     """Check ``{base}.pdopt``; the returned function gives the optimizer its state.
 
     Raises:
-        WeightsError: it is damaged, unsafe, of another optimizer or of another network. Nothing
+        WeightsError: it is corrupt, unsafe, of another optimizer or of another network. Nothing
             was changed.
     """
     file = Path(f"{base}.pdopt")
@@ -58,7 +58,7 @@ def planned_scaler(scaler: Optional[paddle.amp.GradScaler], base: str) -> Callab
     """Check ``{base}.pdscaler``; the returned function gives the gradient scaler its state.
 
     Raises:
-        WeightsError: it is damaged or unsafe.
+        WeightsError: it is corrupt or unsafe.
     """
     file = Path(f"{base}.pdscaler")
     if scaler is None or not file.is_file():

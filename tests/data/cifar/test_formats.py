@@ -149,8 +149,8 @@ def test_archives_that_would_fill_the_memory_are_refused(tmp_path):
     for name, size, kind, message in (
         ("data_batch_1", formats.MEMBER_LIMIT + 1, tarfile.REGTYPE, "too large"),
         ("other", formats.ARCHIVE_LIMIT + 1, tarfile.REGTYPE, "far more than CIFAR-10"),
-        ("header", formats.MEMBER_LIMIT + 1, tarfile.XHDTYPE, "a part too large"),
-        ("header", formats.MEMBER_LIMIT + 1, tarfile.GNUTYPE_LONGNAME, "a part too large"),
+        ("header", formats.MEMBER_LIMIT + 1, tarfile.XHDTYPE, "a member too large"),
+        ("header", formats.MEMBER_LIMIT + 1, tarfile.GNUTYPE_LONGNAME, "a member too large"),
     ):
         info = tarfile.TarInfo(name)
         info.size, info.type = size, kind

@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from sample_maker import make_sample, sample_indices
 
 from paddle_resnet.data.cifar import sample as bundled
 from paddle_resnet.errors import DataError
@@ -16,7 +17,7 @@ def test_the_sample_is_balanced_and_small(sample):
 
 
 def test_the_indices_are_distinct_and_in_order():
-    for indices, count in zip(bundled.sample_indices(), (2000, 500)):
+    for indices, count in zip(sample_indices(), (2000, 500)):
         assert len(indices) == count
         assert (np.diff(indices) > 0).all()
 
@@ -36,7 +37,7 @@ def test_a_corrupt_sample_is_an_error(tmp_path, monkeypatch):
 
 @pytest.mark.full
 def test_each_image_is_the_very_image_of_the_full_set(sample, full):
-    train, test = bundled.sample_indices()
+    train, test = sample_indices()
     assert np.array_equal(sample.train_images, full.train_images[train])
     assert np.array_equal(sample.train_labels, full.train_labels[train])
     assert np.array_equal(sample.test_images, full.test_images[test])
@@ -45,7 +46,7 @@ def test_each_image_is_the_very_image_of_the_full_set(sample, full):
 
 @pytest.mark.full
 def test_the_sample_can_be_made_again(tmp_path, full, monkeypatch):
-    bundled.make_sample(full, tmp_path)
+    make_sample(full, tmp_path)
     shipped = (bundled.FOLDER / "sample.json").read_text()
     assert (tmp_path / "sample.json").read_text() == shipped
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)

@@ -25,7 +25,7 @@ def from_paddle_download(notify: Callable[[str], None]) -> Arrays:
 
 
 def download(url: str, notify: Callable[[str], None], timeout: float = TIMEOUT) -> Arrays:
-    """Download and read the archive at ``url``, telling the progress every few seconds.
+    """Download and read the archive at ``url``, logging the progress every few seconds.
 
     Raises:
         DataError: No answer or no data within ``timeout`` seconds, or not a CIFAR-10 archive.
@@ -38,26 +38,26 @@ def download(url: str, notify: Callable[[str], None], timeout: float = TIMEOUT) 
 def fetch_archive(
     url: str, into: Path, what: str, notify: Callable[[str], None], timeout: float = TIMEOUT
 ) -> Path:
-    """Download an archive, telling the progress every few seconds, and return where it is.
+    """Download an archive, logging the progress every few seconds, and return where it is.
 
     Raises:
         DataError: No answer or no data within ``timeout`` seconds.
     """
-    told = 0.0
+    logged = 0.0
 
-    def tell(done: int, expected: int) -> None:
-        nonlocal told
-        if not told:
+    def log(done: int, expected: int) -> None:
+        nonlocal logged
+        if not logged:
             notify(f"Downloading {what} from {url}")
-        elif time.monotonic() - told > 3:
+        elif time.monotonic() - logged > 3:
             notify(f"  {done / 1e6:.0f} of {expected / 1e6:.0f} MB")
         else:
             return
-        told = time.monotonic()
+        logged = time.monotonic()
 
     try:
         with into.open("wb") as file:
-            fetch(url, file, SIZE_LIMIT, timeout, tell)
+            fetch(url, file, SIZE_LIMIT, timeout, log)
     except OSError as error:
         raise DataError(f"{url} could not be downloaded ({error}).") from error
     return into

@@ -27,7 +27,7 @@ from .tiff_fields import (
 from .value_range import Extremes
 from .wide_pixels import WidePixels, tiff_pixels, wide_pixels
 
-#: A picture of more is not decoded: as RGB it would fill 270 MB. Pillow warns from there on.
+#: An image of more is not decoded: as RGB it would fill 270 MB. Pillow warns from there on.
 MAX_PIXELS = 89_000_000
 #: More than that many pixels of 32 bits need, in a file that is not compressed.
 MAX_BYTES = 512 * 2**20

@@ -14,7 +14,7 @@ from PIL import Image
 from .tiff_fields import ORIENTATION, is_tiff, read_fields
 from .tiff_fields import without_metadata as tiff_without_metadata
 
-#: EXIF orientation to what turns the picture upright.
+#: EXIF orientation to what turns the image upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +31,7 @@ _WEBP_METADATA = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn a decoded picture as its EXIF orientation (1 to 8) says; others leave it as it is."""
+    """Turn a decoded image as its EXIF orientation (1 to 8) says; others leave it as it is."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
@@ -100,7 +100,7 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield marker, begin and end of the segments in front of the picture's data."""
+    """Yield marker, begin and end of the segments in front of the image's data."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1 : place + 2]

@@ -1,4 +1,4 @@
-"""Fields of a TIFF's first picture, and the pixels of uncompressed ones that Pillow cannot read.
+"""Fields of a TIFF's first image, and the pixels of uncompressed ones that Pillow cannot read.
 
 Layout: TIFF 6.0 (Adobe, 1992). EXIF blocks have the same one.
 """
@@ -33,7 +33,7 @@ def is_tiff(content: bytes) -> bool:
 
 
 def read_fields(content: bytes) -> dict[int, tuple[Any, ...]]:
-    """Return tag to numbers of the first directory; fields that are torn or no numbers are absent.
+    """Return tag to numbers of the first directory, without fields that cannot be read.
 
     Args:
         content: a TIFF, or the TIFF inside an EXIF block.
@@ -89,7 +89,7 @@ def read_pixels(content: bytes, most_pixels: int) -> Optional[np.ndarray]:
 
     Args:
         content: the file.
-        most_pixels: of larger pictures nothing is decoded.
+        most_pixels: of larger images nothing is decoded.
 
     Returns:
         ``[H, W]`` or ``[H, W, 3]`` of the file's own numbers; None where it is another kind of

@@ -30,7 +30,7 @@ class ValueRange(NamedTuple):
     high: float
 
     def to_bytes(self, values: np.ndarray) -> np.ndarray:
-        """Map values to 0 (black and below) to 255 (white and above): uint8, the same shape.
+        """Scale values to 0 (black and below) to 255 (white and above): uint8, the same shape.
 
         NaN is black.
         """

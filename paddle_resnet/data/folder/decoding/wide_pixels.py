@@ -86,7 +86,7 @@ def wide_pixels(content: bytes, image: Image.Image, most_pixels: int) -> Optiona
     Args:
         content: the file.
         image: the same, opened by Pillow and not yet decoded.
-        most_pixels: of larger pictures nothing is decoded.
+        most_pixels: of larger images nothing is decoded.
     """
     if is_tiff(content):
         found = tiff_pixels(content, image, most_pixels)
