@@ -80,6 +80,9 @@ from paddle_resnet.studies import paths
 paths(sets=5, lang=LANG)
 
 # %% [markdown] lang="en"
+# **Answer.** In the small ResNet-56 the gradient takes short paths: 4.7 of 27 blocks, where half of them
+# would be 13.5. In `resnet20` it does not: 4.6 of 9. "Short paths carry the gradient" is no law.
+#
 # ## 3. Does the gradient still point the same way one step further on?
 #
 # A step of gradient descent trusts that the gradient nearby is the gradient here. We move an image by
@@ -88,6 +91,9 @@ paths(sets=5, lang=LANG)
 # **Guess:** untrained networks of 56 layers: what is the cosine with shortcuts, and what without?
 
 # %% [markdown] lang="zh"
+# **答案。** 在小型 ResNet-56 里，梯度走短路径：27 个块中平均经过 4.7 个，而一半应是 13.5 个。在 `resnet20` 里则不然：
+# 9 个块中经过 4.6 个。“短路径承载梯度”并不是定律。
+#
 # ## 3. 再走一小步，梯度还指向同一个方向吗？
 #
 # 梯度下降的每一步都相信：附近的梯度就是此处的梯度。我们把图像移动其范数的 1 %，用余弦比较前后两个梯度。
