@@ -4,6 +4,10 @@ import os
 import shutil
 import signal
 
+# Workers of pytest-xdist share the cores: one thread each, decided before Paddle reads it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import paddle_resnet
 
 # Not Paddle's advice against threads in front of every test run.

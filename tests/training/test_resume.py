@@ -41,6 +41,7 @@ root = pytest.mark.skipif(
 
 #: Most of the time would be evaluation.
 SMALL = (
+    "train.precision=float32",
     "data.max_train_images=64", "data.validation=0.05", "train.eval_batch_size=100",
     "model.options.layers=[1,1,1,1]", "run.visualdl=false",
 )  # fmt: skip

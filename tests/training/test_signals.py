@@ -78,6 +78,7 @@ def test_the_handlers_before_come_back_and_ignored_signals_stay_ignored():
 
 
 SMALL = (
+    "train.precision=float32",
     "data.max_train_images=64", "data.validation=0.05", "train.eval_batch_size=100",
     "model.options.layers=[1,1,1,1]", "run.visualdl=false",
 )  # fmt: skip

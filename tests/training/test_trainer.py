@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     "model.name=resnet18", "model.options.widths=[8,8,16,16]", "data.root=sample",
     "data.max_train_images=64", "train.batch_size=16",
-    "train.eval_batch_size=100", "optimizer.lr=0.01",
+    "train.eval_batch_size=100", "optimizer.lr=0.01", "train.precision=float32",
 ]  # fmt: skip
 
 

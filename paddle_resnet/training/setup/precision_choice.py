@@ -1,24 +1,33 @@
 """What `train.precision: auto` is for a run: the faster of float32 and bfloat16, by measurement.
 
 Units for bfloat16 do not decide it: where they give only twice float32's rate, Winograd's algorithm
-in float32 can be faster. Which one is depends on the network, the batch and the CPU.
+in float32 can be faster. Which one is depends on the network, the batch and the CPU. Measurements
+are noisy, and results differ between the two, so that a choice is kept in the cache folder: the
+same training on the same machine repeats bit for bit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import hashlib
+import json
 import time
-from typing import Callable
+from pathlib import Path
+from typing import Callable, Optional
 
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from ... import cpu_runtime
 from ...config import Config
 from ...data.splits import DataSplits
 from ...distributed.collectives import broadcast_from_rank0
+from ...io.atomic_files import atomic_write_json, cache_folder
+from ...kernels import build
 from ...models.precision import Precision
 from ..loop.step import training_loss
 
@@ -29,6 +38,7 @@ _STEP_SECONDS = 0.15
 _FEWEST = 16
 #: Measured steps in each precision, in turns.
 _STEPS = 4
+_CHOICES = ("float32", "bfloat16")
 
 
 def choose_precision(
@@ -37,8 +47,9 @@ def choose_precision(
     """Return the recipe with what ``auto`` is here, so that the run stays with it.
 
     Where the CPU has units for bfloat16 and the operator, training steps (forward and backward
-    pass) on the run's first images are measured in both. Of several processes, the first one
-    decides. Weights, statistics, gradients and random numbers stay as they are.
+    pass) on the run's first images are measured in both, unless this was done before for the same
+    network, batch, threads, CPU and operator. Of several processes, the first one decides. Weights,
+    statistics, gradients and random numbers stay as they are.
 
     Args:
         config: the recipe.
@@ -60,22 +71,66 @@ def _faster(
 ) -> str:
     if Precision("auto").dtype == "float32":
         return "float32"  # no units, no operator, or a GPU
+    kept = _file(config, network, splits)
+    known = _read(kept)
+    if known is not None:
+        log(f"precision: {known}, measured at an earlier start (kept in {kept})")
+        return known
     generator = paddle.get_rng_state()
     try:
         seconds, images = _measure(config, network, splits)
     finally:
         paddle.set_rng_state(generator)
     dtype = min(seconds, key=seconds.__getitem__)
+    _keep(kept, {"dtype": dtype, "images": images, "seconds": seconds})
     measured = ", ".join(f"{name} {1000 * value:,.0f} ms" for name, value in seconds.items())
     log(f"precision: {dtype}, measured by training steps of {images} images: {measured}")
     return dtype
+
+
+def choices_folder() -> Path:
+    """Return the folder of what was measured before."""
+    return cache_folder() / "precision"
+
+
+def _file(config: Config, network: nn.Layer, splits: DataSplits) -> Path:
+    """Return the file for the choice, named by all that it depends on."""
+    facts = [
+        config.model.name,
+        config.model.options,
+        [parameter.shape for parameter in network.parameters()],
+        splits.input_shape,
+        config.train.batch_size,
+        cpu_runtime.RUNTIME.threads,
+        cpu_runtime.cpu_model(),
+        sorted(cpu_runtime.cpu_flags()),
+        build.build().name,
+    ]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return choices_folder() / f"{config.model.name}-{digest[:16]}.json"
+
+
+def _read(file: Path) -> Optional[str]:
+    """Return what was chosen before, or None."""
+    try:
+        dtype = json.loads(file.read_text("utf-8"))["dtype"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dtype if dtype in _CHOICES else None
+
+
+def _keep(file: Path, content: dict[str, object]) -> None:
+    """Write a choice; where the cache cannot be written, the next start measures again."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_json(file, content)
 
 
 def _measure(config: Config, network: nn.Layer, splits: DataSplits) -> tuple[dict[str, float], int]:
     """Return the seconds of the fastest step by dtype, and the images in a step."""
     network = copy.deepcopy(network)
     network.train()
-    precisions = {dtype: Precision(dtype) for dtype in ("float32", "bfloat16")}
+    precisions = {dtype: Precision(dtype) for dtype in _CHOICES}
     fewest = min(_FEWEST, config.train.batch_size)
     images, labels = _first_images(splits, config.train.batch_size)
     few = images[:fewest], labels[:fewest]

@@ -25,7 +25,7 @@ RECIPE = (
     "model.options.stochastic_depth=0.3", "data.root=sample", "data.max_train_images=64",
     "data.validation=0.05", "train.budget=null", "train.epochs=2", "train.batch_size=16",
     "train.eval_batch_size=100", "train.checkpoint_interval=1 steps", "optimizer.lr=0.01",
-    "run.log_interval=0.0001", "run.report=false",
+    "train.precision=float32", "run.log_interval=0.0001", "run.report=false",
 )  # fmt: skip
 
 

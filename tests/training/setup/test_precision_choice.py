@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import paddle
@@ -27,7 +28,15 @@ SMALL = [
 
 
 @pytest.fixture
-def units(monkeypatch):
+def choices(tmp_path, monkeypatch):
+    """A folder of choices that starts empty."""
+    folder = tmp_path / "choices"
+    monkeypatch.setattr(precision_choice, "choices_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def units(monkeypatch, choices):
     """A CPU with bfloat16 units, whatever this one is: oneDNN emulates them."""
     monkeypatch.setattr(cpu_runtime, "has_bfloat16_units", lambda: True)
 
@@ -80,7 +89,7 @@ def test_measuring_changes_nothing(tmp_path, monkeypatch, units):
         np.testing.assert_array_equal(value, theirs[name], err_msg=name)
 
 
-def test_large_steps_are_cut(monkeypatch, units):
+def test_large_steps_are_cut(monkeypatch, units, choices):
     """A step is measured at as many times 16 images as take 0.15 s, at most a batch."""
     taken = {}
 
@@ -100,9 +109,31 @@ def test_large_steps_are_cut(monkeypatch, units):
     network, _ = build_model(config, splits)
     for seconds, count in ((2.0, 16), (0.05, 48), (0.001, 128)):
         taken.update(seconds=seconds, counts=[])
+        shutil.rmtree(choices, ignore_errors=True)
         with kernels.use("require"):
             precision_choice.choose_precision(config, network, splits, lambda line: None)
         assert taken["counts"] == [16, 16, *[count] * 10]
+
+
+def test_a_repeat_computes_in_what_was_chosen_before(tmp_path, monkeypatch, units, choices):
+    slow = ["bfloat16"]
+    monkeypatch.setattr(precision_choice, "step_seconds", lambda *a: 1 + (a[3].dtype in slow))
+    first = train(tmp_path / "first")
+    slow[:] = ["float32"]  # as a neighbour on the machine may have it
+    again = train(tmp_path / "again")
+    assert [run.read_config().train.precision for run in (first, again)] == ["float32"] * 2
+    (kept,) = choices.iterdir()
+    assert f"measured at an earlier start (kept in {kept})" in again.log.read_text()
+    # Another batch is another question; damaged files are none.
+    other = train(tmp_path / "other", "train.batch_size=32")
+    assert other.read_config().train.precision == "bfloat16"
+    for number, content in enumerate(("", "[]", '{"dtype": "float64"}', '{"dtype": ["float32"]}')):
+        kept.write_text(content)
+        run = train(tmp_path / str(number))
+        assert run.read_config().train.precision == "bfloat16"
+    shutil.rmtree(choices)
+    choices.write_text("a file where the folder should be")
+    assert train(tmp_path / "nowhere").read_config().train.precision == "bfloat16"
 
 
 @pytest.mark.parametrize(("units", "mode"), [(False, "require"), (True, "off")])
@@ -131,6 +162,8 @@ def test_gradients_and_statistics_stay(units, tiny, sample):
     before = {name: value.numpy().copy() for name, value in tiny.state_dict().items()}
 
     class Splits:
+        input_shape = (3, 32, 32)
+
         class train:
             images = sample.train_images[:8]
 
