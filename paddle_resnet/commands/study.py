@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -12,6 +13,7 @@ from . import _parser
 
 if TYPE_CHECKING:
     from ..studies import Result, Study
+    from ..studies.study_options import Options
 
 EXAMPLES = """\
   paddle-resnet study                          list them: name, question, seconds, needs
@@ -94,20 +96,28 @@ def _run_all(studies: list[Study], arguments: argparse.Namespace, language: str)
     if options.model is not None and "all" in arguments.names:
         studies = [study for study in studies if study.card.takes_model]
     outputs = _Outputs(arguments.json, arguments.html, several=len(studies) > 1)
-    for study in studies:  # a typing error in the last one must not cost the others' time
-        study.check(options)
+    runs = [(study, _for(study, options, "all" in arguments.names)) for study in studies]
+    for study, own in runs:  # a typing error in the last one must not cost the others' time
+        study.check(own)
     results: list[Result] = []
-    for study in studies:
+    for study, own in runs:
         print(f"{study.name}: {study.card.question.said_in(language)}", flush=True)
         if arguments.full:
             print(f"  about {study.card.seconds_full / 60:.0f} minutes on one core", flush=True)
-        result = study.run(options, language)
+        result = study.run(own, language)
         results.append(result)
         print(f"  {result.verdict.said_in(language)}", flush=True)
         outputs.write(results)
         if result.facts["interrupted"] and options.max_seconds is None:
             return 130  # by Ctrl-C
     return 0
+
+
+def _for(study: Study, options: Options, of_all: bool) -> Options:
+    """Return the options of one study: among all, those without seeds are run without."""
+    if of_all and not study.card.takes_seeds:
+        return replace(options, seeds=None)
+    return options
 
 
 class _Outputs:

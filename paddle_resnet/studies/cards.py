@@ -49,6 +49,8 @@ class Card:
     notes: tuple[Text, ...] = ()
     #: Whether another trained network can take the place of the study's own.
     takes_model: bool = False
+    #: Whether it draws weights at random, so that other seeds give other numbers.
+    takes_seeds: bool = True
 
 
 @functools.cache

@@ -19,7 +19,8 @@ class Options:
     """What a study is run with.
 
     Args:
-        seeds: how many weight seeds (0, 1, ...), or the seeds themselves. Default: the study's.
+        seeds: how many weight seeds (0, 1, ...), or the seeds themselves; of studies that draw
+            weights at random (``card.takes_seeds``). Default: the study's.
         full: paper-like sizes in place of the quick ones. Default: False.
         model: a run folder, a weights file or a name of bundled weights, to be studied in place of
             the study's own network. Default: None.
@@ -44,13 +45,18 @@ def check_options(
     """Return the complete settings and the seeds.
 
     Raises:
-        UserError: a setting that the study lacks or of another type, no valid seeds, or a network
-            where the study takes none.
+        UserError: a setting that the study lacks or of another type, no valid seeds, or seeds or a
+            network where the study takes none.
     """
     if options.model is not None and not card.takes_model:
         raise UserError(
             f"the study '{card.name}' builds its own networks and takes no other one "
             f"(given: '{for_display(options.model)}')."
+        )
+    if options.seeds is not None and not card.takes_seeds:
+        raise UserError(
+            f"the study '{card.name}' draws no weights at random and takes no seeds (given: "
+            f"{for_display(repr(options.seeds))})."
         )
     if options.max_seconds is not None and not options.max_seconds > 0:
         raise UserError(f"the time limit is {options.max_seconds} seconds, expected more than 0.")

@@ -1,5 +1,6 @@
 """Every study has its texts in both languages, and its code keeps the contract."""
 
+import inspect
 import string
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import pytest
 import yaml
 
 import paddle_resnet.studies as room
+from paddle_resnet.commands.study import _for
 from paddle_resnet.errors import UserError
 from paddle_resnet.studies import STUDIES, Study, find_study
 from paddle_resnet.studies.cards import FOLDER
 from paddle_resnet.studies.results.study_page import words
+from paddle_resnet.studies.study_options import Options
 from paddle_resnet.studies.texts import Text, choose_language
 
 
@@ -58,6 +61,9 @@ def test_experiment_keeps_the_contract(name):
     for function in ("measure", "judge", "table", "figure", "reference"):
         assert callable(getattr(experiment, function))
     assert getattr(room, name.replace("-", "_")) is study
+    source = inspect.getsource(experiment)
+    assert study.card.takes_seeds == ("context.seeds" in source)
+    assert study.card.takes_model == ("trained_network(context" in source)
 
 
 def test_every_card_and_every_experiment_has_a_study():
@@ -76,6 +82,15 @@ def test_words_of_pages_have_both_languages():
     assert words("zh")["holds"] == "成立"
     # jinja finds the methods of a dict before its keys.
     assert not set(raw) & set(dir(dict))
+
+
+def test_seeds_and_another_network_go_to_the_studies_that_take_them():
+    options = Options(seeds=3, settings={"images": 10})
+    for name, study in STUDIES.items():
+        found = _for(study, options, of_all=True)
+        assert found.seeds == (3 if study.card.takes_seeds else None), name
+        assert found.settings == options.settings
+        assert _for(study, options, of_all=False) is options
 
 
 def test_texts_have_no_machine_paths():

@@ -111,7 +111,7 @@ def test_masks_hide_a_quarter():
 
 
 def test_saliency_in_small():
-    result = saliency(model=MINI, data="sample", images=20, shown=2, random_seeds=1, lang="en")
+    result = saliency(model=MINI, data="sample", images=20, shown=2, seeds=1, lang="en")
     found = result.results
     assert list(found["cascade"]) == ["fc", "+ layer3", "+ layer2", "+ layer1", "+ conv1"]
     assert found["stages"] == ["layer1", "layer2", "layer3"]
@@ -180,7 +180,7 @@ def test_figures_are_drawn_twice(tmp_path):
         data="sample", points=3, lines=1, images=10, images_deep=10, train_images=40,
         epochs_at_equal_loss=1,
     )  # fmt: skip
-    for one in (result, saliency(model=MINI, data="sample", images=10, shown=2, random_seeds=1)):
+    for one in (result, saliency(model=MINI, data="sample", images=10, shown=2, seeds=1)):
         page = one.save_html(tmp_path / "p.html").read_text(encoding="utf-8")
         assert page.count("<figure") == len(one.figure_spec.panels)
         figure = one.figure

@@ -180,6 +180,7 @@ def test_bad_options_are_sentences(options, words):
         (["telephone", "--json", "/nowhere/t.json"], "cannot be written"),
         (["telephone", "--lang", "fr"], "expected en or zh"),
         (["signal", "telephone", "--model", "resnet20"], "takes no other one"),
+        (["signal", "lesion", "--seeds", "2"], "'lesion' draws no weights at random"),
     ],
 )
 def test_bad_command_lines_exit_with_2(arguments, words, capsys):

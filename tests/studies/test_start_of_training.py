@@ -172,7 +172,7 @@ def test_signal_in_small():
     assert len(names) == 2 * 9
     assert all(len(n["std"]) == (n["depth"] - 2) // 2 + 1 for n in result.results["networks"])
     assert len(result.table.rows) == len(names)
-    assert len(result.figure_spec.panels) == 8
+    assert len(result.figure_spec.panels) == 9
     assert {rule.key for rule in result.verdict.rules} == set(signal.card.rules)
 
 

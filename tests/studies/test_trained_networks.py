@@ -258,6 +258,36 @@ def test_decay_in_small():
     assert result.table.rows[0][-1] == 0
 
 
+def test_identity_and_decay_of_two_seeds():
+    """Each seed draws its own blocks; the rules take the worst, tables and figures the mean."""
+    result = run_small(
+        identity, seeds=2, counts=[1], test_images=50, compared_images=20, settle_images=130,
+        steps=1, batch_size=10,
+    )  # fmt: skip
+    rows = [r for r in result.results["variants"] if r["kind"] == "plain"]
+    assert [r["seed"] for r in rows] == [0, 1]
+    assert rows[0]["loss"] != rows[1]["loss"]
+    mean = (rows[0]["accuracy"] + rows[1]["accuracy"]) / 2
+    assert next(r for r in result.table.rows if r[0] == "plain")[2] == pytest.approx(mean)
+    after = {k: [r["accuracy"][-1] for r in result.results["finetune"] if r["kind"] == k]
+             for k in ("zero-gamma", "plain")}  # fmt: skip
+    gaps = [z - p for z, p in zip(after["zero-gamma"], after["plain"])]
+    assert next(r for r in result.verdict.rules if r.key == "tuned").value == min(gaps)
+    assert sum(line.name == "plain" for line in result.figure_spec.panels[1].items) == 1
+    assert sum(line.tone == "plain" for line in result.figure_spec.panels[1].items) == 3
+
+    result = run_small(
+        decay, seeds=[0, 3], factors=[1.0, 0.0], convolution_factors=[1.0], test_images=50,
+        compared_images=10, settle_images=130,
+    )  # fmt: skip
+    rows = [r for r in result.results["rows"] if r["kind"] == "norms"]
+    assert [(r["seed"], r["factor"]) for r in rows] == [(0, 1.0), (0, 0.0), (3, 1.0), (3, 0.0)]
+    assert rows[0]["branch_ratios"] != rows[2]["branch_ratios"]
+    drops = [a["accuracy"] - b["accuracy"] for a, b in (rows[:2], rows[2:])]
+    assert next(r for r in result.verdict.rules if r.key == "monotone").value == max(drops)
+    assert result.table.rows[0][2] == pytest.approx((rows[0]["accuracy"] + rows[2]["accuracy"]) / 2)
+
+
 def test_lesion_in_small():
     result = run_small(lesion, test_images=50, batch=30, sets=1, most_removed=2)
     own = result.results["networks"]["mini_resnet20.safetensors"]

@@ -10,7 +10,7 @@ with zero-initialised gamma, green), ``violet`` and ``rose`` for further series,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional, Union
 
 import numpy as np
@@ -106,6 +106,11 @@ class Panel:
     percent: bool = False
     note: str = ""
 
+    @property
+    def counts(self) -> bool:
+        """Whether x counts something, such as epochs or blocks: all its values are whole."""
+        return all(float(x).is_integer() for item in self.items for x in item.x)
+
 
 @dataclass(frozen=True)
 class HeatPanel:
@@ -145,19 +150,27 @@ class ImagePanel:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """Panels in reading order, ``columns`` of them side by side on a wide screen."""
+    """Panels in reading order.
+
+    Args:
+        panels: the panels.
+        columns: of them side by side on a wide screen. Default: 2.
+        note: below them.
+        cover: index of the panel that stands for the study in the gallery. Default: 0.
+    """
 
     panels: Sequence[Union[Panel, HeatPanel, ImagePanel]]
     columns: int = 2
-    note: str = field(default="")
+    note: str = ""
+    cover: int = 0
 
 
 def seed_lines(
-    name: str, x: Sequence[float], ys: Sequence[Sequence[float]], tone: str, **look: object
+    name: str, x: Sequence[float], ys: Sequence[Sequence[float]], tone: str, **style: object
 ) -> list[Line]:
     """Return the mean over seeds as a thick line and, of several seeds, each as a thin one."""
     mean = np.mean(np.asarray(ys, float), axis=0)
-    lines = [Line(name, x, mean, tone, **look)]  # type: ignore[arg-type]
+    lines = [Line(name, x, mean, tone, **style)]  # type: ignore[arg-type]
     if len(ys) > 1:
-        lines += [Line("", x, y, tone, thin=True, **look) for y in ys]  # type: ignore[arg-type]
+        lines += [Line("", x, y, tone, thin=True, **style) for y in ys]  # type: ignore[arg-type]
     return lines

@@ -15,7 +15,7 @@ from .heat_colors import shares
 try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 except ModuleNotFoundError as error:  # pragma: no cover - VisualDL brings it
     raise UserError(
         "result.figure needs matplotlib: run `pip install 'paddle_resnet[studies]'`."
@@ -71,6 +71,8 @@ def _axes(axes: Axes, panel: Panel) -> None:
         many = len(panel.x_names) > 6
         axes.set_xticks(range(len(panel.x_names)), panel.x_names, fontsize=7,
                         rotation=45 if many else 0, ha="right" if many else "center")  # fmt: skip
+    elif panel.counts and not panel.x_log:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
     axes.set_xlabel(panel.x_label, fontsize=8)
     axes.set_ylabel(panel.y_label, fontsize=8)
     axes.tick_params(labelsize=8)

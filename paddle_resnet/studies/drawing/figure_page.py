@@ -22,6 +22,7 @@ from .heat_colors import colorize, scale_ticks
 
 MOST_TICKS = 7
 _MOST_NAMES = 14
+_MOST_LETTERS = 44
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -45,13 +46,15 @@ class Scale:
         # Far outside the frame is as good as just outside.
         return np.where(np.isfinite(share), np.clip(share, -1, 2), np.nan)
 
-    def ticks(self, percent: bool = False) -> list[Tick]:
-        """Return up to seven labelled positions."""
+    def ticks(self, percent: bool = False, whole: bool = False) -> list[Tick]:
+        """Return up to seven labelled positions; ``whole``: at whole numbers only."""
         if self.log:
             values = log_ticks(self.low, self.high)
             labels = log_labels(values)
         else:
             values = ticks.nice_ticks(self.low, self.high)
+            if whole and len(values) > 1 and values[1] - values[0] < 1:
+                values = [float(k) for k in range(math.ceil(self.low), math.floor(self.high) + 1)]
             labels = ticks.labels(values, "%" if percent else "")
         return [Tick(float(at), label) for at, label in zip(self.at(values), labels)]
 
@@ -103,16 +106,19 @@ class PagePanel:
         self.x, self.y = _scale(panel, "x"), _scale(panel, "y")
         self.y_ticks = self.y.ticks(panel.percent)
         if panel.x_names is None:
-            self.x_ticks = self.x.ticks()
+            self.x_ticks = self.x.ticks(whole=panel.counts)
         else:
             step = -(-len(panel.x_names) // _MOST_NAMES)
             places = self.x.at(range(len(panel.x_names)))
             named = list(zip(places, panel.x_names))[::step]
             self.x_ticks = [Tick(float(place), name) for place, name in named]
-        #: Names that are too long to stand side by side.
-        self.slanted = panel.x_names is not None and (
-            len(self.x_ticks) > 6 or sum(len(tick.label) + 2 for tick in self.x_ticks) > 34
+        lengths = [len(tick.label) for tick in self.x_ticks]
+        #: Names that are too long to stand side by side in a third of a page, or on a telephone.
+        self.slanted = (
+            panel.x_names is not None and sum(lengths) + 1.5 * len(lengths) > _MOST_LETTERS
         )
+        #: Of the longest name, for the height of slanted ones.
+        self.letters = max(lengths, default=0)
         self.marks = [self._mark(item) for item in panel.items]
         self.levels = [
             (float(at), level.label)
@@ -237,7 +243,10 @@ class PageImages:
         ]
 
 
-def page_panels(spec: FigureSpec, prefix: str) -> list[Union[PagePanel, PageHeat, PageImages]]:
+PageFigure = Union[PagePanel, PageHeat, PageImages]
+
+
+def page_panels(spec: FigureSpec, prefix: str) -> list[PageFigure]:
     """Return the panels of a figure, with ids that begin with ``prefix``."""
     makers = {Panel: PagePanel, HeatPanel: PageHeat, ImagePanel: PageImages}
     return [

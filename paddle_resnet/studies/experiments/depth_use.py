@@ -59,7 +59,7 @@ def measure(context: Context) -> None:
         if name == own:
             context.step("a fresh network, for comparison")
             fresh = copy.deepcopy(network)
-            draw_again(fresh, seed=context.seeds[0])
+            draw_again(fresh, seed=0)
             settle(fresh, train.images[: settings["settle_images"]])
             found["fresh"] = _refinement(fresh, few, settings["batch"])
 
@@ -256,7 +256,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
                 x_names=names,
             )
         )
-    return FigureSpec(panels, columns=3)
+    return FigureSpec(panels, columns=3, cover=1)
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:

@@ -261,7 +261,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
                     levels=10,
                 )
             )
-    return FigureSpec(panels, columns=3)
+    return FigureSpec(panels, columns=3, cover=list(results["networks"]).index(DEEP[0]))
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:

@@ -215,7 +215,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
                 percent=True,
             ),
         ]
-    return FigureSpec(panels, columns=3)
+    return FigureSpec(panels, columns=3, cover=len(panels) - 2)
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:

@@ -22,9 +22,9 @@ from ..shared.cifar_subset import Subset
 from ..shared.fresh_weights import draw_again
 from ..studied_network import images_for, trained_network
 
-VERSION = 1
-SETTINGS: dict[str, Any] = {"images": 100, "shown": 8, "random_seeds": 2}
-FULL: dict[str, Any] = {"images": 1000, "random_seeds": 5}
+VERSION = 2
+SETTINGS: dict[str, Any] = {"images": 100, "shown": 8}
+FULL: dict[str, Any] = {"images": 1000}
 DEFAULT = "resnet20"
 METHODS = {"Grad-CAM": "grad_cam", "LayerCAM": "layer_cam"}
 #: Share of the image that is greyed, and the controls beside the maps' own pixels.
@@ -41,7 +41,7 @@ def measure(context: Context) -> None:
     stages = [info.name for info in network.feature_info][-3:]
     predicted = logits(network, subset.images).argmax(axis=1)
     cascades = _cascade(network)
-    context.plan([2.0, *[2.0 * settings["random_seeds"]] * len(cascades), 4.0, 1.0])
+    context.plan([2.0, *[2.0 * len(context.seeds)] * len(cascades), 4.0, 1.0])
     results = context.results
     context.step("maps of the trained network")
     own = _maps(network, subset, predicted, stages)
@@ -56,7 +56,7 @@ def measure(context: Context) -> None:
     for depth, (label, _) in enumerate(cascades):
         context.step(f"weights drawn again: {label}")
         found: dict[str, list[float]] = {key: [] for key in own}
-        for seed in range(settings["random_seeds"]):
+        for seed in context.seeds:
             changed = copy.deepcopy(network)
             for _, name in cascades[: depth + 1]:
                 draw_again(getattr(changed, name), seed)

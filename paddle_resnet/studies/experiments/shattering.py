@@ -178,9 +178,11 @@ def figure(results: dict[str, Any]) -> FigureSpec:
 
 def _trace_panel(name: str, trace: dict[str, Any]) -> Panel:
     y = trace["gradient"]
-    tone = "residual" if name.startswith("residual") else "plain"
+    kind, _, depth = name.rpartition(" ")
+    layers = f"{depth} layer{'s' if depth != '1' else ''}"
+    tone = "residual" if kind.startswith("residual") else "plain"
     return Panel(
-        f"Fully connected, {name} layers: r(1) = {trace['autocorrelation']:.2f}",
+        f"Fully connected, {kind}, {layers}: r(1) = {trace['autocorrelation']:.2f}",
         "input x",
         "gradient dy/dx",
         [Line(name, np.linspace(-2, 2, len(y)).tolist(), y, tone)],

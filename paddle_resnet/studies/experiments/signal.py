@@ -171,9 +171,19 @@ def figure(results: dict[str, Any]) -> FigureSpec:
                 panels.append(
                     Panel(f"{label}: {title}", "share of the depth", label, lines, y_log=True)
                 )
+    weights = _profiles(results, "weight_gradient", "BN")
+    panels.append(
+        Panel(
+            "gradient of the weights: BN",
+            "share of the depth",
+            "norm, first convolution of each block",
+            weights,
+            y_log=True,
+        )
+    )
     panels.append(_against_depth(results, "BN", ("plain", "residual", "residual zero-gamma")))
     panels.append(_against_depth(results, "no BN", ("plain", "residual")))
-    return FigureSpec(panels, columns=3)
+    return FigureSpec(panels, columns=3, cover=len(panels) - 4)
 
 
 def _profiles(results: dict[str, Any], key: str, suffix: str) -> list[Line]:

@@ -85,7 +85,7 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     last = str(results["after"][-1])
     plain, residual = (results["accuracy"][n][last] for n in ("plain BN", "residual BN"))
     gap = worst(np.subtract(residual, plain))
-    rule = Rule("gap", f"acc{last}(residual BN) - acc{last}(plain BN)", float(gap), 0.10)
+    rule = Rule("gap", f"acc{last}(residual BN) − acc{last}(plain BN)", float(gap), 0.10)
     return [rule], {
         "layers": 2 * int(last),
         "plain": float(np.mean(plain)),

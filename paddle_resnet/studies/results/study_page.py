@@ -6,13 +6,14 @@ import functools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import yaml
 
 from ... import formatting
 from ...pages import page
-from ..drawing.figure_page import PagePanel, page_panels
+from ..drawing.figure import FigureSpec
+from ..drawing.figure_page import PageFigure, PagePanel, page_panels
 from ..texts import Text
 from .result import Result
 from .verdict import Verdict
@@ -92,6 +93,7 @@ def render_gallery(results: Sequence[Result]) -> str:
             "finding": result.verdict.said_in(language),
             "cost": _cost(result),
             "rules": rule_rows(result),
+            "cover": _cover(result),
         }
         for result in results
     ]
@@ -109,6 +111,15 @@ def render_gallery(results: Sequence[Result]) -> str:
         summary=summary,
         entries=entries,
     )
+
+
+def _cover(result: Result) -> Optional[PageFigure]:
+    """Return the panel that stands for a study; None where it was interrupted too early."""
+    spec = result.figure_spec
+    if not spec.panels:
+        return None
+    shown = spec.panels[min(spec.cover, len(spec.panels) - 1)]
+    return page_panels(FigureSpec([shown]), f"cover-{result.card.name}")[0]
 
 
 @functools.cache
@@ -146,12 +157,13 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
         margin = formatting.NOTHING
         if rule.margin is not None:
             number = formatting.decimal(rule.margin, 3)
-            margin = f"×{number}" if rule.ratio else ("+" if rule.margin >= 0 else "") + number
+            sign = "+" if rule.margin >= 0 else ""
+            margin = f"×{number}" if rule.ratio else (sign + number).replace("-", "−")
         rows.append(
             {
                 "claim": result.card.rules[rule.key].said_in(result.language),
                 "measure": rule.measure,
-                "value": formatting.decimal(rule.value, 3),
+                "value": formatting.decimal(rule.value, 3).replace("-", "−"),
                 "threshold": ("> " if rule.above else "< ") + formatting.decimal(rule.threshold, 3),
                 "margin": margin,
                 "class": {True: "met", False: "not-met", None: "not-judged"}[rule.holds],
@@ -173,7 +185,9 @@ def headings(result: Result) -> list[str]:
 def command(result: Result) -> str:
     """Return the command line that repeats the run."""
     facts = result.facts
-    parts = ["paddle-resnet", "study", result.card.name, "--seeds", str(len(facts["seeds"]))]
+    parts = ["paddle-resnet", "study", result.card.name]
+    if result.card.takes_seeds:
+        parts += ["--seeds", str(len(facts["seeds"]))]
     if facts["model"] is not None:
         parts += ["--model", facts["model"]]
     default = result.experiment.SETTINGS
@@ -190,9 +204,10 @@ def _facts(result: Result) -> list[str]:
         facts.append(w["images"].format(n=formatting.count(count), split=w[split]))
     if data.get("size") == 16:
         facts.append(w["half_size"])
-    seeds = result.facts["seeds"]
-    key = "seed" if len(seeds) == 1 else "seeds"
-    facts.append(w[key].format(list=", ".join(map(str, seeds))))
+    if result.card.takes_seeds:
+        seeds = result.facts["seeds"]
+        key = "seed" if len(seeds) == 1 else "seeds"
+        facts.append(w[key].format(list=", ".join(map(str, seeds))))
     facts.append(_cost(result))
     facts.append(f"Paddle {result.facts['machine']['paddle']}")
     return facts
