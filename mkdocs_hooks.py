@@ -27,6 +27,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
+_NAME = r"<code>\1</code>"
 _LINK = re.compile(r"(?P<mark>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)")
 #: A line break between two Chinese characters, which a browser would show as a space.
 _CHINESE_BREAK = re.compile(
@@ -72,6 +73,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Any) -> None:
     """Let the theme's own words be in the page's language."""
     config.theme["language"] = "zh" if page.file.src_uri.startswith("zh/") else "en"
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn the roles of docstrings, such as ``:class:`~paddle_resnet.ResNet```, into names."""
+    return re.sub(r":(?:class|func|mod|meth|attr|data):<code>~?(?:\w+\.)*(\w+)</code>", _NAME, html)
 
 
 def _with_links(markdown: str, source: str) -> str:

@@ -52,7 +52,7 @@ def full(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation site from docs/, the README files and the notebooks."""
-    session.install("mkdocs-material>=9.5")
+    session.install("mkdocs-material>=9.5", "mkdocstrings[python]>=0.26")
     session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
