@@ -156,15 +156,14 @@ MUTATIONS = (
         "training/loop/training_loop.py",
         "seed_step(state.seed, progress.step, rank())",
         "seed_step(state.seed, progress.step, 0)",
-        "training/loop/test_seeding.py training/loop/test_training_loop.py "
-        "training/test_distributed.py",
+        "training/test_rank_agreement.py",
     ),
     Mutation(
         "BN statistics of ranks are summed",
         "distributed/gradients.py",
         "together = together / world_size()",
         "together = together / 1",
-        "training/test_distributed.py",
+        "training/test_rank_agreement.py",
     ),
     Mutation(
         "SIGTERM ends the process at its second time",
