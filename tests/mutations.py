@@ -212,7 +212,7 @@ MUTATIONS = (
         "runs/resume_rules.py",
         "    if different:\n",
         "    if different and False:\n",
-        "training/test_trainer.py",
+        "training/test_resume.py::test_auto_does_not_go_on_with_another_recipe",
     ),
     Mutation(
         "equal logits count as correct",
