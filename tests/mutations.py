@@ -141,8 +141,7 @@ MUTATIONS = (
         "training/loop/training_loop.py",
         "        update(state)  # an accumulation that the end of the epoch cut short\n",
         "",
-        "training/loop/test_training_loop.py training/test_image_classifier.py "
-        "training/test_paddle_model_faults.py",
+        "training/loop/test_training_loop.py",
     ),
     Mutation(
         "accumulated gradients are summed",
@@ -261,7 +260,7 @@ MUTATIONS = (
         "io/safe_pickle.py",
         "small = type(key) is int and abs(key) < _MAX_INT_KEY",
         "small = type(key) is int",
-        "weights/test_torch_reader.py weights/test_payloads.py weights/test_companions.py",
+        "io/test_safe_pickle.py",
     ),
     Mutation(
         "the lower limit of an accuracy is the upper one",
