@@ -141,8 +141,7 @@ MUTATIONS = (
         "training/loop/training_loop.py",
         "        update(state)  # an accumulation that the end of the epoch cut short\n",
         "",
-        "training/loop/test_training_loop.py training/test_image_classifier.py "
-        "training/test_paddle_model_faults.py",
+        "training/loop/test_training_loop.py",
     ),
     Mutation(
         "accumulated gradients are summed",
@@ -156,15 +155,14 @@ MUTATIONS = (
         "training/loop/training_loop.py",
         "seed_step(state.seed, progress.step, rank())",
         "seed_step(state.seed, progress.step, 0)",
-        "training/loop/test_seeding.py training/loop/test_training_loop.py "
-        "training/test_distributed.py",
+        "training/test_rank_agreement.py",
     ),
     Mutation(
         "BN statistics of ranks are summed",
         "distributed/gradients.py",
         "together = together / world_size()",
         "together = together / 1",
-        "training/test_distributed.py",
+        "training/test_rank_agreement.py",
     ),
     Mutation(
         "SIGTERM ends the process at its second time",
@@ -213,7 +211,7 @@ MUTATIONS = (
         "runs/resume_rules.py",
         "    if different:\n",
         "    if different and False:\n",
-        "training/test_trainer.py",
+        "training/test_resume.py::test_auto_does_not_go_on_with_another_recipe",
     ),
     Mutation(
         "equal logits count as correct",
@@ -262,7 +260,7 @@ MUTATIONS = (
         "io/safe_pickle.py",
         "small = type(key) is int and abs(key) < _MAX_INT_KEY",
         "small = type(key) is int",
-        "weights/test_torch_reader.py weights/test_payloads.py weights/test_companions.py",
+        "io/test_safe_pickle.py",
     ),
     Mutation(
         "the lower limit of an accuracy is the upper one",
