@@ -4,6 +4,7 @@ nox                                every Python that is installed, the lowest ve
 nox -s "tests-3.13(paddle='3.3.1')"
 nox -s oldest                      the lowest version of every dependency that setup.py allows
 nox -s full                        the marked tests too: slow, full, browser, torch
+nox -s docs                        the documentation site in build/site; a broken link fails
 """
 
 import re
@@ -46,6 +47,15 @@ def full(session: nox.Session) -> None:
     """Run every test, the marked ones too; those that lack what they need say so."""
     session.install(f"paddlepaddle=={NEWEST}", "setuptools", "-e", ".[test]")
     session.run("pytest", "-m", "slow or full or browser or torch", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site from docs/, the README files and the notebooks."""
+    # ruff sets the signatures of the reference.
+    session.install("mkdocs-material>=9.5", "mkdocstrings[python]>=0.26", "ruff>=0.6")
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}  # the theme's notice about its successor
+    session.run("mkdocs", "build", "--strict", *session.posargs, env=quiet)
 
 
 @nox.session

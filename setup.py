@@ -37,6 +37,7 @@ DOCS = [
     "ipykernel>=6.20",  # the kernel in which it does
     "matplotlib>=3.5",  # charts of studies inside them
     "mkdocs-material>=9.5",  # the site of docs/: both languages, search, strict links
+    "mkdocstrings[python]>=0.26",  # its reference, from docstrings
 ]
 TEST = [
     "pytest>=7.0",

@@ -40,7 +40,7 @@ TEXTS = {
     "told": r"\b(?:told|tells?|hears?|heard)\b",  # given, log, decide
     "goes on": r"\b(?:go|goes|going|gone|went) on\b",  # resume, continue
     "no number": r"\bno numbers?\b",  # non-finite
-    "numbers": r"\b(?:half|other|8-bit|16-bit|32-bit) numbers\b",  # dtype
+    "numbers": r"\b(?:half|8-bit|16-bit|32-bit) numbers\b",  # dtype
     "map": r"(?<!heat )(?<!heat-)\bmaps?\b(?!\()",  # activation
     "forms": r"\bforms\b",  # transforms, formats
     "figures": r"\bfigures\b",  # metrics; a figure is a drawing

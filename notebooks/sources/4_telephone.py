@@ -239,7 +239,7 @@ for kind in (paddle.Model, ImageClassifier):
 
 # %% [markdown] lang="zh"
 # **答案。** `paddle.Model` 报告的是*最后一批*的损失；`ImageClassifier` 报告全部图像的平均。
-# `docs/paddle_model.md` 列出了所有这类问题，每一个都有对应的测试。
+# `docs/zh/paddle_model.md` 列出了所有这类问题，每一个都有对应的测试。
 #
 # 下面就是教程里的“十四行”：网络、优化器、损失、指标、`fit`。
 

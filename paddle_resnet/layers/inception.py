@@ -55,9 +55,9 @@ class Inception(nn.Layer):
         )
         self.branch4 = nn.Sequential(pool, conv(num_channels, pool_proj, 1))
         self.out_channels = ch1x1 + ch3x3 + ch5x5 + pool_proj
-        self._axis = style.channel_axis
+        self.data_format = style.data_format
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the four branches' outputs, one behind the other."""
         branches = (self.branch1, self.branch2, self.branch3, self.branch4)
-        return paddle.concat([branch(x) for branch in branches], axis=self._axis)
+        return paddle.concat([branch(x) for branch in branches], axis=self.data_format.index("C"))

@@ -1,4 +1,5 @@
 import hashlib
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -65,3 +66,18 @@ def test_bad_seeds_are_refused(sample, seed):
 def test_other_labels_are_refused(labels):
     with pytest.raises(DataError, match=r"Labels must be|cannot be set aside"):
         train_validation_split(labels, 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "validation"), [((5, 3, 3), 4), ((3, 5, 3), 4), ((7, 7, 7), 4), ((9, 1, 5), 7)]
+)
+def test_the_remainder_goes_to_the_classes_that_lack_most(counts, validation):
+    """Hare's quota in fractions: the largest remainders first, of equal ones the lower class."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    quotas = [Fraction(count * validation, sum(counts)) for count in counts]
+    expected = [int(quota) for quota in quotas]
+    order = sorted(range(len(counts)), key=lambda k: (expected[k] - quotas[k], k))
+    for k in order[: validation - sum(expected)]:
+        expected[k] += 1
+    _, chosen = train_validation_split(labels, validation)
+    assert np.bincount(labels[chosen], minlength=len(counts)).tolist() == expected

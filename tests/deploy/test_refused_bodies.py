@@ -86,6 +86,33 @@ def test_no_http_with_much_behind_it(service):
         assert everything(client).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_wrong_chunk_behind_the_answer(service):
+    """A refusal that leaves the connection open, and then a body that is no HTTP."""
+    with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+        client.sendall(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\n")
+        client.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
+        answer = client.recv(9)
+        assert answer == b"HTTP/1.1 "
+        client.sendall(b"no chunk\r\n" + b"\0" * 20 * MEBIBYTE)
+        assert everything(client).startswith(b"404 ")
+
+
+def test_a_wrong_chunk_of_a_request_for_the_head_alone(service):
+    with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+        client.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n")
+        client.sendall(b"\r\nno chunk\r\n")
+        assert everything(client).split()[1] in (b"400", b"405")
+
+
+def test_a_client_that_closes_its_own_side(service):
+    """As `nc -N` does: the request is whole, and is answered."""
+    for line, status in ((b"GET /health", b"200"), (b"POST /predict", b"400")):
+        with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+            client.sendall(line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+            client.shutdown(socket.SHUT_WR)
+            assert everything(client).split()[1] == status
+
+
 def sent_until_cut_off(port, part, most, pause=0.0):
     """Return how many parts of a body without end were sent, at most some."""
     with socket.create_connection(("127.0.0.1", port), 60) as client:

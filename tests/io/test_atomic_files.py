@@ -1,5 +1,6 @@
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -103,3 +104,24 @@ def test_json_has_no_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         atomic_write_json(tmp_path / "file", float("nan"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_content_and_name_are_on_the_disk_when_it_returns(tmp_path, monkeypatch):
+    """The file is synchronized before the rename, its folder after it."""
+    events = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        events.append((kind, os.fstat(handle).st_size if kind == "file" else None))
+        fsync(handle)
+
+    def noted_replace(source, target):
+        events.append(("rename", os.path.basename(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    with atomic_write(tmp_path / "weights") as file:
+        file.write(b"12345")
+    assert events == [("file", 5), ("rename", "weights"), ("folder", None)]

@@ -124,6 +124,28 @@ def test_muon(tiny):
         np.testing.assert_allclose(after[name], weight - 0.2 * step, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_muon_adds_the_steps_before(tiny, nesterov):
+    config = OptimizerConfig(name="muon", lr=0.2, momentum=0.6, nesterov=nesterov)
+    optimizer = make_optimizer(config, tiny)
+    weight = tiny.conv1.conv.weight
+    velocity = np.zeros(weight.shape)
+    for _ in range(3):
+        (tiny(paddle.randn([8, 3, 32, 32])) ** 2).mean().backward()
+        before, gradient = weight.numpy().astype(np.float64), weight.grad.numpy()
+        optimizer.step()
+        optimizer.clear_grad()
+        velocity = 0.6 * velocity + gradient
+        step = gradient + 0.6 * velocity if nesterov else velocity
+        u, s, v = np.linalg.svd(step.reshape(len(step), -1), full_matrices=False)
+        s = s / np.linalg.norm(s)
+        for _ in range(3):
+            s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+        expected = before * np.sqrt(len(s)) / np.linalg.norm(before)
+        expected -= 0.2 * (u * s @ v).reshape(before.shape)
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-3, atol=2e-5)
+
+
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8), (5, 5)])
 def test_orthogonal_steps(shape):
     paddle.seed(0)

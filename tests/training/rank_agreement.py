@@ -1,4 +1,4 @@
-"""Two ranks that see different run folders, and what they do about it.
+"""Two ranks that see different run folders or data, and what they do about it.
 
 Started by `test_rank_agreement.py` with Paddle's launcher:
 
@@ -66,6 +66,37 @@ def average_of_fit():
     }
 
 
+def one_training():
+    """Return what a step draws, its loss, and weights and statistics of a network after it."""
+    import paddle
+    from paddle import nn
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from small_training import small_state
+
+    from paddle_resnet.training.loop.callback import Callback
+    from paddle_resnet.training.loop.training_loop import train
+
+    class Draws(Callback):
+        drawn, losses = [], []
+
+        def on_step_end(self, state, result):
+            self.drawn.append(paddle.rand([1]).item())
+            self.losses.append(result.loss)
+
+    paddle.seed(0)
+    network = nn.Sequential(nn.BatchNorm1D(3), nn.Linear(3, 2))
+    optimizer = paddle.optimizer.SGD(0.1, parameters=network.parameters())
+    # Shards of unequal sizes, of other values.
+    images = np.arange(15, dtype=np.float32).reshape(5, 3) ** 1.5
+    shard = slice(0, 2) if rank() == 0 else slice(2, 5)
+    batches = [(images[shard], np.array([0, 1, 1, 0, 1])[shard])]
+    note = Draws()
+    train(small_state(network, optimizer, batches, seed=7), callbacks=[note])
+    state = {name: tensor.numpy().tolist() for name, tensor in network.state_dict().items()}
+    return {"drawn": note.drawn, "losses": note.losses, "state": state}
+
+
 def main():
     init_distributed()
     same = [(5, 1.0), (10, 2.0)]
@@ -79,6 +110,7 @@ def main():
         "corrupt on rank 1": answer("corrupt on rank 1", same, [(5, 1.0), (10, None)]),
         "all corrupt": answer("all corrupt", [(5, None)], same),
         "average": average_of_fit(),
+        "training": one_training(),
     }
     (OUT / f"{rank()}.json").write_text(json.dumps(answers))
 

@@ -1,4 +1,4 @@
-"""All ranks resume from one checkpoint, or none does."""
+"""What is equal on all ranks: the checkpoint, losses, weights, statistics; and what is not."""
 
 import json
 import os
@@ -84,3 +84,24 @@ def test_the_average_of_fit_begins_with_the_weights_of_rank_0(answers):
     assert first["weights"] == second["weights"]
     assert first["average"] == second["average"]
     np.testing.assert_allclose(first["average"], first["weights"], rtol=1e-6)
+
+
+def test_ranks_draw_other_random_numbers(answers):
+    first, second = (answer["drawn"] for answer in answers["training"])
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_statistics_of_a_network_are_means_over_the_ranks(answers):
+    """0.9 of the old value and 0.1 of the mean of the shards' own."""
+    first, second = (answer["state"] for answer in answers["training"])
+    assert first == second
+    images = np.arange(15).reshape(5, 3) ** 1.5
+    shards = images[:2], images[2:]
+    mean = np.mean([shard.mean(0) for shard in shards], axis=0)
+    np.testing.assert_allclose(first["0._mean"], 0.1 * mean, rtol=1e-5)
+
+
+def test_the_loss_is_the_mean_over_all_samples(answers):
+    first, second = (answer["losses"] for answer in answers["training"])
+    assert first == second

@@ -45,6 +45,7 @@ def valid_splits(
             "data.name=folder needs data.root: a folder with a folder of images per class, or a "
             "list of images (-o data.root=my_photos)."
         )
+    channels(config)  # before every image is decoded
     index = open_dataset(config.data.root)
     verified = verify_images(index.paths, index.root, config.data.workers or 2, notify)
     index = drop_corrupt(index, verified.corrupt, config.data.on_corrupt == "skip")
@@ -91,19 +92,33 @@ def image_files(
     return ImageFiles(
         files.paths,
         config.data.image_size or IMAGE_SIZE,
-        channels=int(config.model.options.get("in_channels", 3)),
+        channels=channels(config),
         share=config.data.crop_pct,
         memory=memory,
         value_range=value_range,
     )
 
 
+def channels(config: Config) -> int:
+    """Return 1 (grey) or 3 (RGB): what image files are decoded to.
+
+    Raises:
+        DataError: the network takes another number of channels.
+    """
+    given = config.model.options.get("in_channels", 3)
+    if isinstance(given, bool) or given not in (1, 3):
+        raise DataError(
+            f"model.options.in_channels is {for_display(given)}, and image files are decoded to 1 "
+            "channel (grey) or 3 (RGB): choose one of these."
+        )
+    return int(given)
+
+
 def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[float]]]:
     """Return mean and standard deviation per channel."""
     if not config.data.normalize:
         return None, None
-    channels = int(config.model.options.get("in_channels", 3))
-    if channels == 3:
+    if channels(config) == 3:
         mean, std = list(IMAGENET_MEAN), list(IMAGENET_STD)
     else:
         mean, std = [float(np.mean(IMAGENET_MEAN))], [float(np.mean(IMAGENET_STD))]

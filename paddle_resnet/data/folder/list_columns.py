@@ -206,7 +206,9 @@ def refuse_several_labels(file: Path, labels: Sequence[str], name: str = "") -> 
     several = [label for label in items if len(items[label]) > 1 or _HOT.fullmatch(label)]
     uses = Counter(item for found in items.values() for item in found)
     again = all(uses[item] > 1 for label in several for item in items[label])
-    if several and (again or all(map(_HOT.fullmatch, items))):
+    # Nobody writes a bar within one label: an item in two of them is enough.
+    bars = any(uses[item] > 1 for label in several if "|" in label for item in items[label])
+    if several and (again or bars or all(map(_HOT.fullmatch, items))):
         raise DataError(several_labels(file))
 
 

@@ -16,6 +16,7 @@ from paddle.nn import functional as F
 
 from ...errors import DeployError
 from ...interrupts import deferred_interrupt
+from .plain_layers import with_plain_layers
 
 
 class Exported(nn.Layer):
@@ -23,14 +24,11 @@ class Exported(nn.Layer):
 
     def __init__(self, network: nn.Layer, softmax: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network = with_plain_layers(network)
         self.softmax = softmax
-        self.channels_last = getattr(network, "data_format", "NCHW") == "NHWC"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float32 ``[N, classes]``."""
-        if self.channels_last:
-            x = x.transpose([0, 2, 3, 1])
         outputs = self.network(x)
         logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
         return F.softmax(logits, axis=-1) if self.softmax else logits

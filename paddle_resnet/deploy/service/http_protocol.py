@@ -47,6 +47,21 @@ class TimedProtocol(H11Protocol):
         else:
             self._arm()
 
+    def eof_received(self) -> bool:
+        """Answer a whole request of a client that has closed its own side, then close."""
+        cycle = self.cycle
+        wanted = cycle is not None and not cycle.more_body and not cycle.response_complete
+        if wanted:
+            cycle.keep_alive = False
+        return wanted
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless it follows an answer, such as a wrong chunk does."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            with contextlib.suppress(h11.LocalProtocolError):  # HEAD: the answer has no body
+                super().send_400_response(msg)
+        self.transport.close()
+
     def connection_lost(self, exc: Optional[Exception]) -> None:
         """Stop waiting."""
         self._disarm()

@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import sys
+import warnings
 from typing import Any, Optional
 
 from ...errors import DeployError, for_display
@@ -137,6 +138,8 @@ def _quiet_logs() -> None:
     logging.getLogger("uvicorn.error").addFilter(_ClientsFault())
     for name in ("multipart", "python_multipart"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Pillow warns about damaged images, each text anew, and Python remembers each text.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _server_class(uvicorn: Any, line: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,11 @@ def build_model(config: Config, splits: DataSplits) -> tuple[nn.Layer, dict[str,
         with paddle.no_grad():
             shape = list(network(paddle.zeros([1, *splits.input_shape])).shape)
     except ValueError as error:  # Paddle's own check of shapes
+        reason = " ".join(str(error).split())
+        hint = re.search(r"\[Hint: (.+?)\]", reason)
         raise ConfigError(
             f"'model.options' make a network that cannot take images of {splits.input_shape}: "
-            f"{' '.join(str(error).split())[-200:]}"
+            f"{hint[1] if hint else reason[:200]}"
         ) from None
     if shape != [1, len(splits.classes)]:
         raise ConfigError(

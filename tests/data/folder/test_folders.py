@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from paddle_resnet.config import load_config
 from paddle_resnet.data import Augment, BatchLoader, ImageFiles
 from paddle_resnet.data.folder.decoding import image_decoder
 from paddle_resnet.data.folder.folder_report import describe, lines
@@ -14,6 +15,7 @@ from paddle_resnet.data.folder.image_files import ImageCache
 from paddle_resnet.data.folder.image_io import open_image, read_image
 from paddle_resnet.data.folder.open_dataset import open_dataset
 from paddle_resnet.data.folder.verify_images import Verified, drop_corrupt, verify_images
+from paddle_resnet.data.splits import load_splits
 from paddle_resnet.errors import DataError
 
 
@@ -497,3 +499,11 @@ def test_a_file_that_breaks_between_check_and_use_is_named(files):
 def test_more_threads_than_images_and_batches(files):
     loader = BatchLoader(ImageFiles(files, 16), np.arange(5), 4, workers=16)
     assert [len(batch) for batch, _ in loader] == [4, 1]
+
+
+@pytest.mark.parametrize("channels", ["4", "2", "0", "-1", "3.5", "x", "null", "true", "[3]"])
+def test_image_files_have_1_or_3_channels(tmp_path, channels):
+    photos(tmp_path)
+    overrides = (f"data.root={tmp_path}", f"model.options.in_channels={channels}")
+    with pytest.raises(DataError, match=r"in_channels is .* 1 channel \(grey\) or 3 \(RGB\)"):
+        load_splits(load_config("finetune", overrides), lambda line: None)

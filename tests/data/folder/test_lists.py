@@ -104,6 +104,7 @@ def test_labels_in_front(root):
         ("a.csv", "img/cat/0.jpg,0,1,1\nimg/dog/0.jpg,1,0,0\n"),
         ("a.csv", "path,furry,big\nimg/cat/0.jpg,1,0\nimg/dog/0.jpg,1,1\n"),
         ("a.csv", "image,label\nimg/cat/0.jpg,cat|pet\nimg/dog/0.jpg,pet\nimg/dog/1.jpg,cat\n"),
+        ("a.txt", "img/cat/0.jpg\tcat|pet\nimg/dog/0.jpg\tdog|pet\n"),
         ("a.csv", 'image,label\nimg/cat/0.jpg,"a,b"\nimg/dog/0.jpg,"b,a"\nimg/dog/1.jpg,a\n'),
         (
             "a.csv",
@@ -117,7 +118,14 @@ def test_several_labels_an_image_are_refused(root, name, text):
 
 
 @pytest.mark.parametrize(
-    "labels", [("Paris, Texas", "London"), ("red; dark", "blue"), ("10", "01"), ("a|b", "c|d")]
+    "labels",
+    [
+        ("Paris, Texas", "London"),
+        ("red; dark", "blue"),
+        ("10", "01"),
+        ("a|b", "c|d"),
+        ("Bergen, N", "Oslo, N"),
+    ],
 )
 def test_labels_with_separators_are_one_label(root, labels):
     text = "".join(f'img/cat/{n}.jpg,"{label}"\n' for n, label in enumerate(labels))

@@ -18,6 +18,7 @@ from paddle_resnet.training.callbacks.progress_bar import ProgressBar
 from paddle_resnet.training.loop.accumulation import GradientAccumulator
 from paddle_resnet.training.loop.callback import Callback
 from paddle_resnet.training.loop.nan_guard import NonFiniteStep
+from paddle_resnet.training.loop.progress import StepPlan
 from paddle_resnet.training.loop.training_loop import train
 
 
@@ -107,6 +108,30 @@ def test_an_accumulation_that_the_epoch_cuts_short_is_applied_before_the_evaluat
     assert not same(first, second)
     assert not same(second, third)
     assert same(seen[0], third)
+
+
+def test_also_where_nobody_knows_which_batch_is_the_last(batches):
+    """A stream has no length: the epoch's end is seen when it has come."""
+
+    class Stream(ListBatches):
+        at_end = False
+
+        def rest_of_epoch(self):
+            yield from self.batches
+
+    def end(stream):
+        network = linear()
+        state = small_state(network, sgd(network), batches, accumulator=GradientAccumulator(2))
+        if stream:
+            state.batches = Stream(batches)
+            state.progress.plan = StepPlan(1, None, speed=state.speed)
+        kept, seen = Weights(), []
+        train(state, lambda network: seen.append(weights(network)) or {}, [kept])
+        return kept.states[-1], seen[0]
+
+    third_step, evaluated = end(stream=True)
+    assert not same(third_step, evaluated)
+    assert same(evaluated, end(stream=False)[1])
 
 
 def test_checkpoints_are_not_asked_for_after_the_last_batch_but_within_accumulations(batches):
