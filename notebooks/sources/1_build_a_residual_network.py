@@ -7,7 +7,7 @@
 # %% [markdown] lang="zh"
 # # 第 1 课：怎样搭一个很深的残差网络？
 #
-# 用 `ConvBNLayer` 和 `BottleneckBlock` 两种部件搭出 ResNet-50；弄清“50”数的是什么；形状改变时捷径连接怎么办；
+# 用 `ConvBNLayer` 和 `BottleneckBlock` 两种部件搭出 ResNet-50；弄清“50”数的是什么；形状改变时捷径连接（也叫残差连接）怎么办；
 # 以及为什么更深的网络可以从较浅的网络出发，一个比特都不差。
 
 # %% [markdown] lang="en"

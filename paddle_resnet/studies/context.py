@@ -31,7 +31,7 @@ class Context:
 
     Attributes:
         results: what was measured so far, JSON types.
-        data_facts: name, source, size of the images that were used.
+        data_facts: name, source, sizes of the images that were used.
     """
 
     def __init__(
@@ -85,12 +85,13 @@ class Context:
         used = self.data_facts["images"]
         used[split] = max(used.get(split, 0), len(chosen))
         self.data_facts["size"] = size
+        self.data_facts["sizes"] = sorted({*self.data_facts.get("sizes", ()), size})
         return Subset(normalize(pixels[chosen], size=size, **norm), labels[chosen])
 
     # Progress
 
     def plan(self, costs: Iterable[float]) -> None:
-        """Tell the steps to come by what each costs, in any unit; the ETA follows from them."""
+        """Set the cost of each step to come, in any unit; the ETA follows from them."""
         costs = list(costs)
         self._costs = iter(costs)
         self._bar = tqdm(

@@ -8,7 +8,7 @@ from paddle_resnet.data import load_cifar10
 from paddle_resnet.layers import Inception
 from paddle_resnet.models import count
 from paddle_resnet.models.trained_model import load_trained
-from paddle_resnet.studies import auxiliary, landscape, mini_networks, pointwise, saliency
+from paddle_resnet.studies import auxiliary, landscape, mini_networks, paths, pointwise, saliency
 from paddle_resnet.studies.experiments.landscape import Surface, local_minima, turning_points
 from paddle_resnet.studies.experiments.saliency import (
     _between_images,
@@ -16,6 +16,7 @@ from paddle_resnet.studies.experiments.saliency import (
     _disc,
     rank_correlation,
 )
+from paddle_resnet.studies.results.study_page import render_study
 from paddle_resnet.studies.shared.cifar_subset import Subset, balanced_indices, normalize
 from paddle_resnet.studies.shared.short_training import loss_and_accuracy
 
@@ -186,3 +187,10 @@ def test_figures_are_drawn_twice(tmp_path):
         figure = one.figure
         assert len(figure.axes) == len(one.figure_spec.panels)
         assert paddle.in_dynamic_mode()
+
+
+def test_a_page_says_which_images_were_halved():
+    """The own network at 32 pixels, the small ones at 16: the page must not claim 16 for all."""
+    result = paths(data="sample", images=10, sets=1, exhaustive_up_to_blocks=0, lang="en")
+    assert result.facts["data"]["sizes"] == [16, 32]
+    assert "small networks at half size" in render_study(result)

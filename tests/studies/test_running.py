@@ -53,6 +53,7 @@ def test_the_envelope_says_what_was_run(result):
     assert found["data"]["is_sample"] is True
     assert found["data"]["images"] == {"train": 100, "test": 50}
     assert found["data"]["size"] == 16
+    assert found["data"]["sizes"] == [16]
     assert found["machine"]["paddle"] == paddle.__version__
     assert found["seconds"]["cpu"] > 0
     assert set(found["results"]["accuracy"]) == set(experiment.NETWORKS)

@@ -269,8 +269,7 @@ def reference(results: dict[str, Any]) -> list[Reference]:
         for row, value in zip(rows, ratios)
     ]
     found += [
-        Reference(f"probe, {row['name']}", row["probe"], value, 0.02)
+        Reference(f"probe, {row['name']}", row["probe"], value, 0.01)
         for row, value in zip(rows, probes)
     ]
-    found.append(Reference("cos(F, −dL/ds), layer3.2", rows[-1]["refine"]["mean"], 0.19, 0.03))
     return found

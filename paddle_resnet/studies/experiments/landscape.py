@@ -265,13 +265,16 @@ def figure(results: dict[str, Any]) -> FigureSpec:
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:
-    """Return losses near the minimum beside those of the reference run."""
+    """Return turning points and losses near the minimum beside those of the reference run."""
     networks = results["networks"]
-    return [
+    rows = [
         Reference(
-            "L(±0.25), mini_plain20", float(np.mean(_at(networks[SHALLOW[0]], 0.25))), 1.53, 0.2
-        ),
-        Reference(
-            "L(±0.25), mini_resnet20", float(np.mean(_at(networks[SHALLOW[2]], 0.25))), 1.18, 0.2
-        ),
+            f"turning points, {name}", float(np.median(networks[name]["turning_points"])), v, t
+        )
+        for name, v, t in ((DEEP[0], 5.0, 1.0), (DEEP[1], 1.0, 0.0))
     ]
+    for name, value in zip(SHALLOW, (1.83, 1.81, 1.69)):
+        rows.append(
+            Reference(f"L(±0.25), {name}", float(np.mean(_at(networks[name], 0.25))), value, 0.1)
+        )
+    return rows

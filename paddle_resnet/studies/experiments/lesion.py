@@ -314,8 +314,8 @@ def reference(results: dict[str, Any]) -> list[Reference]:
     expected = {"layer1.0": 0.21, "layer2.0": 0.327, "layer3.0": 0.444, "layer3.2": 0.64}
     for block, value in expected.items():
         found = networks["resnet20"]["single"][block]["accuracy"]
-        rows.append(Reference(f"resnet20 without {block}", found, value, 0.03))
+        rows.append(Reference(f"resnet20 without {block}", found, value, 0.01))
     for name, value in (("mini_plain20", 0.10), ("mini_resnet20", 0.43), ("mini_resnet56", 0.506)):
         mean = float(np.mean([one["accuracy"] for one in networks[name]["single"].values()]))
-        rows.append(Reference(f"{name}, mean of single deletions", mean, value, 0.04))
+        rows.append(Reference(f"{name}, mean of single deletions", mean, value, 0.03))
     return rows

@@ -177,11 +177,11 @@ def figure(results: dict[str, Any]) -> FigureSpec:
 def reference(results: dict[str, Any]) -> list[Reference]:
     """Return the ratios R of the first seed beside those of the reference run."""
     expected = {
-        "A": (8.34, 30.3, 65.8),
-        "B": (11.0, 87.6, 306.0),
-        "C": (18.3, 1.94e3, 1.0e6),
-        "early ReLU": (6.06, 11.4, 19.5),
-        "pre-activation": (30.5, 179.0, 559.0),
+        "A": (8.0, 30.0, 64.0),
+        "B": (11.0, 88.0, 315.0),
+        "C": (18.0, 1.96e3, 1.0e6),
+        "early ReLU": (6.0, 11.0, 23.0),
+        "pre-activation": (28.0, 167.0, 556.0),
     }
     return [
         Reference(f"R, {name}, {depth}", _pick(results, name, depth)[0]["ratio"], value, 0.05, True)

@@ -133,7 +133,7 @@ def reference(results: dict[str, Any]) -> list[Reference]:
     }
     return [
         Reference(
-            f"{name}, after {n} blocks", float(np.mean(results["accuracy"][name][n])), e, 0.02
+            f"{name}, after {n} blocks", float(np.mean(results["accuracy"][name][n])), e, 0.01
         )
         for name, both in expected.items()
         for n, e in zip(("0", last), both)

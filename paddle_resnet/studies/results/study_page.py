@@ -202,8 +202,9 @@ def _facts(result: Result) -> list[str]:
     w, data, facts = words(result.language), result.facts["data"], []
     for split, count in data.get("images", {}).items():
         facts.append(w["images"].format(n=formatting.count(count), split=w[split]))
-    if data.get("size") == 16:
-        facts.append(w["half_size"])
+    sizes = data.get("sizes", [data.get("size")])
+    if 16 in sizes:
+        facts.append(w["half_size" if sizes == [16] else "both_sizes"])
     if result.card.takes_seeds:
         seeds = result.facts["seeds"]
         key = "seed" if len(seeds) == 1 else "seeds"
