@@ -344,12 +344,14 @@ def fingerprints(only: str = "") -> dict[str, Any]:
 
 
 def differences(before: Any, now: Any, place: str = "") -> list[str]:
-    """Return where two nested values differ; a test loss may do so in its seventh digit."""
+    """Return where recorded values differ; a test loss may do so in its seventh digit."""
     if isinstance(before, dict) and isinstance(now, dict):
+        for key in now.keys() - before.keys():
+            print(f"new: {place}/{key}")  # of a feature that came later: nothing to compare with
         return [
             line
-            for key in {**before, **now}
-            for line in differences(before.get(key), now.get(key), f"{place}/{key}")
+            for key, value in before.items()
+            for line in differences(value, now.get(key), f"{place}/{key}")
         ]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return [

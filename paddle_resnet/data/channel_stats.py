@@ -1,4 +1,4 @@
-"""Mean and standard deviation of images, exactly."""
+"""Exact mean and standard deviation per channel."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
     """Return both per channel, of pixels in [0, 1], over all pixels.
 
-    By counting how often each of the 256 values occurs: whole numbers, so that neither order nor
-    rounding matters, and no copy of the images in floats.
+    Counts how often each of the 256 values occurs. Counts are integers: order and rounding do not
+    matter, and no float copy of the images is made.
 
     Args:
         images: uint8 [N, C, H, W].

@@ -31,7 +31,7 @@ CIFAR10_STD = (0.24703, 0.24349, 0.26159)
 
 Batch = Union[tuple[np.ndarray, np.ndarray], MixedBatch]
 
-#: Kind of chance to the random words that it takes for each image.
+#: Kind of random choice to the number of random words per image.
 _WORDS = {
     rng.CROP: random_resized_crop.WORDS,
     rng.POLICY: POLICY_WORDS,
@@ -48,7 +48,7 @@ _FACTS = {
 
 
 class BatchLoader:
-    """Iterate over ``(images, labels)`` batches; `paddle.Model.fit` takes it as ``train_data``.
+    """Iterable over ``(images, labels)`` batches; `paddle.Model.fit` takes it as ``train_data``.
 
     A pass over the data is an epoch. Its order and augmentation depend on ``(seed, epoch)`` alone,
     down to the last bit and in every numpy version: neither on what was read before, nor on any
@@ -66,9 +66,9 @@ class BatchLoader:
         flip: Mirror each image left to right with probability 1/2.
         mean: Mean of each of the C channels on the scale from 0 to 1. Default: none is subtracted.
         std: Standard deviation of each channel on the same scale. Default: 1.
-        augment: What else happens to the images; see `Augment`. Default: nothing.
-        workers: Threads that make batches ahead of the one in use, for images that must be
-            decoded. The batches are the same with any number. Default: 0, none is made ahead.
+        augment: Further augmentation; see `Augment`. Default: none.
+        workers: Threads that prefetch batches, for images that must be decoded. Their number does
+            not change the batches. Default: 0, no prefetching.
 
     Yields:
         numpy arrays that the caller may keep and change: images, float32 [B, C, H, W], which are
@@ -153,7 +153,7 @@ class BatchLoader:
         return self.batches(epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next `iter` be for ``epoch`` (0 is the first)."""
+        """Set the epoch of the next `iter` (0 is the first)."""
         self.epoch = _integer("epoch", epoch, 0)
 
     def subset(self, indices: np.ndarray) -> BatchLoader:
@@ -229,7 +229,7 @@ class BatchLoader:
 
         Args:
             epoch: Which epoch, 0 or more. The counter behind `iter` is not touched.
-            start: How many batches to leave out; they cost no time.
+            start: Batches to skip, at no cost.
 
         Raises:
             DataError: ``epoch`` is negative, or ``start`` is not between 0 and ``len(self)``.
@@ -237,7 +237,7 @@ class BatchLoader:
         epoch = _integer("epoch", epoch, 0)
         if _integer("start", start, 0) > len(self):
             raise DataError(f"start is {start}, but an epoch has only {len(self)} batches.")
-        # A generator of its own, so that wrong arguments show here and not at the first batch.
+        # Not a generator itself: wrong arguments raise here and not at the first batch.
         return self._generate(epoch, start)
 
     def _generate(self, epoch: int, start: int) -> Iterator[Batch]:
@@ -248,10 +248,10 @@ class BatchLoader:
         return (self._batch(plan, index) for index in indices)
 
     def _plan(self, epoch: int) -> _EpochPlan:
-        """Draw all that is decided for an epoch as a whole."""
+        """Draw the random order, crops and flips of an epoch."""
         total, padding = len(self.images), self.crop_padding
-        # Raw words, since numpy promises that these never change, and promises it of nothing
-        # that is built upon them, such as `Generator.permutation`.
+        # Raw words: NumPy guarantees that these never change, but not what is derived from them,
+        # such as `Generator.permutation`.
         words = np.random.PCG64([self.seed, epoch]).random_raw(2 * total)
         order = np.argsort(words[:total], kind="stable") if self.shuffle else None
         # One word an image: its low half places the crop's row, the next 31 bits its column, the
@@ -262,11 +262,11 @@ class BatchLoader:
         columns = ((words >> np.uint64(32) & np.uint64(0x7FFFFFFF)) % places).astype(np.intp)
         flips = (words >> np.uint64(63)).astype(bool)
         if self.augment.alternate_flip:
-            # Of the image, not of the place in the order: each is seen from both sides in turn.
+            # Per image, not per position in the order: each image alternates between both sides.
             sides = rng.random_words(self.seed, 0, rng.FLIP, 0, total, 1)[:, 0] >> np.uint64(63)
             flips = (sides if order is None else sides[order]) != epoch % 2
-        # Reused from batch to batch, since only its inside is ever written; never yielded.
-        # Batches that are made at the same time need one each.
+        # Reused for every batch: only its inside is written, and it is never yielded. Threads
+        # need one each.
         padded = self._padded() if padding and not self.workers else None
         return _EpochPlan(epoch, order, rows, columns, flips, padded)
 
@@ -277,10 +277,10 @@ class BatchLoader:
         return np.zeros((size, channels, height + more, width + more), np.uint8)
 
     def _batch(self, plan: _EpochPlan, index: int) -> Batch:
-        """Make one batch. It depends on the plan and the index alone, so any thread may do it."""
+        """Compute one batch, from the plan and the index alone, in any thread."""
         augment = self.augment
         own = self._rows(index)
-        # Mixing needs the whole batch, also where this loader yields a shard of it.
+        # Mixing needs the whole batch, even if this loader yields a shard of it.
         rows = self._whole(index) if augment.mixes else own
         chosen = rows if plan.order is None else plan.order[rows]
         pixels = self._pixels(plan, rows, chosen)
@@ -351,7 +351,7 @@ class BatchLoader:
 
 
 class _EpochPlan(NamedTuple):
-    """What is decided for an epoch as a whole."""
+    """Random choices of an epoch."""
 
     epoch: int
     order: Optional[np.ndarray]

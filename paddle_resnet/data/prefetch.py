@@ -1,4 +1,4 @@
-"""Do the next few things in threads while the caller works on the present one."""
+"""Compute the next few items in threads while the caller uses the present one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Made = TypeVar("Made")
 def prefetch(
     make: Callable[[Given], Made], items: Iterable[Given], workers: int, spare: int = 1
 ) -> Iterator[Made]:
-    """Yield ``make(item)`` of each item, in order, while threads make the following ones.
+    """Yield ``make(item)`` for each item, in order, while threads compute the following ones.
 
-    Threads and no processes: decoding and scaling let the interpreter go, nothing is copied, and
-    Paddle does not survive a fork. An error shows where its item would have come.
+    Threads, not processes: decoding and scaling release the interpreter lock, nothing is copied,
+    and Paddle does not survive a fork. An error is raised in place of its item.
 
     Args:
         make: called in a thread.
@@ -35,5 +35,5 @@ def prefetch(
             waiting.extend(pool.submit(make, item) for item in islice(rest, 1))
             yield made
     finally:
-        # Also when the caller stops in the middle: nobody will want the others.
+        # Also if the caller stops early: the remaining items are not needed.
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The three splits of a data set as a recipe wants them."""
+"""The three splits of a data set, as a recipe configures them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import DataError, for_display
 from . import CIFAR10_MEAN, CIFAR10_STD, Augment, BatchLoader, load_cifar10, train_validation_split
 from .channel_stats import mean_and_std
 from .cifar.cifar100 import load_cifar100
-from .folder.folder_splits import image_files, normalisation, valid_splits
+from .folder.folder_splits import image_files, normalization, valid_splits
 from .folder.image_files import ImageCache, Images, take
 from .folder.split_record import write_record
 
@@ -22,7 +22,7 @@ Labelled = tuple[Images, np.ndarray]
 
 @dataclass
 class DataSplits:
-    """Training, validation and test images as loaders, and what to say about them."""
+    """Loaders of the training, validation and test images, and facts about them."""
 
     train: BatchLoader
     validation: Optional[BatchLoader]
@@ -32,7 +32,7 @@ class DataSplits:
     std: Optional[list[float]]
     source: str
     is_sample: bool
-    #: Share of an image that evaluation looks at, see ``data.crop_pct``; images in memory: all.
+    #: Fraction of the shorter side that evaluation uses, see ``data.crop_pct``.
     centre: float = 1.0
     #: Black and white of image files of more than 8 bits that do not say their own.
     value_range: Optional[list[float]] = None
@@ -58,7 +58,7 @@ class DataSplits:
 
 
 def record_images(config: Config, path: Path) -> Config:
-    """Write which image files a recipe trains on, validates with and tests on, if it takes files.
+    """Write the list of a recipe's image files with their splits, if its data are files.
 
     Args:
         config: the recipe.
@@ -89,7 +89,7 @@ def record_images(config: Config, path: Path) -> Config:
 
 
 def load_splits(config: Config, notify: Callable[[str], None] = print) -> DataSplits:
-    """Load a recipe's data and split it: the test set is never among what training watches.
+    """Load a recipe's data and split it. The test split is never used for model selection.
 
     Raises:
         DataError: no source has the data, or the sizes that the recipe asks for do not fit.
@@ -145,7 +145,7 @@ def _folder(config: Config, notify: Callable[[str], None]) -> DataSplits:
         limit_train_images(train, config),
         validation,
         test,
-        statistics=normalisation(config),
+        statistics=normalization(config),
         classes=index.classes,
         source=f"the given {for_display(index.root.resolve().name)}",
         is_sample=False,
@@ -166,7 +166,7 @@ def _with_loaders(
     workers: int = 0,
     **facts: Any,
 ) -> DataSplits:
-    """Put loaders around images and labels."""
+    """Return loaders of images and labels."""
     mean, std = (
         (config.data.mean or statistics[0], config.data.std or statistics[1])
         if config.data.normalize
@@ -222,7 +222,7 @@ def shard(splits: DataSplits, rank: int, world_size: int) -> DataSplits:
 
 
 def augment(config: Config) -> Augment:
-    """Return the recipe's augmentation, as the loader knows it."""
+    """Return a recipe's augmentation as the loader's options."""
     given = asdict(config.augment)
     return Augment(**{name: given[name] for name in Augment.__dataclass_fields__})
 
@@ -252,7 +252,7 @@ def split_validation(
 
 
 def limit_train_images(images: Labelled, config: Config) -> Labelled:
-    """Return ``data.max_train_images`` of the images, each class by its share; None: all."""
+    """Return ``data.max_train_images`` images, class-balanced; all if it is None."""
     if config.data.max_train_images is None or config.data.max_train_images >= len(images[1]):
         return images
     # The smaller side of a second split: class-balanced too.

@@ -50,10 +50,10 @@ def train_validation_split(
 
     keys = np.random.PCG64(seed).random_raw(total)
     classes, counts = np.unique(labels, return_counts=True)
-    # In integers: a float share such as 4999.9999 would be rounded differently somewhere.
+    # In integers: a float such as 4999.9999 could be rounded differently on another machine.
     shares, remainders = np.divmod(counts.astype(np.int64) * int(validation), total)
-    most_deserving = np.argsort(-remainders, kind="stable")
-    shares[most_deserving[: validation - shares.sum()]] += 1
+    by_remainder = np.argsort(-remainders, kind="stable")
+    shares[by_remainder[: validation - shares.sum()]] += 1
 
     chosen = np.zeros(total, bool)
     for label, share in zip(classes, shares):

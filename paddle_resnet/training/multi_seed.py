@@ -101,7 +101,7 @@ def _run_all(
         except KeyboardInterrupt:
             write(f"to resume all {len(seeds)} runs: paddle-resnet train --resume {folder}")
             raise
-    summary = summarise(folder, seeds)
+    summary = summarize(folder, seeds)
     atomic_write_json(folder / "summary.json", summary)
     for line in lines_of(summary):
         write(line)
@@ -123,7 +123,7 @@ def _like_the_first(config: Config, folder: Path, seeds: list[int]) -> Config:
     return config
 
 
-def summarise(folder: Path, seeds: list[int]) -> dict[str, Any]:
+def summarize(folder: Path, seeds: list[int]) -> dict[str, Any]:
     """Return the content of summary.json from the runs' result.json files."""
     runs, classes = [], 0
     for seed in seeds:

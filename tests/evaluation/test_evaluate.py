@@ -181,7 +181,7 @@ def test_a_run_whose_test_loss_is_not_finite_ends_with_a_result(tmp_path, capsys
 
 
 def test_seeds_whose_test_losses_are_not_finite_are_summed_up(tmp_path):
-    from paddle_resnet.training.multi_seed import lines_of, summarise
+    from paddle_resnet.training.multi_seed import lines_of, summarize
 
     for seed, loss in ((0, None), (1, 2.5)):
         folder = tmp_path / f"seed-{seed}"
@@ -189,10 +189,10 @@ def test_seeds_whose_test_losses_are_not_finite_are_summed_up(tmp_path):
         test = {"weights": "last", "images": 10, "loss": loss, "acc_top1": 0.5, "acc_top5": 0.5}
         result = {"status": "finished", "test": test, "training": {"seconds": 1.0}}
         (folder / "result.json").write_text(json.dumps(result))
-    summary = summarise(tmp_path, [0, 1])
+    summary = summarize(tmp_path, [0, 1])
     assert summary["mean"]["loss"] == 2.5
     assert "loss not finite" in lines_of(summary)[0]
     assert "loss 2.5000" in lines_of(summary)[-1]
-    summary = summarise(tmp_path, [0])
+    summary = summarize(tmp_path, [0])
     assert summary["mean"]["loss"] is None
     assert "loss" not in lines_of(summary)[-1]

@@ -1,4 +1,4 @@
-"""Mixup and cutmix: two images in one, and how much of each."""
+"""Mixup and CutMix: two images in one, and the weight of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .rng import MIX, beta, random_words, uniform
 class MixedBatch(NamedTuple):
     """A batch of mixed images: ``lam`` of each one's label is ``labels``, the rest ``labels_b``.
 
-    One label would not do, and a full matrix of class shares would hide which was which.
+    Both labels are kept: a matrix of soft labels would not show which one is first.
     """
 
     images: np.ndarray  # float32 [B, C, H, W]

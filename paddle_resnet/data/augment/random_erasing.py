@@ -1,4 +1,4 @@
-"""Random erasing and cutout: rectangles in which the network sees nothing."""
+"""Random erasing and cutout: rectangles of each image are set to 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .rng import uniform
 
-#: Words of chance for one image.
+#: Random words per image.
 ERASE_WORDS, CUTOUT_WORDS = 5, 2
 #: Share of the area, and aspect ratio (height / width), of an erased rectangle (Zhong et al. 2017).
 AREAS = (0.02, 1 / 3)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from PIL import Image
 
-#: Aspect ratios (width / height) of random crops, as everybody has them since GoogLeNet.
+#: Aspect ratios (width / height) of random crops, as in GoogLeNet (Szegedy et al. 2014) and since.
 RATIOS = (3 / 4, 4 / 3)
-#: Words of chance that one random crop needs.
+#: Random words per image.
 WORDS = 4
 
 Box = tuple[float, float, float, float]
@@ -31,8 +31,8 @@ def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -
     """Return a box of random area, aspect ratio and place: left, top, right, bottom.
 
     The area is uniform between ``least`` and 1 of the image's, the logarithm of the aspect ratio
-    is uniform over `RATIOS`. A box that would stick out keeps its ratio and becomes as large as
-    fits; the usual way, to draw again, has no bound on how often.
+    is uniform over `RATIOS`. A box that does not fit keeps its ratio and is
+    reduced; drawing again, as others do, has no bound.
 
     Args:
         width, height: of the image, in pixels.
@@ -46,7 +46,7 @@ def random_crop_box(width: int, height: int, chance: np.ndarray, least: float) -
     shrink = min(1.0, width / wide, height / tall)
     wide, tall = wide * shrink, tall * shrink
     left, top = (width - wide) * chance[2], (height - tall) * chance[3]
-    # Rounding may not lead outside: Pillow refuses such a box.
+    # Rounding must not exceed the image: Pillow refuses such a box.
     return max(left, 0.0), max(top, 0.0), min(left + wide, width), min(top + tall, height)
 
 

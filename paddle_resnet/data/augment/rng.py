@@ -1,16 +1,16 @@
-"""Random numbers that are a pure function of (seed, epoch, position in the epoch).
+"""Random numbers as a pure function of (seed, epoch, position in the epoch).
 
-So neither threads, nor what was read before, nor an interruption can change them. They are raw
-words of a PCG64, which numpy promises never to change; of what it builds upon them, such as
-`Generator.beta`, it promises nothing.
+Threads, previous reads and interruptions do not change them. They are raw words of a PCG64, which
+NumPy guarantees never to change. It does not guarantee what is derived from them, such as
+`Generator.beta`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# One stream of words for each kind of chance, so that switching one off leaves the others as they
-# are. The loader's order, padded crops and flips are an older stream, without a number.
+# One stream of words per kind of random choice: switching one off does not change the others. The
+# loader's order, padded crops and flips are a stream of their own, without a number.
 CROP, POLICY, ERASE, CUTOUT, MIX, FLIP = range(1, 7)
 
 
@@ -22,7 +22,7 @@ def random_words(seed: int, epoch: int, kind: int, first: int, count: int, each:
 
 
 def uniform(words: np.ndarray) -> np.ndarray:
-    """Turn words into float64 from 0 (included) to 1 (excluded)."""
+    """Return words as float64 in [0, 1)."""
     return (words >> np.uint64(11)) * 2.0**-53
 
 

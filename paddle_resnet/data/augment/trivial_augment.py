@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from .rng import uniform
 
-#: Words of chance for one image.
+#: Random words per image.
 WORDS = 3
 #: Strengths go from 0 to this, as in the paper's wide space (Müller and Hutter 2021).
 STRONGEST = 30
@@ -38,7 +38,7 @@ def _solarize(image: Image.Image, strength: float) -> Image.Image:
     return ImageOps.solarize(image, round(255 * (1 - abs(strength))))
 
 
-#: Name -> operation; its strength goes from -1 to 1. Those that know no sign ignore it.
+#: Name -> operation; its strength goes from -1 to 1. Operations without a sign ignore it.
 OPERATIONS: dict[str, _Operation] = {
     "identity": lambda image, _: image,
     "autocontrast": lambda image, _: ImageOps.autocontrast(image),

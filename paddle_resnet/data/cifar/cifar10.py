@@ -1,4 +1,4 @@
-"""CIFAR-10 from wherever it can be had, checked to the last bit before use."""
+"""CIFAR-10 from the first source that has it, verified bit for bit."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def _search(download: bool, notify: Notify) -> tuple[Arrays, str]:
         except (DataError, OSError) as error:
             where = f"{source} ({cache})" if source == CACHE else source
             failures.append(f"{where}: {error}")
-            # One that is there and fails is worth a line: the user may think that it works.
+            # A source that exists and fails is logged: the user may rely on it.
             if not isinstance(error, FileNotFoundError):
                 notify(f"CIFAR-10 cannot be taken from {where}: {error}")
     if not download:

@@ -1,7 +1,7 @@
-"""CIFAR-100 from wherever it can be had, checked before use.
+"""CIFAR-100 from the first source that has it, verified.
 
-No public package that we know of carries it, so where Paddle's server cannot be reached, the user's
-own copy of the official archive is what there is.
+No public package is known that contains it. Without a connection to Paddle's server, the user's
+own copy of the official archive is needed.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _find(root: Optional[PathLike], download: bool, notify: Notify) -> tuple[dic
             return load(), source
         except (DataError, OSError) as error:
             failures.append(f"{source}: {error}")
-            # One that is there and fails is worth a line: the user may think that it works.
+            # A source that exists and fails is logged: the user may rely on it.
             if not isinstance(error, FileNotFoundError):
                 notify(f"CIFAR-100 cannot be taken from {source}: {error}")
     if not download:

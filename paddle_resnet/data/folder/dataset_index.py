@@ -73,7 +73,7 @@ class FoundFiles:
     no_train: str = ""
 
     def for_training(self) -> DatasetIndex:
-        """Number the classes that training has, and see to it that the other splits agree.
+        """Number the classes of the training split, and check the other splits against them.
 
         Raises:
             DataError: there are no training images, or only one class of them; or another split

@@ -1,7 +1,7 @@
-"""The one way to walk through folders of images, for training, evaluation and prediction.
+"""The walk through folders of images, for training, evaluation and prediction.
 
-Left out and counted: files whose suffix is no image's. Left out without a word: hidden files and
-folders, and what systems and tools leave behind. Links are followed, but for folders that lead back
+Left out and counted: files whose suffix is no image's. Left out silently: hidden files and
+folders, and clutter of systems and tools. Links are followed, but for folders that lead back
 up. A link to nothing is kept as a file: whoever reads it says so.
 """
 

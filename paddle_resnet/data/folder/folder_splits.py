@@ -114,7 +114,7 @@ def channels(config: Config) -> int:
     return int(given)
 
 
-def normalisation(config: Config) -> tuple[Optional[list[float]], Optional[list[float]]]:
+def normalization(config: Config) -> tuple[Optional[list[float]], Optional[list[float]]]:
     """Return mean and standard deviation per channel."""
     if not config.data.normalize:
         return None, None

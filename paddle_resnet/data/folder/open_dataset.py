@@ -1,4 +1,4 @@
-"""A data set of image files, whatever says which they are."""
+"""Open a data set of image files: class folders or lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that a list means: with a slash the other way, without its suffix, in another folder."""
+"""Find the file that a list names: with backslashes, without suffix, or in another folder."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from paddle_resnet.cli import main
 from paddle_resnet.config import load_config
 from paddle_resnet.errors import UserError
 from paddle_resnet.runs.run_folder import RunFolder
-from paddle_resnet.training.multi_seed import lines_of, summarise, train_seeds
+from paddle_resnet.training.multi_seed import lines_of, summarize, train_seeds
 from paddle_resnet.weights import read_weights
 
 SMALL = [
@@ -169,13 +169,13 @@ def test_tests_that_are_not_alike_are_told(seeds, tmp_path):
     result = json.loads(path.read_text())
     result["test"].update(images=312, weights="last")
     path.write_text(json.dumps(result))
-    summary = summarise(tmp_path / "cut", [5, 6, 7])
+    summary = summarize(tmp_path / "cut", [5, 6, 7])
     assert summary["differ"] == {"images": [312, 500], "weights": ["best", "last"]}
     last = lines_of(summary)[-1]
     assert "3 runs, whose tests are not alike (images 312, 500; weights best, last): acc" in last
     result["data"].update(is_sample=False, classes=["cat", "dog", "ship"])
     path.write_text(json.dumps(result))
-    summary = summarise(tmp_path / "cut", [6])
+    summary = summarize(tmp_path / "cut", [6])
     assert summary["differ"] == {}
     lines = lines_of(summary)
     assert "on 312 images (last weights)" in lines[0]

@@ -31,7 +31,7 @@ from .tiff_fields import (
 from .value_range import Extremes, ValueRange, extremes
 
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_COLOURS = re.compile(r"(RGB|RGBA|RGBX);16([BLN])")
+_COLORS = re.compile(r"(RGB|RGBA|RGBX);16([BLN])")
 _PNM = re.compile(rb"P([2356])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _FULL = ValueRange(0.0, 65535.0)
 
@@ -198,11 +198,11 @@ def _of_pillow(content: bytes, image: Image.Image) -> Optional[WidePixels]:
         return WidePixels(np.asarray(image).astype(np.uint16))
     if image.mode in ("I", "F"):
         return WidePixels(np.array(image))
-    colours = _COLOURS.fullmatch(_raw_mode(image))
-    if colours is None:
+    colors = _COLORS.fullmatch(_raw_mode(image))
+    if colors is None:
         return None
     again = Image.open(io.BytesIO(content))
-    other = f"{colours[1]};16{_OTHER_ORDER[colours[2]]}"
+    other = f"{colors[1]};16{_OTHER_ORDER[colors[2]]}"
     again.tile = [_with_raw_mode(tile, other) for tile in again.tile]
     values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)
     alpha = (values[..., 3] >> 8).astype(np.uint8) if values.shape[2] == 4 else None
