@@ -194,3 +194,6 @@ def test_a_page_says_which_images_were_halved():
     result = paths(data="sample", images=10, sets=1, exhaustive_up_to_blocks=0, lang="en")
     assert result.facts["data"]["sizes"] == [16, 32]
     assert "small networks at half size" in render_study(result)
+    # No network was taken whole: the sentence has no error to give.
+    assert "(relative error nan)" in result.verdict.sentence
+    assert next(rule for rule in result.verdict.rules if rule.key == "sum").holds is None

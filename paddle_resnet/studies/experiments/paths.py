@@ -152,6 +152,7 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
     ]
     deep = networks[MINI[1]]
     return rules, {
+        "error": math.nan if error is None else error,  # nan: no network was taken whole
         "deep_length": _mean_length(deep),
         "deep_half": deep["blocks"] / 2,
         "own": own,
