@@ -31,7 +31,7 @@ class Study:
     - ``table(results)``, ``figure(results)``, ``reference(results)``: the same results to be read.
 
     All but ``measure`` are pure functions of the results, so that a stored JSON file can be read,
-    drawn and judged again without Paddle's part being repeated.
+    drawn and judged again without measuring again.
     """
 
     name: str

@@ -4,7 +4,7 @@ The page draws it as SVG and notebooks draw it by matplotlib, so that pages need
 both show the same numbers. Labels are in English and mathematics.
 
 Tones are the colours of the whole room: ``plain`` (warm), ``residual`` (cold), ``zero`` (residual
-with zero-initialised gamma, green), ``violet`` and ``rose`` for further series, ``neutral``.
+with zero-initialized gamma, green), ``violet`` and ``rose`` for further series, ``neutral``.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def _seconds_per_image(
 
 
 def _stems() -> list[dict[str, Any]]:
-    """Count ResNet-18 at 32 pixels with three stems, and the size of its first and last maps."""
+    """Count ResNet-18 at 32 pixels with three stems; give its first and last activation sizes."""
     rows = []
     for stem in ("imagenet", "cifar", "keras"):
         with paddle.LazyGuard():

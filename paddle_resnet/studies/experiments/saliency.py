@@ -81,9 +81,9 @@ def _pixels(context: Context, trained: Any, count: int) -> np.ndarray:
 
 
 def _cascade(network: Network) -> list[tuple[str, str]]:
-    """Return labels and parts with weights, from the head to the input."""
-    parts = [name for name in network.stages if getattr(network, name).parameters()]
-    order = ["fc", *reversed(parts)]
+    """Return labels and names of the stages with weights, from the head to the input."""
+    stages = [name for name in network.stages if getattr(network, name).parameters()]
+    order = ["fc", *reversed(stages)]
     return [("fc" if i == 0 else f"+ {name}", name) for i, name in enumerate(order)]
 
 

@@ -1,4 +1,4 @@
-"""How results look in a notebook: verdict, figure and table, without a style sheet."""
+"""Results as HTML for notebooks: verdict, figure and table, without a style sheet."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def with_added_blocks(
     longer, added = copy.deepcopy(network), []
     last_of_stage = {name.split(".")[0]: block for name, block in blocks(longer)}
     for stage, block in last_of_stage.items():
-        residual_function(block, _zeros_for(block))  # refuses blocks of another form
+        residual_function(block, _zeros_for(block))  # raises for blocks of another kind
         for _ in range(count):
             new = _make(type(block), layers_of(block)[-1].conv._out_channels, kind)
             stages = getattr(longer, stage)

@@ -17,7 +17,7 @@ class RidgeProbe:
     def __init__(self, features: np.ndarray, labels: np.ndarray, penalty: float) -> None:
         x = features.astype(np.float64)
         self.mean, std = x.mean(axis=0), x.std(axis=0)
-        # A feature that never changes tells nothing and stays zero.
+        # A constant feature carries no information and stays zero.
         self.scale = np.where(std > 0, 1 / np.where(std > 0, std, 1), 0.0)
         x = (x - self.mean) * self.scale
         targets = np.eye(10)[labels]
