@@ -1,4 +1,4 @@
-"""What setting the CPU runtime up is worth: one training step with and without it, in turn."""
+"""Gain of the CPU runtime set-up: training steps with and without it, in turn."""
 
 from __future__ import annotations
 

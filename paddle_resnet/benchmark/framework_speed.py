@@ -60,7 +60,7 @@ def measure(
     """
     import paddle
 
-    stem = stem_of(model, stem)  # what is wrong is a sentence before anything is started
+    stem = stem_of(model, stem)  # raises before any process is started
     if torch_python is not None and shutil.which(torch_python) is None:
         raise UserError(f"--torch-python is '{torch_python}': there is no such program.")
     asked = {
@@ -154,7 +154,7 @@ def _side(
     name: str, script: str, asked: dict[str, Any], python: str = sys.executable
 ) -> ChildProcess:
     """Start a script of ``framework_scripts/`` in its own process."""
-    # What our own import has set is ours alone; the others run as a user would start them.
+    # The package's own settings apply to its side alone; the others run as a user starts them.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MALLOC_"))}
     if script == "ours.py":
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -167,7 +167,7 @@ def _side(
 
 
 def _measured(side: ChildProcess, what: str) -> dict[str, float]:
-    """Have a side do a step; return ``seconds`` and ``memory``."""
+    """Let a side do a step; return ``seconds`` and ``memory``."""
     try:
         return side.call(what)
     except ChildEnded as error:

@@ -1,4 +1,4 @@
-"""How much faster `BatchLoader` is than Paddle's own loader doing the same work, on one core."""
+"""Speed of `BatchLoader` against Paddle's loader with the same work, on one core."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _images_per_second(batches: Iterable, at_least: int) -> float:
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system can do so, and let it go afterwards."""
+    """Keep this process on one core, if the system supports it, and undo that afterwards."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,4 +1,4 @@
-"""Where a training step's time goes, layer by layer, next to what the machine could do."""
+"""Time of a training step by layer, beside the machine's peak speed."""
 
 from __future__ import annotations
 

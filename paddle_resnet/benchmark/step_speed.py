@@ -1,4 +1,4 @@
-"""What the CPU operator is worth: one training step with and without it, in turn."""
+"""Gain of the CPU operator: training steps with and without it, in turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..stats import ratios
 
 
 def stem_of(model: str, stem: Optional[str]) -> Optional[str]:
-    """Return the stem to measure with: the CIFAR stem unless given, None where there is no choice.
+    """Return the stem to measure with: the CIFAR stem unless given, None if there is no choice.
 
     Raises:
         ModelError: an unknown network, or one that cannot have the stem that was given.

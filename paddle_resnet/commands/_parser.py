@@ -1,4 +1,4 @@
-"""What the sub-commands' parsers have in common."""
+"""Common parts of the sub-commands' parsers."""
 
 from __future__ import annotations
 

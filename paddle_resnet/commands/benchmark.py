@@ -1,4 +1,4 @@
-"""`paddle-resnet benchmark`: how fast, as a ratio against the other side in the same run."""
+"""`paddle-resnet benchmark`: speed, as a ratio to another side in the same run."""
 
 from __future__ import annotations
 

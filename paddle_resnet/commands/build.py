@@ -22,14 +22,14 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build, load, and say where the library is; exit code 2 where it cannot be used."""
+    """Build, load, and print where the library is; exit code 2 if it cannot be used."""
     from ..cpu_runtime import import_paddle
 
     import_paddle()
     from .. import kernels
     from ..kernels import build
 
-    kernels.mode()  # a wrong word is an error here too
+    kernels.mode()  # an unknown mode is an error here too
     path = build.build(force=arguments.force)
     with kernels.use("require"):
         build.library()

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..io.atomic_files import atomic_write_json
 
     for path in (arguments.html, arguments.json):
-        # Found out now rather than after minutes of measuring.
+        # Checked before minutes of measuring.
         if path not in (None, "-") and not Path(path).resolve().parent.is_dir():
             raise UserError(f"there is no folder for '{path}'.")
     options = {

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _shape(text: Optional[str]) -> Optional[tuple[int, ...]]:
-    """Read ``3x224x224``; None where nothing is given."""
+    """Parse ``3x224x224``; None if nothing is given."""
     if text is None:
         return None
     parts = text.lower().replace("×", "x").split("x")

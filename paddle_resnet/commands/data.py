@@ -1,4 +1,4 @@
-"""`paddle-resnet data`: fetch a data set ahead of time, or look at one's own."""
+"""`paddle-resnet data`: fetch a data set ahead of time, or describe one's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES = """\
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = _parser.make(
-        subparsers, "data", "fetch a data set ahead of time, or look at one's own", EXAMPLES, run
+        subparsers, "data", "fetch a data set ahead of time, or describe one's own", EXAMPLES, run
     )
     parser.add_argument("name", choices=("cifar10", "cifar100", "folder"), help="the data set")
     parser.add_argument("path", nargs="?", help="of a folder: the folder, or a list of images")

@@ -1,4 +1,4 @@
-"""`paddle-resnet doctor`: what this machine is, what is used of it, what is missing."""
+"""`paddle-resnet doctor`: facts about this machine and advice."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.data,
         notify=notify,
     )
-    # In what the run itself was tested in.
+    # The precision of the run's own test.
     precision = run_precision(config, notify)
     evaluation = evaluate_loader(trained.network, loader, tta=tta, precision=precision)
     metrics = {

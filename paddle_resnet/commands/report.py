@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the report and say where it is."""
+    """Write the report and print its path."""
     from ..report.run_report import write_report
 
     print(write_report(arguments.run_folder))

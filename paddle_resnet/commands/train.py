@@ -65,7 +65,7 @@ def learning_rates(config: Config) -> list[str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, write the report, and say where everything is."""
+    """Train, write the report, and print the paths."""
     if arguments.resume and (arguments.config or arguments.override):
         raise UserError("--resume takes the run's own recipe: leave -c and -o out.")
     recipe = arguments.config or DEFAULT_RECIPE
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     console.outlive_the_reader()
     cpu_runtime.import_paddle()
-    # Paddle says at every start that BN keeps running statistics, as it always has.
+    # Paddle warns at every start that BN tracks running statistics.
     warnings.filterwarnings("ignore", message="When training, we now always track")
     from ..distributed.collectives import is_rank0
     from ..runs.resume_rules import find_run, resumed_config

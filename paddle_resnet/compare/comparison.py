@@ -152,7 +152,7 @@ class _Pair:
         }
         self.starts = {key: str(folder / f"start-{key}.safetensors") for key in sides}
         self.before: dict[str, float] = {}
-        # Weights from a file are of more interest than random ones.
+        # Weights from a file are preferred to random ones.
         only_b = sides["b"].kind == "file" != sides["a"].kind
         self.leader = "b" if only_b else "a"
 
@@ -215,7 +215,7 @@ class _Pair:
         return losses
 
     def memory(self) -> dict[str, dict[str, float]]:
-        # Asked for behind the steps of the curve and before anything else that takes memory.
+        # Measured after the steps of the curve and before anything else that allocates.
         return {
             key: {"peak": process.call("memory"), "before": self.before[key]}
             for key, process in self.processes.items()
@@ -234,7 +234,7 @@ class _Pair:
             if time.monotonic() - logged >= LOG_INTERVAL:
                 logged = time.monotonic()
                 self.log(f"speed of {kind}: round {max(turn, 1)} of {rounds}")
-            # Who goes first changes, lest one always comes behind the other's heat.
+            # The order alternates: the second of a pair finds a warmer CPU.
             order = ("a", "b") if turn % 2 else ("b", "a")
             for key in order:
                 time.sleep(REST)
@@ -311,7 +311,7 @@ class _Pair:
         results: dict[str, Any] = {"budget": budget}
         for process in self.processes.values():
             process.send("train", overrides=overrides)
-            # It stops in front of the first round already, with the data at hand.
+            # It waits before its first round, with the data loaded.
             process.receive()
         working = dict(self.processes)
         while working:

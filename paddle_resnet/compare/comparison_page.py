@@ -17,7 +17,7 @@ from ..pages.recipe_table import environment_facts
 from ..stats import wilson
 from . import rows
 
-#: Looks of the two sides, which the style sheet names after their first use in a report.
+#: Style classes of the two sides, named after their first use in a report.
 STYLES = {"a": "train", "b": "validation"}
 
 
@@ -152,7 +152,7 @@ def _training_curve(
 
 
 def _strip(found: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the places of bars, ranges and single rounds on a scale from zero."""
+    """Return the positions of bars, ranges and single rounds on a scale from zero."""
     measured = found["speed"][kind]
     end = 1.04 * max(measured[key]["max"] for key in STYLES)
     bars = [

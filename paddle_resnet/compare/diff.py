@@ -1,4 +1,4 @@
-"""How far two computations are apart, and which of two is faster: plain arithmetic."""
+"""Differences of two computations, and ratios of their speeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def arrays(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
 
 
 def worse(value: float, worst: float) -> bool:
-    """Return whether a value is larger; a NaN is worst of all, which comparisons would lose."""
+    """Return whether a value is larger; NaN counts as the largest."""
     return not math.isnan(worst) and (math.isnan(value) or value > worst)
 
 

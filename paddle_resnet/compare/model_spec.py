@@ -28,7 +28,7 @@ class ModelSpec:
     kind: str
     #: Name of the network, in ``list_models()`` or in ``paddle.vision.models``.
     model: str
-    #: None: as the network has it.
+    #: None: the network's default.
     stem: str | None = None
     num_classes: int = 10
     #: Of the images that it is usually counted on.
@@ -47,7 +47,7 @@ def vision_models() -> list[str]:
 
 
 def resolve(name: str, stem: str | None = None, num_classes: int | None = None) -> ModelSpec:
-    """Find out what a name stands for.
+    """Return the network that a name stands for.
 
     Args:
         name: one of ``list_models()``; ``paddle.vision:`` and one of its classifiers; the path of a
@@ -176,7 +176,7 @@ def _classes_in(path: str, model: str) -> int:
 def _trained(name: str, stem: str | None, num_classes: int | None) -> ModelSpec:
     metadata = read_weights(find_weights_file(name))[1]
     if "model" not in metadata:
-        load_trained(name)  # says in a sentence what the file lacks
+        load_trained(name)  # raises the sentence about what the file lacks
     has_stem = (metadata.get("options") or {}).get("stem")
     classes = len(metadata.get("classes") or ()) or 10
     if stem not in (None, has_stem):

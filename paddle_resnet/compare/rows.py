@@ -1,4 +1,4 @@
-"""What a comparison says, as rows of words: the same in a terminal and on a page."""
+"""Results of a comparison as rows of text, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..formatting import SPACE, count, counted, decimal, number, rate
 from .worker import DECAY, MOMENTUM, RATE
 
 SAME = "same"
-#: With fewer, the machine's moods decide who is faster.
+#: With fewer, other load decides which side is faster.
 FEWEST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of both sides and what lies between them."""
+    """A value of both sides and their difference."""
 
     label: str
     a: str
@@ -32,7 +32,7 @@ class Section:
     title: str
     rows: list[Row]
     note: str = ""
-    #: Heads of the three columns, where they are not A, B and what lies between.
+    #: Heads of the three columns, if they are not A, B and the difference.
     columns: tuple[str, str, str] | None = None
 
 

@@ -25,7 +25,7 @@ RATE, MOMENTUM, DECAY = 1e-4, 0.9, 1e-4
 
 
 class Worker:
-    """What a side can be asked to do; every method takes and returns JSON types."""
+    """Requests that a side answers; every method takes and returns JSON types."""
 
     def __init__(self, log: Callable[[str], None], wait: Callable[[], None] = lambda: None) -> None:
         self.log = log
@@ -63,7 +63,7 @@ class Worker:
         save_weights(self.network, path)
 
     def load(self, path: str) -> None:
-        """Take over weights and running statistics, and forget what the optimizer gathered."""
+        """Load weights and running statistics, and reset the optimizer."""
         from ..weights import read_weights
         from ..weights.save_load import assign_weights
 
@@ -78,7 +78,7 @@ class Worker:
         )
 
     def images(self, path: str, mean: Any, std: Any, size: int) -> None:
-        """Take the batches of a file: ``images`` uint8 [B, N, 3, 32, 32], ``labels`` [B, N]."""
+        """Load the batches of a file: ``images`` uint8 [B, N, 3, 32, 32], ``labels`` [B, N]."""
         import paddle
 
         with np.load(path) as file:
@@ -203,7 +203,7 @@ class Worker:
         return images, paddle.to_tensor(labels)
 
     def _logits(self, images: Any) -> Any:
-        """Return the main logits; networks with auxiliary heads give theirs behind them."""
+        """Return the main logits; networks with auxiliary heads return theirs after them."""
         given = self.network(images)
         return given[0] if isinstance(given, (list, tuple)) else given
 
@@ -222,7 +222,7 @@ class Worker:
         return MainLogits(self)
 
     def _possible(self, run: Callable[[], Any], size: int) -> Any:
-        """Run the network for the first time; say in a sentence that it cannot take such images."""
+        """Run the network for the first time; raise a clear error if it cannot take such images."""
         try:
             return run()
         except UserError:
@@ -243,7 +243,7 @@ def _operators(plain: bool) -> contextlib.AbstractContextManager[None]:
 def peak_memory() -> float:
     """Return the most memory that this process ever had resident, in bytes."""
     try:
-        # Not getrusage, which on Linux starts from what the parent had when it started us.
+        # Not getrusage: on Linux it starts from the parent's value.
         status = Path("/proc/self/status").read_text()
         return 1024.0 * int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Whether a network that says '90 % sure' is right 90 % of the time."""
+"""Calibration: the accuracy of predictions against their confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Confusion matrix, scores per class and the most frequent confusions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is recognised. A score is NaN where it would be 0/0."""
+    """How well one class is recognised. A score of 0/0 is NaN."""
 
     index: int
     images: int

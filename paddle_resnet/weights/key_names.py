@@ -8,14 +8,14 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Callable, Optional, Union
 
-#: What wrappers put before every name: data-parallel, torch.compile, a detector around a backbone.
+#: Prefixes of wrappers: data-parallel, torch.compile, a detector around a backbone.
 PREFIXES = (
     *("module.", "_orig_mod.", "_layers.", "ema_model.", "backbone.", "model.", "net.", "network."),
     *("encoder.", "resnet."),
 )
-#: What the linear layer at the end is called here and there; ours is ``fc``.
+#: Names of the last linear layer elsewhere; here it is ``fc``.
 HEADS = ("fc", "linear", "classifier", "head", "last_linear", "out", "output", "fc1000", "logits")
-#: Where training modules, such as Lightning's, keep a loss with weights of its own.
+#: Attributes of training modules, such as Lightning's, for a loss with weights of its own.
 LOSSES = ("criterion", "criteria", "loss", "losses", "loss_fn", "loss_func", "loss_function")
 _HEAD = re.compile(rf"^(?:{'|'.join(HEADS)})(?:\.fc|\.\d+)?\.(weight|bias)$")
 
@@ -52,7 +52,7 @@ def _next(match: re.Match[str]) -> str:
     return f".{'conv' if match[2].startswith(('conv', '_conv')) else 'bn'}{int(match[1]) + 1}."
 
 
-#: In this order, each where it fits.
+#: Applied in this order, each if it matches.
 _RULES: tuple[tuple[re.Pattern[str], Union[str, Callable[[re.Match[str]], str]]], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -106,7 +106,7 @@ _RULES: tuple[tuple[re.Pattern[str], Union[str, Callable[[re.Match[str]], str]]]
 
 
 def to_own_name(name: str, own: Collection[str], blocks: Sequence[str] = ()) -> str:
-    """Return what the network calls the entry that a file calls ``name``.
+    """Return the network's name of a file's entry.
 
     Args:
         name: such as ``module.layer2.0.shortcut.0.weight``.
@@ -147,7 +147,7 @@ def _projection(match: re.Match[str], own: Collection[str]) -> str:
 
 
 def head_of(own: Collection[str]) -> Optional[str]:
-    """Return the name of a network's last layer, or None where it has none."""
+    """Return the name of a network's last layer; None if it has none."""
     return next((head for head in HEADS if f"{head}.weight" in own), None)
 
 
@@ -174,7 +174,7 @@ def block_names(own: Collection[str]) -> list[str]:
 
 
 def origin_of(names: Collection[str]) -> Optional[str]:
-    """Return whose conventions names follow, ``torch`` or ``paddle``; None where none decides."""
+    """Return whose conventions names follow, ``torch`` or ``paddle``; None if no name decides."""
     if any(n.endswith((".running_mean", ".running_var", *_COUNTERS)) for n in names):
         return "torch"
     return "paddle" if any(n.endswith(("._mean", "._variance")) for n in names) else None

@@ -1,4 +1,4 @@
-"""What became of each entry of a weights file."""
+"""Report of a loading: what was matched, skipped and changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Optional
 
 @dataclass
 class LoadReport:
-    """The account of one loading; ``print(report)`` shows it.
+    """Result of a loading; ``print(report)`` shows it.
 
     Names in ``matched`` and ``missing`` are the network's, in ``skipped`` the file's.
     """
@@ -22,14 +22,14 @@ class LoadReport:
     matched: dict[str, str] = field(default_factory=dict)
     #: Left out: the file's name to the reason.
     skipped: dict[str, str] = field(default_factory=dict)
-    #: Parts of the network that kept the values they had.
+    #: Arrays of the network that kept their values.
     missing: list[str] = field(default_factory=list)
-    #: What was changed on the way: casts, another layout of the first convolution.
+    #: Changes of values: casts, another layout of the first convolution.
     notes: list[str] = field(default_factory=list)
 
     @property
     def renamed(self) -> dict[str, str]:
-        """The part of ``matched`` where the two names differ."""
+        """The entries of ``matched`` whose two names differ."""
         return {own: name for own, name in self.matched.items() if own != name}
 
     def __str__(self) -> str:

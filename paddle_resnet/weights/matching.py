@@ -1,4 +1,4 @@
-"""Decide which array of a file goes where in a network, and in what shape and type."""
+"""Match the arrays of a file with those of a network, in its shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def match(
     origin: Optional[str] = None,
     advice: str = "",
 ) -> tuple[dict[str, np.ndarray], LoadReport]:
-    """Return the arrays under the network's own names, in its shapes, and the account of it.
+    """Return the arrays under the network's names and in its shapes, and the report.
 
     The arguments are those of :func:`paddle_resnet.weights.save_load.load_weights`, and ``advice``:
     the end of the strict mode's error. Default: ``new_head=True``, where only the head differs.
@@ -49,7 +49,7 @@ def match(
     report.notes += contents.notes
     values: dict[str, np.ndarray] = {}
     seen: set[str] = set()
-    #: What the strict mode objects to: whether it is about a head, and the words.
+    #: Objections of the strict mode: whether it concerns a head, and the sentence.
     problems: list[tuple[bool, str]] = []
 
     def skip(theirs: str, name: str, why: str) -> None:
@@ -68,7 +68,7 @@ def match(
             if reason:
                 report.skipped[theirs] = reason
             else:
-                # Slow, so only for the few that the sentence shows.
+                # Slow: only for the names that the sentence shows.
                 skip(theirs, name, unknown(name, own) if len(problems) < 3 else "is unknown")
             continue
         if name in seen:
@@ -177,7 +177,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def unknown(name: str, own: Collection[str]) -> str:
-    """Return the words for a name that the network has not, with the nearest that it has."""
+    """Return the sentence for a name that the network lacks, with the nearest it has."""
     close = difflib.get_close_matches(name, own, n=1)
     return f"is unknown (nearest: '{close[0]}')" if close else "is unknown"
 
@@ -200,7 +200,7 @@ def made_for_another(
 
 
 def assign(network: nn.Layer, values: dict[str, np.ndarray]) -> None:
-    """Copy arrays that `match` retransposed into a network's parameters and statistics."""
+    """Copy arrays that `match` returned into a network's parameters and statistics."""
     own = network.state_dict()
     for name, array in values.items():
         tensor = own[name]
@@ -221,7 +221,7 @@ def linear_weights(network: nn.Layer) -> set[str]:
 def _fit(
     array: np.ndarray, shape: list[int], linear: bool, origin: Optional[str]
 ) -> Optional[np.ndarray]:
-    """Return the array in the network's shape; None where it cannot be brought there.
+    """Return the array in the network's shape; None if that is impossible.
 
     torch keeps a linear layer's weight as [out, in], Paddle as [in, out]; a 1x1 convolution is
     [out, in, 1, 1] in both and computes the same as a linear layer.

@@ -1,4 +1,4 @@
-"""What stands before the names of a network's arrays in a file that holds more than the network."""
+"""Prefixes of a network's names in a file that contains more than the network."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import islice
 
 from . import key_names
 
-#: Names that are looked at; a file may have a million.
+#: Names that are examined; a file may have a million.
 _MOST_NAMES = 5_000
 
 
 def find_prefixes(
     names: Collection[str], own: Collection[str], blocks: Sequence[str] = ()
 ) -> list[str]:
-    """Return what may be taken off so that a file's names become a network's.
+    """Return the prefixes whose removal makes a file's names those of a network.
 
     Args:
         names: of the file, such as ``module.encoder_q.layer1.0.conv1.weight``.

@@ -22,12 +22,12 @@ from .torch_reader import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
 #: The entry of a safetensors file's metadata that holds our own, as JSON.
 METADATA_KEY = "paddle_resnet"
-#: What of our own is the checksum of arrays and all other metadata.
+#: Entry of this metadata: the checksum of the arrays and the other metadata.
 CHECKSUM_KEY = "sha256"
 #: Eight times the largest network here with its optimizer state; more is no weights file of ours.
 MAX_BYTES = 4 * 2**30
 
-#: Files that people take for weights, by how they begin, and what to do about it.
+#: First bytes of other files that are mistaken for weights, and advice.
 _NOT_WEIGHTS = (
     (b"<", "it is a web page: the download went wrong"),
     (b"version https://git-lfs", "it is a Git LFS pointer: fetch the file itself (git lfs pull)"),
@@ -42,7 +42,7 @@ _DTYPES = {
 
 
 def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDictFile:
-    """Read a weights file; the format is decided by its content, the extension is not looked at.
+    """Read a weights file; the format is decided by its content, the extension is ignored.
 
     Knows safetensors (anybody's), Paddle's ``.pdparams`` (2.x and 3.x), and torch's ``.pt``,
     ``.pth``, ``.th`` in the zip and the legacy format, all without torch. Pickles are read as data
@@ -102,7 +102,7 @@ def read_state(path: Union[str, Path]) -> dict[str, Any]:
 def _bytes_of(path: Union[str, Path]) -> bytes:
     try:
         facts = Path(path).stat()
-        # A pipe would be waited for, perhaps for ever.
+        # Reading a pipe could block for ever.
         if not stat.S_ISREG(facts.st_mode):
             what = "a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file"
             raise WeightsError(f"'{path}' is {what}, not a weights file.")
@@ -147,7 +147,7 @@ def _is_as_written(contents: StateDictFile) -> bool:
     written = contents.metadata.pop(CHECKSUM_KEY, None)
     try:
         return not written or written == checksum(contents.arrays, json.dumps(contents.metadata))
-    except RecursionError:  # what could just be read, but not be written any more
+    except RecursionError:  # could be read, but not be written again
         return False
 
 

@@ -1,4 +1,4 @@
-"""Weights to files and back: any format in, the formats of three toolkits out."""
+"""Save and load weights: reads any format, writes those of three toolkits."""
 
 from __future__ import annotations
 

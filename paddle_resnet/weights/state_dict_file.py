@@ -1,4 +1,4 @@
-"""What a weights file holds, once it has been read: named arrays and where they come from."""
+"""Content of a weights file: named arrays, their origin and metadata."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class StateDictFile:
 
 
 class TensorStub(Stub):
-    """Base of the stand-ins that :mod:`.torch_files` makes of tensors."""
+    """Base of the stubs that :mod:`.torch_reader` builds for tensors."""
 
     is_bfloat16 = False
 
     def to_numpy(self) -> np.ndarray:
-        """Return a view of the file's bytes, or raise `PickleError` where the description lies."""
+        """Return a view of the file's bytes, or raise `PickleError` if its description is wrong."""
         raise NotImplementedError
 
 
 def printable(name: Any) -> bool:
-    """Return whether a name may be shown: one that could write over a terminal may not."""
+    """Return whether a name is printable, without control characters."""
     return isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_NAME
 
 

@@ -92,7 +92,7 @@ class ChooseEntry(PickleError):
 
 
 class _Search:
-    """One search; what it found out about an object is remembered, as a file may repeat it.
+    """One search. Results are cached per object, because a file may repeat it.
 
     Args:
         notes: takes what a user should know of the way to the state dict.
@@ -136,7 +136,7 @@ class _Search:
 
     def of_other_names(self, inside: dict[str, Any]) -> list[str]:
         """Return the wrapper by a name of its own, such as ``{"resnet": {...}, "epoch": 3}``."""
-        # A file may hold one dict under a million names: look into each only once.
+        # A file may contain one dict under a million names: search each object once.
         distinct = {id(value): value for value in inside.values()}
         states = {key for key, value in distinct.items() if _has_tensors(self.entries(value))}
         wrappers = [key for key, value in inside.items() if id(value) in states]
@@ -181,7 +181,7 @@ class _Search:
         return found
 
     def refuse(self, thing: Any, here: dict[Any, Any]) -> None:
-        """Say what there is where a state dict should be.
+        """Return the sentence about an object that contains no state dict.
 
         Raises:
             PickleError: always.

@@ -37,7 +37,7 @@ _STORAGES = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "b1",
 }
-#: Mentioned in checkpoints, never called.
+#: Named in checkpoints, never called.
 _MENTIONED = (
     *("torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter"),
     *(f"torch.{kind}" for kind in ("float32", "float64", "float16", "bfloat16", "int64", "int32")),
@@ -70,7 +70,7 @@ class _Storage(Stub):
 
 
 class _Tensor(TensorStub):
-    """A view of a storage, not yet believed."""
+    """A view of a storage, not yet checked."""
 
     def __init__(self, storage: Any, offset: Any, size: Any, stride: Any) -> None:
         if not isinstance(storage, _Storage):

@@ -30,8 +30,10 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
 def prose(page):
-    """The page without its blocks of code, on one line."""
-    return re.sub(r"\s*\n\s*", " ", _FENCE.sub("", page.read_text(encoding="utf-8")))
+    """The page without blocks of code and the table that is made by a program, on one line."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = re.sub(r"<!-- measured: begin -->.*<!-- measured: end -->", "", text, flags=re.DOTALL)
+    return re.sub(r"\s*\n\s*", " ", text)
 
 
 def code_lines(page):

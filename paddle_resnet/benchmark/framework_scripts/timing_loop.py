@@ -1,4 +1,4 @@
-"""What all sides share: do what a line says, answer with what it took."""
+"""Loop of all sides: execute the request of each line, answer with time and memory."""
 
 import json
 import os
