@@ -2,14 +2,14 @@
 # # Lesson 4: The residual unit, or the telephone game
 #
 # A message whispered from ear to ear is soon another message. Layers whisper too: each sees only what
-# the one before it said. This lesson builds the residual unit in five lines, plays the telephone game
+# the one before it said. This lesson builds the residual unit in a few lines, plays the telephone game
 # with pictures, and ends with Paddle's high-level API.
 
 # %% [markdown] lang="zh"
 # # 第 4 课：残差单元，或者“传话游戏”
 #
 # 一句话一个人传一个人，很快就走了样。网络的层也在“传话”：每一层只看得到前一层说了什么。
-# 本课用五行代码搭出残差单元，拿图像来玩传话游戏，最后用飞桨的高层 API（hapi）完成一次训练。
+# 本课用几行代码搭出残差单元，拿图像来玩传话游戏，最后用飞桨的高层 API（hapi）完成一次训练。
 
 # %% [markdown] lang="en"
 # ## 1. A unit of two convolutions, with and without `+ x`
