@@ -154,7 +154,20 @@ def test_health_metrics_and_description(service, pictures):
         service.predict(picture)
     assert count(service) == before + 3
     _, _, content = service.request("GET", "/openapi.json")
-    assert set(json.loads(content)["paths"]) == {"/predict", "/health", "/metrics"}
+    paths = json.loads(content)["paths"]
+    assert set(paths) == {"/predict", "/health", "/metrics"}
+    assert list(paths["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+
+
+def test_a_client_that_leaves_is_no_failure_of_the_service(service):
+    before = count(service, 499)
+    with socket.create_connection(("127.0.0.1", service.port), 30) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
+    end = time.monotonic() + 30
+    while count(service, 499) == before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert count(service, 499) == before + 1
+    assert count(service, 500) == 0
 
 
 def test_the_description_of_the_api_is_a_page_without_other_servers(service):
@@ -167,9 +180,9 @@ def test_the_description_of_the_api_is_a_page_without_other_servers(service):
     assert content.count(b"http") == content.count(f"http://127.0.0.1:{service.port}".encode())
 
 
-def count(service):
+def count(service, status=200):
     _, _, content = service.request("GET", "/metrics")
-    found = re.search(rb'paddle_resnet_requests_total\{status="200"\} ([\d.]+)', content)
+    found = re.search(rb'requests_total\{status="%d"\} ([\d.]+)' % status, content)
     return float(found.group(1)) if found else 0
 
 

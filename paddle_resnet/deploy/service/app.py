@@ -13,12 +13,13 @@ from typing import Any, Optional
 import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from ...cpu_runtime import available_cores
 from ...version import __version__
@@ -73,6 +74,8 @@ _STATUSES = {
     500: "the network failed",
     503: "too many images wait, or the answer took too long; try again later",
 }
+#: As nginx counts requests whose client left before the answer.
+_CLIENT_GONE = 499
 _BODY = {
     "requestBody": {
         "required": True,
@@ -81,7 +84,12 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "maxItems": Limits.max_images,
+                        }
                     },
                     "required": ["file"],
                 }
@@ -132,7 +140,11 @@ def create_app(
         summary="Classify one or several images",
     )(service.predict)
     app.get("/health", summary="Whether the service answers")(service.health)
-    app.get("/metrics", summary="Counts and latencies, for Prometheus")(service.metrics_text)
+    app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        summary="Counts and latencies, for Prometheus",
+    )(service.metrics_text)
     app.get("/", response_class=HTMLResponse, include_in_schema=False)(service.page)
 
     @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
@@ -181,8 +193,11 @@ class _Service:
         try:
             answer = await self._predict(request, top, heatmap)
             status = 200
-        except HTTPException as error:
+        except StarletteHTTPException as error:  # FastAPI's own and those of forms
             status = error.status_code
+            raise
+        except ClientDisconnect:
+            status = _CLIENT_GONE
             raise
         finally:
             seconds = time.perf_counter() - began
