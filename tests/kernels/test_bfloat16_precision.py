@@ -94,6 +94,7 @@ def test_a_run_stays_with_what_auto_was(tmp_path, monkeypatch, capsys, begun, el
 
     # Where there are units, bfloat16 is to be the faster one, whatever it is here.
     monkeypatch.setattr(precision_choice, "step_seconds", lambda *a: 1 + (a[3].dtype == "float32"))
+    monkeypatch.setattr(precision_choice, "choices_folder", lambda: tmp_path / "choices")
     with kernels.use("require"):
         monkeypatch.setattr(cpu_runtime, "cpu_flags", lambda: frozenset([begun]))
         assert in_bfloat16(*line) == (kept == "bfloat16")
