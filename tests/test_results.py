@@ -76,7 +76,10 @@ def test_a_row_is_what_its_run_says(row):
     assert all(environment["cpu"].startswith(names[cpu]) for environment in environments)
     assert seeds == ", ".join(str(k) for k in range(len(runs)))
     file = ROOT / re.search(r"\]\((configs/[^)]+)\)", recipe)[1]
-    assert load_config(file.stem).model.name == model["name"]
+    assert (
+        load_config(file.stem, tuple(re.findall(r"`(\S+=\S+)`", recipe))).model.name
+        == model["name"]
+    )
 
 
 def test_shipped_weights_have_a_row():
