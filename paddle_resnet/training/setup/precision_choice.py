@@ -104,7 +104,7 @@ def _file(config: Config, network: nn.Layer, splits: DataSplits) -> Path:
         cpu_runtime.RUNTIME.threads,
         cpu_runtime.cpu_model(),
         sorted(cpu_runtime.cpu_flags()),
-        build.build().name,
+        Path(build.library()._name).name,  # it holds the hash of the operator's source
     ]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return choices_folder() / f"{config.model.name}-{digest[:16]}.json"
