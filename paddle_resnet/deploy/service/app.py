@@ -193,7 +193,7 @@ class _Service:
         try:
             answer = await self._predict(request, top, heatmap)
             status = 200
-        except StarletteHTTPException as error:  # FastAPI's own and those of forms
+        except StarletteHTTPException as error:  # FastAPI's own, and that of a malformed form
             status = error.status_code
             raise
         except ClientDisconnect:
