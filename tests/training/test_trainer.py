@@ -220,7 +220,9 @@ def test_a_budget_is_kept(tmp_path):
     assert wall < 60
 
 
-def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys):
+def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys, monkeypatch):
+    # By the operator, two seconds can be enough for all.
+    monkeypatch.setenv("PADDLE_RESNET_KERNELS", "off")
     overrides = ("train.budget=2s", "model.options.widths=[64,128,256,512]")
     assert main(command(tmp_path, *overrides, "run.report=false")) == 0
     out = capsys.readouterr().out
