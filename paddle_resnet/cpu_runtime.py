@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import io
 import os
 import platform
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .interrupts import deferred_interrupt
@@ -141,7 +143,7 @@ def _set_threads_late(runtime: Runtime) -> None:
         runtime.threads = threads
         return
     # Eigen's loops inside Paddle read the environment once, at load: they stay on one core.
-    omp = _loaded_library("libiomp5.so", "libgomp.so.1")
+    omp = _openmp()
     if omp is None:
         runtime.threads = 1
         runtime.notes.append(
@@ -149,21 +151,43 @@ def _set_threads_late(runtime: Runtime) -> None:
             "import paddle_resnet first, or set OMP_NUM_THREADS."
         )
         return
-    omp.omp_set_num_threads(runtime.threads)
-    core = getattr(getattr(sys.modules["paddle"], "base", None), "core", None)
-    if core is not None and hasattr(core, "set_num_threads"):
-        core.set_num_threads(runtime.threads)  # the BLAS behind matmul
+    _set_threads(omp, runtime.threads)
     runtime.notes.append(
         f"Paddle was imported before paddle_resnet: raised it to {runtime.threads} threads for "
         "this thread of the program only; import paddle_resnet first to give it all cores."
     )
 
 
+def _set_threads(omp: ctypes.CDLL, threads: int) -> None:
+    omp.omp_set_num_threads(threads)
+    core = getattr(getattr(sys.modules["paddle"], "base", None), "core", None)
+    if core is not None and hasattr(core, "set_num_threads"):
+        core.set_num_threads(threads)  # the BLAS behind matmul
+
+
+@contextlib.contextmanager
+def keep_threads() -> Iterator[None]:
+    """Compute after the block with as many threads as before: Paddle Inference leaves one."""
+    omp = _openmp()
+    before = omp.omp_get_max_threads() if omp is not None else 0
+    try:
+        yield
+    finally:
+        if omp is not None and omp.omp_get_max_threads() != before:
+            _set_threads(omp, before)
+
+
 def start_openmp() -> None:
     """Let the OpenMP of an imported Paddle start now, on the cores that the process has now."""
-    omp = _loaded_library("libiomp5.so", "libgomp.so.1")
+    omp = _openmp()
     if omp is not None:
         omp.omp_get_num_procs()
+
+
+@functools.cache
+def _openmp() -> ctypes.CDLL | None:
+    """Return the OpenMP of Paddle, which is imported."""
+    return _loaded_library("libiomp5.so", "libgomp.so.1")
 
 
 def _loaded_library(*names: str) -> ctypes.CDLL | None:

@@ -4,9 +4,10 @@ import os
 import shutil
 import signal
 
-# Workers of pytest-xdist share the cores: one thread each, decided before Paddle reads it.
+# Workers of pytest-xdist share the cores: one thread each, decided before Paddle reads it. (The
+# process that starts them has all cores, and they inherit its environment.)
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import paddle_resnet
 

@@ -148,7 +148,8 @@ class PaddleInference:
         if precision == "bfloat16":
             config.enable_mkldnn_bfloat16()
         try:
-            self._first = inference.create_predictor(config)
+            with machine.keep_threads():
+                self._first = inference.create_predictor(config)
         except Exception as error:
             raise DeployError(f"Paddle Inference refuses it: {_first_line(error)}.") from None
         self._scale, self._shift = manifest.affine()
@@ -167,7 +168,8 @@ class PaddleInference:
         x += self._shift
         (name,) = predictor.get_input_names()
         predictor.get_input_handle(name).copy_from_cpu(x)
-        predictor.run()
+        with machine.keep_threads():
+            predictor.run()
         (name,) = predictor.get_output_names()
         probabilities = predictor.get_output_handle(name).copy_to_cpu()
         return centred_logits(probabilities), probabilities
@@ -175,7 +177,7 @@ class PaddleInference:
     def _predictor(self) -> Any:
         predictor = getattr(self._local, "predictor", None)
         if predictor is None:
-            with self._lock:
+            with self._lock, machine.keep_threads():
                 predictor = self._local.predictor = self._first.clone()
         return predictor
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_resnet import Predictor, load_trained
+from paddle_resnet import Predictor, cpu_runtime, load_trained
 from paddle_resnet.cli import main
 from paddle_resnet.data.folder.image_io import read_image
 from paddle_resnet.errors import DataError, DeployError, UserError
@@ -161,3 +161,18 @@ def test_a_runtime_that_is_not_installed_is_named(float32_file, monkeypatch):
             patch.setitem(sys.modules, name, None)
             with pytest.raises(DeployError, match=f"pip install .*{name}"):
                 Predictor(float32_file, runtime=runtime)
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_the_process_keeps_its_number_of_threads(paddle_folder, cifar, threads):
+    """Paddle Inference leaves one: what was trained afterwards was slow, and other in last bits."""
+    openmp = cpu_runtime._openmp()
+    before = openmp.omp_get_max_threads()
+    try:
+        openmp.omp_set_num_threads(3)
+        predictor = Predictor(paddle_folder, threads=threads)
+        assert openmp.omp_get_max_threads() == 3
+        predictor.logits(cifar.test_images[:2])
+        assert openmp.omp_get_max_threads() == 3
+    finally:
+        openmp.omp_set_num_threads(before)
