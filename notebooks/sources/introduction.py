@@ -10,8 +10,10 @@
 # environment, run in a cell above this one
 #
 # ```
-# !pip install -e ~/work/paddle_resnet matplotlib
-# %env PADDLE_RESNET_CACHE=~/work/.paddle_resnet
+# %cd ~/work
+# %cd paddle_resnet
+# !pip install -e '.[studies]'
+# %env PADDLE_RESNET_CACHE=.cache
 # ```
 #
 # Files in `~/work` last; `~/data` and installed packages are reset at each start. A CIFAR-10 that is
@@ -27,8 +29,10 @@
 # AI Studio 已装好飞桨，请保留它。把本项目的文件夹上传到 `~/work`。每次启动环境之后，先在本单元格上方新建一格运行
 #
 # ```
-# !pip install -e ~/work/paddle_resnet matplotlib
-# %env PADDLE_RESNET_CACHE=~/work/.paddle_resnet
+# %cd ~/work
+# %cd paddle_resnet
+# !pip install -e '.[studies]'
+# %env PADDLE_RESNET_CACHE=.cache
 # ```
 #
 # `~/work` 里的文件会保留；`~/data` 和安装的包在每次启动时还原。挂载到 `~/data` 的 CIFAR-10 会被自动找到。
