@@ -7,6 +7,7 @@ link to nothing ends the build.
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 import re
@@ -36,6 +37,7 @@ _CHINESE_BREAK = re.compile(
 _FENCE = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
 
 
+@functools.cache
 def pages() -> dict[str, str]:
     """Return every page by the file of the repository that it is made of."""
     found = dict(PAGES)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
-#: A SIGINT this many seconds after the first one, or later, takes effect at once. Launchers repeat
-#: the Ctrl-C of a terminal within half a second.
+#: A SIGINT this many seconds after the first one, or later, takes effect at once. Launchers send
+#: the Ctrl-C of a terminal again to each process, up to three times within half a second.
 AT_ONCE_SECONDS = 1.0
 
 

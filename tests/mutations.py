@@ -1,4 +1,4 @@
-"""Thirty small faults, each of which the suite must catch.
+"""Small faults, each of which the suite must catch.
 
 Each mutation is applied to a copy of the tree, and the test files beside it run there with ``-x``.
 A mutation that they do not catch has survived: write the test that is missing.
@@ -292,23 +292,13 @@ def survives(mutation: Mutation, tree: Path) -> tuple[bool, str]:
             f"{mutation.name}: expected its text once in {mutation.path}, found it "
             f"{before.count(mutation.old)} times."
         )
-    tests = [f"tests/{name}" for name in mutation.tests.split()]
+    tests = tests_of(mutation)
     absent = [name for name in tests if not (tree / name.split("::")[0]).is_file()]
     if absent:
         raise SystemExit(f"{mutation.name}: there is no {absent[0]}.")
     path.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        done = run(tests, tree)
     except subprocess.TimeoutExpired:
         return False, f"no end within {TIMEOUT} s"
     finally:
@@ -317,6 +307,23 @@ def survives(mutation: Mutation, tree: Path) -> tuple[bool, str]:
         raise SystemExit(f"{mutation.name}: pytest failed:\n{done.stdout}{done.stderr}")
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return done.returncode == 0, failed[0].split(" - ")[0] if failed else ""
+
+
+def tests_of(mutation: Mutation) -> list[str]:
+    return [f"tests/{name}" for name in mutation.tests.split()]
+
+
+def run(tests: list[str], tree: Path) -> subprocess.CompletedProcess:
+    """Run tests in a tree."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
 
 
 def main() -> int:
@@ -333,6 +340,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutations_") as folder:
         tree = Path(folder)
         copy_tree(tree)
+        # A test that fails without any mutation would pass for one that catches them all.
+        for tests in sorted({tuple(tests_of(each)) for each in chosen}):
+            done = run(list(tests), tree)
+            if done.returncode:
+                raise SystemExit(f"without a mutation: {done.stdout}{done.stderr}")
         for mutation in chosen:
             began = time.monotonic()
             survived, by = survives(mutation, tree)

@@ -135,6 +135,17 @@ def test_the_words_of_the_glossary_are_used():
     assert found == {}
 
 
+def test_what_is_unfinished_is_still_there():
+    found = {}
+    for path in files():
+        name = path.relative_to(ROOT).as_posix()
+        words = rejected_words(path, path.read_text(encoding="utf-8"))
+        found.setdefault(room(name), set()).update(words)
+    assert {
+        key: words - found[key] for key, words in UNFINISHED.items() if words - found[key]
+    } == {}
+
+
 @pytest.mark.parametrize(("name", "word"), [key for key in ALLOWED if key[1] != "*"])
 def test_what_is_allowed_is_still_there(name, word):
     path = ROOT / name

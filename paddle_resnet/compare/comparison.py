@@ -22,14 +22,12 @@ from ..io.child_process import ChildProcess
 from ..runs.environment import environment
 from . import diff
 from .model_spec import ModelSpec, resolve_both
+from .worker import NOISE
 
 Log = Callable[[str], None]
 #: Side of the images where nothing is said; CIFAR-10's own have 32. Twice that leaves four times as
 #: many values in each batch norm of the last stage, and ten steps do not amplify rounding.
 SIZE, OWN_SIZE = 64, 32
-#: Share of itself by which images are changed to see what rounding alone does: one unit in the last
-#: place of a float32.
-NOISE = 1e-7
 # How long the threads of a process spin after its turn: OpenMP's default is 0.2 s.
 REST = 0.25
 LOG_INTERVAL = 10.0
@@ -111,7 +109,9 @@ def compare(
         found["curve"] = pair.curve(steps)
         found["memory"] = pair.memory()
         found["speed"] = pair.speed(rounds, batch_size)
-        found["agreement"] = pair.agreement(steps) if found["keys"]["agree"] else None
+        found["agreement"] = None
+        if found["keys"]["agree"]:
+            found["agreement"] = pair.agreement(steps, found["curve"]["max_abs"])
         found["training"] = pair.train(budget, seed, data) if train is not None else None
     setting = {
         "a": dataclasses.asdict(first),
@@ -128,6 +128,11 @@ def compare(
         "data": {"name": "CIFAR-10", "source": images.source, "is_sample": images.is_sample},
     }
     return _plain({"setting": setting, **found, "environment": facts})
+
+
+def reference_of(a: str, b: str) -> str:
+    """Return whose rounding is the measure: Paddle's own network's if only one is, else b's."""
+    return "a" if a == "vision" != b else "b"
 
 
 class _Pair:
@@ -197,8 +202,7 @@ class _Pair:
         self.log(f"{counted(steps, 'training step')} of each on the same batches")
         losses = self.losses(steps, {key: {} for key in self.processes})
         apart = [abs(x - y) for x, y in zip(*losses.values())]
-        self.as_run = _largest(apart)
-        return {**losses, "first": apart[0], "max_abs": self.as_run}
+        return {**losses, "first": apart[0], "max_abs": _largest(apart)}
 
     def losses(self, steps: int, how: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
         """Return the losses of steps that the given processes do in turns, each in its own way."""
@@ -241,29 +245,34 @@ class _Pair:
                 seconds[key].append(self.processes[key].call(do, batch=0)["seconds"])
         return [seconds[key][1:] for key in ("a", "b")]  # the first warms up
 
-    def agreement(self, steps: int) -> dict[str, Any]:
-        """Return how far the two are apart with equal weights, and what rounding alone does."""
+    def agreement(self, steps: int, as_run: float) -> dict[str, Any]:
+        """Return how far the two are apart with equal weights, and what rounding alone does.
+
+        Args:
+            steps: training steps of the loss curves.
+            as_run: largest difference of the losses as the two run.
+        """
         plain = {key: {"plain": True} for key in self.processes}
         uses_operator = any(process.call("uses_operator") for process in self.processes.values())
         self.log("outputs and gradients with equal weights, by plain Paddle")
-        found: dict[str, Any] = {"plain": self.apart(*self.outputs(plain).values())}
+        both = self.outputs(plain)
+        found: dict[str, Any] = {"plain": self.apart(*both.values())}
+        self.restart()
         losses = self.losses(steps, plain)
         found["plain"]["curve"] = self.curve_apart(losses["a"], losses["b"])
-        # Where only one is Paddle's own network, its rounding is the measure.
-        kinds = [side.kind for side in self.sides.values()]
-        reference = "a" if kinds == ["vision", "ours"] else "b"
+        reference = reference_of(*(side.kind for side in self.sides.values()))
         self.log(f"the same of {self.names[reference]} with images changed by rounding")
         noisy = {reference: {"plain": True, "noise": NOISE}}
-        itself = self.outputs({reference: plain[reference]})[reference]
-        found["noise"] = self.apart(itself, self.outputs(noisy)[reference])
+        found["noise"] = self.apart(both[reference], self.outputs(noisy)[reference])
+        self.restart()
         noisy_losses = self.losses(steps, noisy)[reference]
         found["noise"]["curve"] = self.curve_apart(losses[reference], noisy_losses)
         found["operator"] = None
         if uses_operator:
             self.log("outputs and gradients with the CPU operator")
-            as_run = {key: {} for key in self.processes}
-            found["operator"] = self.apart(*self.outputs(as_run).values())
-            found["operator"]["curve"] = {"max_abs": self.as_run}
+            both = self.outputs({key: {} for key in self.processes})
+            found["operator"] = self.apart(*both.values())
+            found["operator"]["curve"] = {"max_abs": as_run}
         return {**found, "reference": reference}
 
     def outputs(self, how: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -274,8 +283,6 @@ class _Pair:
             path = str(self.folder / f"outputs-{key}.safetensors")
             loss = self.processes[key].call("outputs", path=path, **options)["loss"]
             outputs[key] = {**load_file(path), "loss": loss}
-        # The passes have moved running statistics.
-        self.restart()
         return outputs
 
     def apart(self, a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

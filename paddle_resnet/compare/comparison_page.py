@@ -79,13 +79,12 @@ def _cards(found: dict[str, Any]) -> list[Card]:
         plain, operator = agreement["plain"]["logits_eval"], agreement["operator"]
         detail = f"by plain Paddle; largest: {formatting.decimal(plain['largest'], 3)}"
         if operator:
-            detail = f"by plain Paddle; CPU operator: {_apart(operator['logits_eval'])}"
-        cards.append(Card("Difference of logits", _apart(plain).capitalize(), detail))
+            fused = rows.difference(operator["logits_eval"]["max_abs"])
+            detail = f"by plain Paddle; CPU operator: {fused}"
+        cards.append(
+            Card("Difference of logits", rows.difference(plain["max_abs"]).capitalize(), detail)
+        )
     return cards
-
-
-def _apart(difference: dict[str, Any]) -> str:
-    return "none" if difference["max_abs"] == 0 else formatting.decimal(difference["max_abs"], 2)
 
 
 def _times(ratio: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from .. import formatting
 from ..formatting import SPACE, count, counted, decimal, number, rate
-from .worker import DECAY, MOMENTUM, RATE
+from .worker import DECAY, MOMENTUM, NOISE, RATE
 
 SAME = "same"
 #: With fewer, other load decides which side is faster.
@@ -84,9 +84,9 @@ def _in_words(found: dict[str, Any]) -> str:
     logits, gradients = apart["logits_eval"], apart["gradients"]["relative"]
     return (
         f"{words}{kind} the logits differ by up to {_apart(logits)} and the gradients by "
-        f"{_difference(gradients)} of their length, where rounding alone moves those of "
-        f"{reference} by {_difference(noise['logits_eval']['max_abs'])} and "
-        f"{_difference(noise['gradients']['relative'])}."
+        f"{difference(gradients)} of their length, where rounding alone moves those of "
+        f"{reference} by {difference(noise['logits_eval']['max_abs'])} and "
+        f"{difference(noise['gradients']['relative'])}."
     )
 
 
@@ -169,10 +169,10 @@ def _agreement(found: dict[str, Any]) -> Section:
     rows = [
         row("logits, eval mode", lambda it: _apart(it["logits_eval"])),
         row("logits, training mode", lambda it: _apart(it["logits_train"])),
-        row("loss", lambda it: _difference(it["loss"]["max_abs"])),
+        row("loss", lambda it: difference(it["loss"]["max_abs"])),
         row("gradients, largest difference", lambda it: _apart(it["gradients"])),
-        row("gradients, relative", lambda it: _difference(it["gradients"]["relative"])),
-        row(f"loss of any of {steps}", lambda it: _difference(it["curve"]["max_abs"])),
+        row("gradients, relative", lambda it: difference(it["gradients"]["relative"])),
+        row(f"loss of any of {steps}", lambda it: difference(it["curve"]["max_abs"])),
     ]
     names = found["setting"]["names"]
     reference = names[agreement["reference"]]
@@ -181,14 +181,15 @@ def _agreement(found: dict[str, Any]) -> Section:
         "equal to the last bit: the proof that the networks are the same. "
         + ("With the CPU operator: as they run, in another order of sums. " if operator else "")
         + f"Rounding alone: {reference} by plain Paddle against itself, each value of its images "
-        "changed by 10⁻⁷ of itself. Largest absolute differences on the first batch, “of” the "
-        "largest magnitude; relative: the norm of the difference of all gradients over their norm."
+        f"changed by {NOISE:g} of itself. Largest absolute differences on the first batch, “of” "
+        "the largest magnitude; relative: the norm of the difference of all gradients over theirs."
     )
     columns = ("plain Paddle", "CPU operator" if operator else "", "rounding alone")
     return Section("agreement", "With equal weights", rows, note, columns)
 
 
-def _difference(value: Any) -> str:
+def difference(value: Any) -> str:
+    """Return a difference as text: ``none`` for equal to the last bit."""
     return "none" if value == 0 else decimal(value, 2)
 
 
@@ -209,7 +210,7 @@ def _curve(found: dict[str, Any]) -> Section:
     rows = [Row("loss of step 1", *(decimal(curve[key][0]) for key in ("a", "b")))]
     if steps > 1:
         rows.append(Row(f"loss of step {steps}", *(decimal(curve[key][-1]) for key in ("a", "b"))))
-    rows.append(Row("largest difference of any step", "", "", _difference(curve["max_abs"])))
+    rows.append(Row("largest difference of any step", "", "", difference(curve["max_abs"])))
     start = "the same weights" if found["keys"]["agree"] else "weights of their own, same seed"
     note = (
         f"As they run, from {start}, on the same batches: momentum {MOMENTUM:g}, rate {RATE:g}, "

@@ -22,6 +22,9 @@ from ..io.child_process import serve
 #: Momentum with an L2 penalty, as in Paddle's high-level-API lesson, at a hundredth of its rate: at
 #: 0.001, ten steps of a fresh ResNet-50 amplify rounding to a tenth of the loss.
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 1e-4
+#: Share of itself by which images are changed to see what rounding alone does: one unit in the last
+#: place of a float32.
+NOISE = 1e-7
 
 
 class Worker:

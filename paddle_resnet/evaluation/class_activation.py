@@ -52,10 +52,9 @@ def heatmap(
         ModelError: an unknown method or stage, no such class, a network without classes, or images
             of another shape or dtype.
     """
-    _check_network(network)
-    images = _as_batch(network, images)
-    raw = class_activation(network, images, method=method, stage=stage, target=target)
-    size = images.shape[1:3] if network.data_format == "NHWC" else images.shape[2:]
+    x = _checked(network, images, method)
+    raw = _class_activation(network, x, method, stage, target)
+    size = x.shape[1:3] if network.data_format == "NHWC" else x.shape[2:]
     tensor = paddle.to_tensor(raw[:, None])
     larger = F.interpolate(tensor, size, mode="bilinear", align_corners=False).numpy()[:, 0]
     peaks = larger.max(axis=(1, 2), keepdims=True)
@@ -74,13 +73,16 @@ def class_activation(
 
     Arguments and errors are those of :func:`heatmap`.
     """
-    if method not in METHODS:
-        raise ModelError(
-            f"unknown method '{for_display(method)}', expected {' or '.join(METHODS)}."
-            + did_you_mean(str(method), METHODS)
-        )
-    _check_network(network)
-    x = _as_batch(network, images)
+    return _class_activation(network, _checked(network, images, method), method, stage, target)
+
+
+def _class_activation(
+    network: Network,
+    x: Tensor,
+    method: str,
+    stage: Optional[str],
+    target: Union[int, Sequence[int], None],
+) -> np.ndarray:
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
     network.eval()
     try:
@@ -102,12 +104,19 @@ def class_activation(
         return np.maximum(found, 0)
 
 
-def _check_network(network: Network) -> None:
+def _checked(network: Network, images: Union[np.ndarray, Tensor], method: str) -> Tensor:
+    """Return images as float32; raise ModelError for what heat maps cannot be made with."""
+    if method not in METHODS:
+        raise ModelError(
+            f"unknown method '{for_display(method)}', expected {' or '.join(METHODS)}."
+            + did_you_mean(str(method), METHODS)
+        )
     if not isinstance(network, Network) or not network.num_classes:
         raise ModelError(
             f"{type(network).__name__} has no class scores: heat maps need one of this package's "
             "networks with num_classes of at least 1."
         )
+    return _as_batch(network, images)
 
 
 def _as_batch(network: Network, images: Union[np.ndarray, Tensor]) -> Tensor:
@@ -150,6 +159,8 @@ def _forward(network: Network, x: Tensor, stage: Optional[str]) -> tuple[Tensor,
             x = network.run_stage(name, x)
             if name in names:
                 outputs[name] = x
+            if name == stage:
+                break
     chosen = stage or _last_with_places(network, outputs)
     # Detached: the gradient is the activation's, whatever of the network is frozen.
     activation = outputs[chosen].astype("float32").detach()

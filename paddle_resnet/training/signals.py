@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: A SIGINT this many seconds after the first one, or later, means "at once". Launchers send the
-#: Ctrl-C of a terminal again to each process, up to three times within half a second.
-ESCALATION_SECONDS = 1.0
+from ..interrupts import AT_ONCE_SECONDS
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -60,5 +58,5 @@ class SignalHandler:
         now = time.monotonic()
         if self._first_interrupt is None:
             self._first_interrupt = now
-        elif now - self._first_interrupt >= ESCALATION_SECONDS:
+        elif now - self._first_interrupt >= AT_ONCE_SECONDS:
             raise KeyboardInterrupt

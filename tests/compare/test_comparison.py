@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from paddle_resnet import create_model
-from paddle_resnet.compare.comparison import compare
+from paddle_resnet.compare.comparison import compare, reference_of
 from paddle_resnet.compare.model_spec import build, resolve, resolve_both, vision_models
 from paddle_resnet.compare.worker import RATE, Worker, peak_memory
 from paddle_resnet.data import load_cifar10
@@ -289,3 +289,18 @@ def test_steps_begin_anew_where_weights_are_loaded(images, tmp_path):
     first = [worker.step(i)["loss"] for i in (0, 1, 0)]
     worker.load(str(tmp_path / "start.safetensors"))
     assert [worker.step(i, plain=True)["loss"] for i in (0, 1, 0)] == first
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("vision", "ours", "a"),
+        ("vision", "file", "a"),
+        ("ours", "vision", "b"),
+        ("file", "vision", "b"),
+        ("vision", "vision", "b"),
+        ("ours", "file", "b"),
+    ],
+)
+def test_rounding_is_that_of_paddles_own_network(a, b, expected):
+    assert reference_of(a, b) == expected

@@ -171,7 +171,7 @@ async def _statuses_beside_a_lingering_connection():
             await asyncio.sleep(0.01)
 
     server = await asyncio.get_running_loop().create_server(
-        lambda: TimedProtocol(config, state, {}), "127.0.0.1", 0
+        lambda: TimedProtocol(config, state, {}, linger_seconds=60), "127.0.0.1", 0
     )
     async with server:
         port = server.sockets[0].getsockname()[1]

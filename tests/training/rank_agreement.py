@@ -5,6 +5,7 @@ Started by `test_rank_agreement.py` with Paddle's launcher:
     python -m paddle.distributed.launch --nproc_per_node 2 tests/training/rank_agreement.py OUT
 """
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def average_of_fit():
 
 
 def one_training():
-    """Return what a step draws, its loss, and weights and statistics of a network after it."""
+    """Return what a step draws, its loss and that of the rank alone, and the network after it."""
     import paddle
     from paddle import nn
 
@@ -92,9 +93,13 @@ def one_training():
     shard = slice(0, 2) if rank() == 0 else slice(2, 5)
     batches = [(images[shard], np.array([0, 1, 1, 0, 1])[shard])]
     note = Draws()
+    # What this rank's own loss is, before anything has moved.
+    own = nn.functional.cross_entropy(
+        copy.deepcopy(network)(paddle.to_tensor(batches[0][0])), paddle.to_tensor(batches[0][1])
+    )
     train(small_state(network, optimizer, batches, seed=7), callbacks=[note])
     state = {name: tensor.numpy().tolist() for name, tensor in network.state_dict().items()}
-    return {"drawn": note.drawn, "losses": note.losses, "state": state}
+    return {"drawn": note.drawn, "losses": note.losses, "own": own.item(), "state": state}
 
 
 def main():

@@ -11,9 +11,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Seconds from the connection, or the first byte of a further request, to the end of its head.
 HEAD_SECONDS = 10.0
-#: Seconds and bytes that are read and discarded after the answer to a request that is refused
-#: before its body is here. The connection is then reset.
-LINGER_SECONDS = 10.0
+#: Bytes that are read and discarded after the answer to a request that is refused before its body
+#: is here. The connection is then reset.
 LINGER_BYTES = 64 * 2**20
 
 
@@ -21,13 +20,13 @@ class TimedProtocol(H11Protocol):
     """Close connections whose client sends a byte now and then and never a request.
 
     Args:
-        linger_seconds: replaces `LINGER_SECONDS`.
+        linger_seconds: of reading after such an answer.
         kwargs: of uvicorn.
     """
 
     _deadline: Optional[asyncio.TimerHandle] = None
 
-    def __init__(self, *args: Any, linger_seconds: float = LINGER_SECONDS, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, linger_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._linger_seconds = linger_seconds
 

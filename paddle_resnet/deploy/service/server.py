@@ -138,7 +138,7 @@ def _quiet_logs() -> None:
     logging.getLogger("uvicorn.error").addFilter(_ClientsFault())
     for name in ("multipart", "python_multipart"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # Pillow warns about damaged images, each text anew, and Python remembers each text.
+    # Pillow warns about corrupt images, each text anew, and Python remembers each text.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 

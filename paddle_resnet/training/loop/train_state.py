@@ -53,7 +53,7 @@ class TrainState:
     Args:
         network: computes logits from images.
         optimizer: of the network's parameters.
-        loss: computes a loss from outputs and labels, or to several that are added up.
+        loss: computes one loss, or several that are added up, from outputs and labels.
         batches: yields what the step function takes.
         progress: counters, and the plan they belong to.
         speed: measures the steps.

@@ -25,11 +25,11 @@ from paddle.nn import functional as F
 from ... import cpu_runtime
 from ...config import Config
 from ...data.splits import DataSplits
-from ...distributed.collectives import broadcast_from_rank0
+from ...distributed.collectives import broadcast_from_rank0, world_size
 from ...io.atomic_files import atomic_write_json, cache_folder
 from ...kernels import build
 from ...models.precision import Precision
-from ..loop.step import training_loss
+from ..loop.step import as_list, training_loss
 
 #: Seconds that one measured step takes about; larger batches are cut to fewer images.
 _STEP_SECONDS = 0.15
@@ -100,11 +100,10 @@ def _file(config: Config, network: nn.Layer, splits: DataSplits) -> Path:
         config.model.options,
         [parameter.shape for parameter in network.parameters()],
         splits.input_shape,
-        config.train.batch_size,
+        _images_of_a_rank(config),
         cpu_runtime.RUNTIME.threads,
         cpu_runtime.cpu_model(),
-        sorted(cpu_runtime.cpu_flags()),
-        Path(build.library()._name).name,  # it holds the hash of the operator's source
+        Path(build.library()._name).name,  # with the hash of the operator's source, Paddle and CPU
     ]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return choices_folder() / f"{config.model.name}-{digest[:16]}.json"
@@ -131,13 +130,13 @@ def _measure(config: Config, network: nn.Layer, splits: DataSplits) -> tuple[dic
     network = copy.deepcopy(network)
     network.train()
     precisions = {dtype: Precision(dtype) for dtype in _CHOICES}
-    fewest = min(_FEWEST, config.train.batch_size)
-    images, labels = _first_images(splits, config.train.batch_size)
-    few = images[:fewest], labels[:fewest]
+    most = min(_images_of_a_rank(config), len(splits.train.images))
+    fewest = min(_FEWEST, most)
+    few = _first_images(splits, fewest)
     step_seconds(network, *few, precisions["float32"])  # loads code, chooses algorithms
     taken = step_seconds(network, *few, precisions["float32"])
-    count = min(len(images), fewest * max(1, round(_STEP_SECONDS / taken)))
-    batch = images[:count], labels[:count]
+    count = min(most, fewest * max(1, round(_STEP_SECONDS / taken)))
+    batch = _first_images(splits, count)
     measured: dict[str, list[float]] = {dtype: [] for dtype in precisions}
     for _ in range(1 + _STEPS):
         for dtype, precision in precisions.items():
@@ -146,9 +145,13 @@ def _measure(config: Config, network: nn.Layer, splits: DataSplits) -> tuple[dic
     return {dtype: min(times[1:]) for dtype, times in measured.items()}, count
 
 
+def _images_of_a_rank(config: Config) -> int:
+    return -(-config.train.batch_size // world_size())
+
+
 def _first_images(splits: DataSplits, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return normalized training images and their labels."""
-    batches = list(splits.train.subset(np.arange(min(count, len(splits.train.images)))))
+    batches = list(splits.train.subset(np.arange(count)))
     return tuple(np.concatenate(parts) for parts in zip(*batches))
 
 
@@ -167,9 +170,8 @@ def step_seconds(
     loss_of = training_loss(network, F.cross_entropy)
     begin = time.perf_counter()
     with precision.autocast():
-        outputs = network(x)
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        loss = loss_of(*outputs, y).mean()
+        losses = as_list(loss_of(*as_list(network(x)), y))
+        loss = paddle.add_n([each.mean() for each in losses])
     loss.backward()
     float(loss)
     seconds = time.perf_counter() - begin
