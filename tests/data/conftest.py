@@ -1,6 +1,7 @@
 """Real images for the tests of data/: the bundled sample, also packed as the official archive."""
 
 import functools
+import os
 
 import numpy as np
 import pytest
@@ -34,6 +35,16 @@ def official(tmp_path_factory, batches):
     members = {f"cifar-10-batches-py/{name}": content for name, content in batches.items()}
     members["cifar-10-batches-py/readme.html"] = b"<html>"
     return pack(tmp_path_factory.mktemp("official") / "cifar-10-python.tar.gz", members)
+
+
+@pytest.fixture
+def open_to_all(tmp_path):
+    """tmp_path, made so that other users can enter it; pytest makes its folders for one user."""
+    made_by_pytest = ("pytest", "popen", "test")  # popen-gw0: the folder of an xdist worker
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder.name.startswith(made_by_pytest):
+            folder.chmod(0o755)
+    return tmp_path
 
 
 @pytest.fixture
