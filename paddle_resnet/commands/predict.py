@@ -245,11 +245,13 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     """Return the network, the first path where that is one, and the images.
 
     Raises:
-        UserError: a network without images, or a first path that is nothing at all.
+        UserError: a network without images, a first path that is nothing at all, or an empty one.
     """
     from ..data.folder.file_walk import LeftOut, walk
     from ..errors import UserError, did_you_mean, for_display
 
+    if "" in paths:  # an unset variable of a shell; as a path it would be the current folder
+        raise UserError("a path is empty: expected the name of a network or of an image.")
     first, path = paths[0], Path(paths[0])
     names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
     is_run = any((path / name).is_file() for name in FOLDERS)

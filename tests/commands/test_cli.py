@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import io
 import json
 import math
 import os
@@ -147,6 +148,23 @@ def test_predict_refuses_what_it_cannot_use(weights, pictures, tmp_path, capsys)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(weights.read_bytes()[:-10])
     assert "torn.safetensors" in refused(capsys, "predict", str(torn), image)
+
+
+def test_predict_refuses_an_empty_path(weights, pictures, capsys):
+    """As of an unset variable of a shell: it would be the current folder."""
+    assert "a path is empty" in refused(capsys, "predict", "")
+    assert "a path is empty" in refused(capsys, "predict", str(weights), "")
+
+
+def test_corrupt_exif_is_no_place_in_pillows_source(weights, tmp_path, recwarn):
+    exif = b"Exif\0\0MM\0*" + b"\xff" * 4 + bytes(16)
+    photo = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(photo, "JPEG")
+    jpeg = photo.getvalue()
+    length = (len(exif) + 2).to_bytes(2, "big")
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + length + exif + jpeg[2:])
+    assert main(["predict", str(weights), str(tmp_path / "a.jpg")]) == 0
+    assert not [warning for warning in recwarn if "EXIF" in str(warning.message)]
 
 
 def test_weights_that_do_not_say_what_they_are(tmp_path, pictures, capsys):

@@ -22,6 +22,14 @@ class ClassNames(NamedTuple):
     note: str
 
 
+#: Spreadsheets and pandas write whole numbers as 1.0.
+_NUMBER = re.compile(r"\d+(\.0+)?", re.ASCII)
+
+
+def _number(label: str) -> int:
+    return int(label.split(".")[0])
+
+
 def find_class_names(folder: Path, labels: Collection[str]) -> Optional[ClassNames]:
     """Return the names of numbered classes, where a file beside the list has them.
 
@@ -35,19 +43,19 @@ def find_class_names(folder: Path, labels: Collection[str]) -> Optional[ClassNam
         ClassNames or None: None where the labels are names, or there is no such file. A file that
         lacks a number is not used, and the note says so.
     """
-    if not all(re.fullmatch(r"\d+", label, re.ASCII) for label in labels):
+    if not all(_NUMBER.fullmatch(label) for label in labels):
         return None
     for name in _FILES:
         file = folder / name
         if file.is_file():
             table = _read(file, labels)
-            missing = sorted({int(label) for label in labels} - set(table))
+            missing = sorted({_number(label) for label in labels} - set(table))
             if missing:
                 note = (
                     f"'{for_display(name)}' does not name the class {missing[0]}: it is not read."
                 )
                 return ClassNames({}, note)
-            numbers = sorted({int(label): label for label in labels}.items())
+            numbers = sorted({_number(label): label for label in labels}.items())
             again = [table[number] for number, _ in numbers]
             return ClassNames(
                 {
@@ -67,6 +75,6 @@ def _read(file: Path, labels: Collection[str]) -> dict[int, str]:
         found = [re.fullmatch(pattern, line, re.ASCII) for line in lines]
         if all(found) and len({int(each["n"]) for each in found}) == len(found):
             return {int(each["n"]): each["name"] for each in found}
-    numbers = {int(label) for label in labels}
+    numbers = {_number(label) for label in labels}
     first = 1 if min(numbers) >= 1 and max(numbers) == len(lines) else 0
     return dict(enumerate(lines, first))

@@ -347,6 +347,13 @@ def test_numbers_from_1(root):
     assert paddle_lists(root, train, val, labels="cat\ndog\n").classes == ["cat", "dog"]
 
 
+def test_numbers_that_a_spreadsheet_wrote(root):
+    train, val = ([(path, f"{label}.0") for path, label in lines] for lines in (TRAIN, VAL))
+    listing = paddle_lists(root, train, val, labels="zebra\nant\n")
+    assert listing.classes == ["zebra", "ant"]
+    assert listing.splits["train"].labels.tolist() == [0, 0, 1, 1]
+
+
 def test_names_in_chinese_of_a_chinese_windows(root):
     listing = paddle_lists(root, TRAIN, VAL, label_list="0 猫\r\n1 狗\r\n".encode("gbk"))
     assert listing.classes == ["猫", "狗"]
