@@ -53,7 +53,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     before = sys.stdout, sys.stderr
     console.set_up()
     streams = sys.stdout, sys.stderr
-    # Corrupt EXIF data of a picture, as a place in Pillow's source: its pixels are read all the same.
+    # Of corrupt EXIF data Pillow names a line of its source; the pixels can be read all the same.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     code = 0
     try:
