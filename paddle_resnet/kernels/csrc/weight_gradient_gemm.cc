@@ -9,8 +9,7 @@
 #include "weight_gradient_gemm.h"
 
 #include <cstring>
-#include <exception>
-#include <utility>
+#include <stdexcept>
 
 #include "im2col.h"
 
@@ -18,10 +17,8 @@ using namespace onednn;
 
 namespace {
 
-bool IsFaster(const ConvShape& s) {
-  const bool window = Taps(s) == 1 || (s.kh == 3 && s.kw == 3 && s.oh <= 8 && s.ow <= 8);
-  return s.bfloat16 && s.groups == 1 && window && s.o * s.c >= 1 << 16;
-}
+// Bytes that the im2col matrix may have.
+constexpr int64_t kMostBytes = 1 << 26;
 
 // Returns the input as [output pixels, taps * channels]. The channels of a tap are innermost,
 // unlike in Paddle's weights, so that whole pixels are copied; the small result is reordered
@@ -40,14 +37,9 @@ const BFloat16* Im2col(const ConvShape& s, const BFloat16* x) {
 
 }  // namespace
 
-std::unique_ptr<WeightGradientGemm> WeightGradientGemm::For(const ConvShape& s) {
-  if (!IsFaster(s)) return nullptr;
-  try {
-    std::unique_ptr<WeightGradientGemm> made(new WeightGradientGemm(s));
-    return made->gemm_.is_reference() ? nullptr : std::move(made);
-  } catch (const std::exception&) {
-    return nullptr;
-  }
+bool WeightGradientGemm::Knows(const ConvShape& s) {
+  const int64_t bytes = NeedsIm2col(s) ? Pixels(s) * Inputs(s) * int64_t{sizeof(BFloat16)} : 0;
+  return s.bfloat16 && s.groups == 1 && bytes <= kMostBytes;
 }
 
 WeightGradientGemm::WeightGradientGemm(const ConvShape& s) : shape_(s) {
@@ -62,6 +54,7 @@ WeightGradientGemm::WeightGradientGemm(const ConvShape& s) : shape_(s) {
         "matrix product");
   gemm_.Set(desc);
   dnnl_primitive_desc_destroy(desc);
+  if (gemm_.is_reference()) throw std::runtime_error("no fast matrix product");
   dy_.Set(dy.get());
   x_.Set(x.get());
   result_.Set(result.get());
