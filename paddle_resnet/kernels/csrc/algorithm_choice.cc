@@ -12,6 +12,7 @@
 #include <string>
 
 #include "choice_file.h"
+#include "profile.h"
 
 namespace {
 
@@ -87,6 +88,42 @@ Choice Measure(const std::vector<Algorithm>& candidates,
   return choice;
 }
 
+// Returns the algorithm; calls `run` to measure alone.
+Algorithm Choose(const ConvShape& shape, Direction direction,
+                 const std::function<void(Algorithm)>& run) {
+  State& all = state();
+  const ChoiceKey key{shape, direction, omp_get_max_threads()};
+  {
+    std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.resolved.find(key);
+    if (found != all.resolved.end()) return found->second;
+  }
+  const auto candidates = Candidates(shape, direction);
+  if (candidates.size() == 1) return candidates.front();
+  std::lock_guard<std::recursive_mutex> alone(all.measuring);
+  {
+    std::lock_guard<std::mutex> lock(all.mutex);
+    if (const auto known = Settled(key, candidates)) return Resolve(key, *known);
+  }
+  struct Depth {
+    int& depth;
+    explicit Depth(int& of) : depth(++of) {}
+    ~Depth() { --depth; }
+  } depth(all.depth);
+  std::optional<ChoiceFile::Lock> only_process;
+  if (all.depth == 1) {
+    only_process.emplace(all.file.path());
+    std::lock_guard<std::mutex> lock(all.mutex);
+    all.file.Read(&all.kept);  // another process may have measured by now
+    if (const auto known = Settled(key, candidates)) return Resolve(key, *known);
+  }
+  const Choice choice = Measure(candidates, run);
+  std::lock_guard<std::mutex> lock(all.mutex);
+  all.kept[key] = choice;
+  all.file.Write(all.kept);
+  return Resolve(key, choice.algorithm);
+}
+
 }  // namespace
 
 const char* NameOf(Direction direction) {
@@ -126,39 +163,11 @@ std::vector<double> TimeCandidates(int count, const std::function<void(int)>& ru
   return best;
 }
 
-Algorithm Choose(const ConvShape& shape, Direction direction,
-                 const std::function<void(Algorithm)>& run) {
-  State& all = state();
-  const ChoiceKey key{shape, direction, omp_get_max_threads()};
-  {
-    std::lock_guard<std::mutex> lock(all.mutex);
-    const auto found = all.resolved.find(key);
-    if (found != all.resolved.end()) return found->second;
-  }
-  const auto candidates = Candidates(shape, direction);
-  if (candidates.size() == 1) return candidates.front();
-  std::lock_guard<std::recursive_mutex> alone(all.measuring);
-  {
-    std::lock_guard<std::mutex> lock(all.mutex);
-    if (const auto known = Settled(key, candidates)) return Resolve(key, *known);
-  }
-  struct Depth {
-    int& depth;
-    explicit Depth(int& of) : depth(++of) {}
-    ~Depth() { --depth; }
-  } depth(all.depth);
-  std::optional<ChoiceFile::Lock> only_process;
-  if (all.depth == 1) {
-    only_process.emplace(all.file.path());
-    std::lock_guard<std::mutex> lock(all.mutex);
-    all.file.Read(&all.kept);  // another process may have measured by now
-    if (const auto known = Settled(key, candidates)) return Resolve(key, *known);
-  }
-  const Choice choice = Measure(candidates, run);
-  std::lock_guard<std::mutex> lock(all.mutex);
-  all.kept[key] = choice;
-  all.file.Write(all.kept);
-  return Resolve(key, choice.algorithm);
+void RunChosen(const ConvShape& shape, Direction direction,
+               const std::function<void(Algorithm)>& run) {
+  const Algorithm algorithm = Choose(shape, direction, run);
+  last_algorithm = NameOf(algorithm);  // before: the convolution inside a pooled one overwrites it
+  run(algorithm);
 }
 
 Algorithm Chosen(const ConvShape& shape, Direction direction) {

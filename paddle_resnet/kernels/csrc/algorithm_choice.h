@@ -22,11 +22,11 @@ const char* NameOf(Algorithm);
 // Defined in conv.cc. The first one is the fallback where none is chosen.
 std::vector<Algorithm> Candidates(const ConvShape&, Direction);
 
-// Returns the algorithm for a convolution and runs nothing with a choice that is known: forced, of
-// the resumed run, or kept. Else it calls `run` with each candidate several times, and keeps the
-// fastest; a candidate that throws is none.
-Algorithm Choose(const ConvShape&, Direction, const std::function<void(Algorithm)>& run);
-// The same where nothing can be measured: an unknown choice is the last candidate.
+// Calls `run` with the algorithm for a convolution: forced, of the resumed run, or kept. If none is
+// known, each candidate is run several times before, and the fastest is kept; a candidate that
+// throws is none.
+void RunChosen(const ConvShape&, Direction, const std::function<void(Algorithm)>& run);
+// Returns the algorithm of RunChosen. Where none is known yet it is the last candidate.
 Algorithm Chosen(const ConvShape&, Direction);
 
 // Returns the seconds of `count` candidates, of the fastest call of several; infinity for one that

@@ -23,6 +23,7 @@
 #include "batch_norm.h"
 #include "im2col_gemm.h"
 #include "primitives.h"
+#include "profile.h"
 #include "weight_gradient_gemm.h"
 #include "winograd.h"
 
@@ -225,11 +226,6 @@ void Finish(const ConvShape& s, const Epilogue& after, void* y) {
             static_cast<const DType*>(after.residual), after.relu, output);
 }
 
-template <typename Fn>
-void RunChosen(const ConvShape& s, Direction direction, const Fn& run) {
-  run(Choose(s, direction, run));
-}
-
 }  // namespace
 
 std::vector<Algorithm> Candidates(const ConvShape& s, Direction direction) {
@@ -273,7 +269,10 @@ void ConvInference(const ConvShape& s, const void* x, const float* weight, const
 
 void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
                       const uint8_t* argmax_indices) {
-  if (argmax_indices) return WinogradBackwardData(s, dy, weight, dx, argmax_indices);
+  if (argmax_indices) {
+    last_algorithm = NameOf(Algorithm::kWinograd);
+    return WinogradBackwardData(s, dy, weight, dx, argmax_indices);
+  }
   RunChosen(s, Direction::kData, [&](Algorithm algorithm) {
     if (algorithm == Algorithm::kWinograd) return WinogradBackwardData(s, dy, weight, dx);
     if (algorithm == Algorithm::kGemm) return GemmBackwardData(s, Floats(dy), weight, Floats(dx));
@@ -283,7 +282,10 @@ void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, v
 
 void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
                          const uint8_t* argmax_indices) {
-  if (argmax_indices) return WinogradBackwardWeights(s, x, dy, dw, argmax_indices);
+  if (argmax_indices) {
+    last_algorithm = NameOf(Algorithm::kWinograd);
+    return WinogradBackwardWeights(s, x, dy, dw, argmax_indices);
+  }
   RunChosen(s, Direction::kWeights, [&](Algorithm algorithm) {
     if (algorithm == Algorithm::kWinograd) return WinogradBackwardWeights(s, x, dy, dw);
     if (algorithm == Algorithm::kGemm && !s.bfloat16)

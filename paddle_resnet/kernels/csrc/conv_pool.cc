@@ -38,12 +38,11 @@ Pooled Backward(const ConvShape& s, Pooled gradient) {
 
 void ConvPoolForward(const ConvShape& s, const void* x, const float* weight, void* pooled,
                      uint8_t* argmax_indices) {
-  const auto run = [&](Algorithm algorithm) {
+  RunChosen(s, Direction::kPooled, [&](Algorithm algorithm) {
     if (algorithm == Algorithm::kWinograd)
       return WinogradForward(s, x, weight, pooled, argmax_indices);
     (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, argmax_indices);
-  };
-  run(Choose(s, Direction::kPooled, run));
+  });
 }
 
 Pooled ConvOutputGradient(const ConvShape& s, Pooled gradient) {
