@@ -233,14 +233,11 @@ std::vector<Algorithm> Candidates(const ConvShape& s, Direction direction) {
     if (PoolsByWinograd(s)) return {Algorithm::kDirect, Algorithm::kWinograd};
     return {Algorithm::kDirect};
   }
-  if (!s.bfloat16) {
-    if (BetterByWinograd(s)) return {Algorithm::kWinograd};
-    return {BetterAsGemm(s) ? Algorithm::kGemm : Algorithm::kDirect};
-  }
   std::vector<Algorithm> found = {Algorithm::kDirect};
   if (KnownToWinograd(s)) found.push_back(Algorithm::kWinograd);
-  if (direction == Direction::kWeights && WeightGradientGemm::Knows(s))
-    found.push_back(Algorithm::kGemm);
+  const bool gemm = s.bfloat16 ? direction == Direction::kWeights && WeightGradientGemm::Knows(s)
+                               : KnownToGemm(s);
+  if (gemm) found.push_back(Algorithm::kGemm);
   return found;
 }
 

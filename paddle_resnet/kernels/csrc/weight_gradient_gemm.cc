@@ -4,8 +4,7 @@
 // of ResNet-50 (CIFAR stem, batch 64) in bfloat16. One product dW = dY^T X over all pixels, with dY
 // transposed by its strides alone, took 3.6 ms in place of 15.5 for the 1x1 convolutions of the
 // last stage, and 9 to 10 ms in place of 22 to 53 for 3x3 kernels at 8x8 and 4x4 (with im2col).
-// Measured on a prototype: oneDNN 3.6, 2 cores of a Sapphire Rapids CPU with AMX. The limits in
-// IsFaster() are these stages.
+// Measured on a prototype: oneDNN 3.6, 2 cores of a Sapphire Rapids CPU with AMX.
 #include "weight_gradient_gemm.h"
 
 #include <cstring>
@@ -17,16 +16,13 @@ using namespace onednn;
 
 namespace {
 
-// Bytes that the im2col matrix may have.
-constexpr int64_t kMostBytes = 1 << 26;
-
 // Returns the input as [output pixels, taps * channels]. The channels of a tap are innermost,
 // unlike in Paddle's weights, so that whole pixels are copied; the small result is reordered
 // instead.
 const BFloat16* Im2col(const ConvShape& s, const BFloat16* x) {
   if (!NeedsIm2col(s)) return x;
   static Scratch scratch;  // used under the mutex of conv.cc
-  auto* columns = static_cast<BFloat16*>(scratch.Get(Pixels(s) * Inputs(s) * sizeof(BFloat16)));
+  auto* columns = static_cast<BFloat16*>(scratch.Get(Im2colBytes<BFloat16>(s)));
   const size_t bytes = s.c * sizeof(BFloat16);
   ForTaps(s, x, [=](int64_t window, int64_t tap, const BFloat16* pixel) {
     BFloat16* to = columns + window * Inputs(s) + tap * s.c;
@@ -38,8 +34,8 @@ const BFloat16* Im2col(const ConvShape& s, const BFloat16* x) {
 }  // namespace
 
 bool WeightGradientGemm::Knows(const ConvShape& s) {
-  const int64_t bytes = NeedsIm2col(s) ? Pixels(s) * Inputs(s) * int64_t{sizeof(BFloat16)} : 0;
-  return s.bfloat16 && s.groups == 1 && bytes <= kMostBytes;
+  return s.bfloat16 && s.groups == 1 &&
+         (!NeedsIm2col(s) || Im2colBytes<BFloat16>(s) <= kMostIm2colBytes);
 }
 
 WeightGradientGemm::WeightGradientGemm(const ConvShape& s) : shape_(s) {

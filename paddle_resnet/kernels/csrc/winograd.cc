@@ -318,16 +318,8 @@ bool KnownToWinograd(const ConvShape& s) {
          2 * s.oh * s.ow >= down * across;
 }
 
-bool BetterByWinograd(const ConvShape& s) {
-  using winograd::RoundUp, winograd::kOut;
-  // Measured on the layers of ResNets: with few channels the transforms take longer than the
-  // products, with few tiles that of the weights does.
-  return KnownToWinograd(s) && s.c >= 32 && s.o >= 32 &&
-         s.n * RoundUp(s.oh, kOut) * RoundUp(s.ow, kOut) >= 32 * kOut * kOut;
-}
-
 bool PoolsByWinograd(const ConvShape& s) {
-  return (s.bfloat16 ? KnownToWinograd(s) : BetterByWinograd(s)) && s.pad == 1 && s.oh % 2 == 0 && s.ow % 2 == 0;
+  return KnownToWinograd(s) && s.pad == 1 && s.oh % 2 == 0 && s.ow % 2 == 0;
 }
 
 void WinogradForward(const ConvShape& s, const void* x, const float* weight, void* y,

@@ -5,10 +5,9 @@
 
 #include "conv.h"
 
-// Whether it computes this shape, whether it is the fastest way for float32, and whether it
-// computes 2x2 max-pooling of the output too: see `argmax_indices` below.
+// Whether it computes this shape, and whether it computes 2x2 max-pooling of the output too: see
+// `argmax_indices` below.
 bool KnownToWinograd(const ConvShape&);
-bool BetterByWinograd(const ConvShape&);
 bool PoolsByWinograd(const ConvShape&);
 
 // Activations are of the shape's dtype; the arithmetic is float32. With `argmax_indices`, y and dy
