@@ -28,6 +28,7 @@ from ...data.splits import DataSplits
 from ...distributed.collectives import broadcast_from_rank0, world_size
 from ...io.atomic_files import atomic_write_json, cache_folder
 from ...kernels import build
+from ...kernels.algorithm_choice import wanted_algorithm
 from ...models.precision import Precision
 from ..loop.step import as_list, training_loss
 
@@ -106,6 +107,7 @@ def _file(config: Config, network: nn.Layer, splits: DataSplits) -> Path:
         cpu_runtime.RUNTIME.threads,
         cpu_runtime.cpu_model(),
         Path(build.library()._name).name,  # with the hash of the operator's source, Paddle and CPU
+        wanted_algorithm(),
     ]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return choices_folder() / f"{config.model.name}-{digest[:16]}.json"
