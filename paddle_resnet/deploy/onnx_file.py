@@ -32,7 +32,7 @@ ReduceMean Relu Reshape Shape Sigmoid Slice Softmax Softplus Sqrt Squeeze Sub Ta
 Unsqueeze
 """
 OPERATORS = frozenset(_OPERATORS.split())
-#: Attributes that runtimes divide by without a look: 0 ends the process.
+#: Attributes that runtimes divide by unchecked: 0 ends the process.
 _DIVISORS = ("strides", "dilations", "kernel_shape", "group")
 
 
