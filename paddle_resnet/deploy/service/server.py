@@ -140,7 +140,7 @@ class _ClientsFault(logging.Filter):
 
 def _quiet_logs() -> None:
     logging.getLogger("uvicorn.error").addFilter(_ClientsFault())
-    for name in ("multipart", "python_multipart"):
+    for name in ("multipart", "python_multipart", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Pillow warns about corrupt images, each text anew, and Python remembers each text.
     warnings.filterwarnings("ignore", module=r"PIL\.")
