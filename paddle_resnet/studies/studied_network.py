@@ -43,6 +43,6 @@ def images_for(
 
 
 def short_name(context: Context, default: str) -> str:
-    """Return the name of the studied network for tables and figures."""
+    """Return the name of the studied network for tables and drawings."""
     name: Optional[str] = context.model
     return default if name is None else name.rstrip("/").rpartition("/")[2]
