@@ -1,4 +1,4 @@
-"""The house stands: rooms, floors, what may import what. The picture is in docs/architecture.md."""
+"""The house stands: rooms, floors, what may import what. The diagram is in docs/architecture.md."""
 
 import ast
 import re
@@ -183,6 +183,17 @@ def test_there_is_something_to_look_at():
 
 def test_every_room_has_a_floor_and_every_floor_a_room():
     assert {own.split("/")[0] for own in NAMES if own} == set(FLOORS)
+
+
+def test_the_diagram_of_the_document_has_these_floors():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    diagram = text.partition("\npaddle_resnet/\n")[2].partition("```")[0]
+    drawn = {}
+    for number, line in re.findall(r"^ *(\d+) (.*)$", diagram, re.MULTILINE):
+        for word in re.match(r"(?:\w+(?:/|\.py)(?:\s+|$))+", line)[0].split():
+            drawn[word.removesuffix("/").removesuffix(".py")] = int(number)
+    assert drawn.pop("__init__") == max(FLOORS.values()) - 1
+    assert drawn == FLOORS
 
 
 def test_imports_lead_downward():

@@ -51,7 +51,7 @@ def read_onnx(path: Path) -> tuple[bytes, Manifest]:
     try:
         model = onnx.load_model_from_string(content)
     except Exception:
-        raise DeployError(f"'{for_display(path)}' is no ONNX file, or a damaged one.") from None
+        raise DeployError(f"'{for_display(path)}' is no ONNX file, or a corrupt one.") from None
     texts = {entry.key: entry.value for entry in model.metadata_props}
     manifest = Manifest.from_strings(texts, path)
     problem = _problem(onnx, model, manifest)

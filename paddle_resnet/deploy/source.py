@@ -92,7 +92,7 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
             defaults ``mean``, ``std`` (None), ``centre`` (1.0) and ``model``.
 
     Raises:
-        WeightsError: no such source, or a damaged one.
+        WeightsError: no such source, or a corrupt one.
         DeployError: facts that are missing, or that belong to a source which has its own.
     """
     if isinstance(source, nn.Layer):

@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from ..distributed.collectives import any_rank, broadcast_from_rank0, rank
-from ..errors import TrainingError, WeightsError
+from ..errors import WeightsError
 from .checkpoint_file import (
     Checkpoint,
     CorruptCheckpoint,
@@ -78,36 +77,3 @@ class CheckpointFolder:
         if unusable:
             raise CorruptCheckpoint(f"no checkpoint is left to resume from: {unusable[0][1]}")
         return None
-
-    def newest_on_all_ranks(self, warn: Callable[[str], None]) -> Optional[Checkpoint]:
-        """Return the checkpoint that :meth:`newest` finds on rank 0, on every rank.
-
-        Raises:
-            CorruptCheckpoint: there are some, and none can be used.
-            TrainingError: a rank reads another content than rank 0, or none; on every rank.
-        """
-        found: list[Checkpoint] = []
-
-        def find() -> Optional[dict[str, str]]:
-            checkpoint = self.newest(warn)
-            if checkpoint is None:
-                return None
-            found.append(checkpoint)
-            return {"name": checkpoint.path.name, "sha256": checkpoint.sha256}
-
-        chosen = broadcast_from_rank0(find)
-        if chosen is None:
-            return None
-        path, problem = self.folder / chosen["name"], ""
-        try:
-            checkpoint = found[0] if found else load_checkpoint(path)
-            if checkpoint.sha256 != chosen["sha256"]:
-                problem = f"rank {rank()} reads another checkpoint '{path}' than rank 0."
-        except WeightsError as error:
-            problem = f"rank {rank()} cannot read what rank 0 resumes from: {error}"
-        if any_rank(bool(problem)):
-            raise TrainingError(
-                (problem or f"another rank reads another checkpoint than '{path}', or none.")
-                + " All ranks must see the same run folder."
-            )
-        return checkpoint

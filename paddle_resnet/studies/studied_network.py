@@ -44,7 +44,7 @@ def images_for(
 
 
 def short_name(context: Context, default: str) -> str:
-    """Return the name of the studied network for tables and figures."""
+    """Return the name of the studied network for tables and drawings."""
     name: Optional[str] = context.model
     if name is None:
         return default

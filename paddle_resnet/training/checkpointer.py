@@ -11,6 +11,7 @@ from ..config import steps_of
 from ..distributed.collectives import any_rank
 from ..errors import UserError
 from ..runs.checkpoint_folder import CheckpointFolder
+from ..runs.rank_agreement import newest_on_all_ranks
 from ..runs.run_writer import RunWriter
 from ..weights import read_weights, save_weights
 from .loop.nan_guard import check_finite
@@ -192,7 +193,7 @@ class Checkpointer:
             WeightsError: there are checkpoints, but none can be used.
             UserError: it does not fit what the recipe says now, or ranks read different files.
         """
-        found = self.checkpoints.newest_on_all_ranks(self.writer.log)
+        found = newest_on_all_ranks(self.checkpoints, self.writer.log)
         if found is None:
             return None
         state.load_state_dict(found.state, f"the checkpoint '{found.path}'")

@@ -151,9 +151,9 @@ def test_dropped_pictures_are_answered_and_kept_in_the_strip(offline_page, cifar
 def test_what_is_no_picture_is_named(offline_page):
     drop(offline_page, b"hello", name="a.png")
     wait(offline_page, "!document.querySelector('#message').hidden")
-    assert "no picture" in offline_page.run("document.querySelector('#message').textContent")
+    assert "no image" in offline_page.run("document.querySelector('#message').textContent")
     drop(offline_page, b"hello", name="a.txt", kind="text/plain")
-    wait(offline_page, "document.querySelector('#message').textContent === 'That is no picture.'")
+    wait(offline_page, "document.querySelector('#message').textContent === 'That is no image.'")
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_the_camera_takes_a_picture(service, monkeypatch):
         browser.send("Page.navigate", url=f"http://127.0.0.1:{service.port}/")
         wait(browser, "document.body && document.body.dataset.ready === 'true'")
         browser.run("document.querySelector('#camera').click()")
-        wait(browser, "document.querySelector('#camera').textContent === 'Take picture'")
+        wait(browser, "document.querySelector('#camera').textContent === 'Take photo'")
         wait(browser, "document.querySelector('#video').videoWidth > 0")
         browser.run("document.querySelector('#camera').click()")
         wait(browser, "document.querySelectorAll('.row').length === 5")

@@ -16,6 +16,7 @@ import paddle_resnet  # noqa: F401 - before Paddle
 from paddle_resnet.distributed.collectives import init_distributed, rank
 from paddle_resnet.errors import UserError
 from paddle_resnet.runs.checkpoint_folder import CheckpointFolder
+from paddle_resnet.runs.rank_agreement import newest_on_all_ranks
 
 OUT = Path(sys.argv[1])
 
@@ -37,7 +38,7 @@ def answer(case, *of_rank):
     """Return what a rank gets, or the error's type and sentence."""
     lines = []
     try:
-        found = folder(case, *of_rank[rank()]).newest_on_all_ranks(lines.append)
+        found = newest_on_all_ranks(folder(case, *of_rank[rank()]), lines.append)
     except UserError as error:
         return {"error": type(error).__name__, "sentence": str(error), "lines": lines}
     if found is None:

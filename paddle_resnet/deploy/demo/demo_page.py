@@ -21,11 +21,11 @@ def server_page(manifest: Manifest, runtime: str, max_body: int, heatmap: bool) 
     Args:
         manifest: of the network.
         runtime: its name and version.
-        max_body: bytes of a picture that the service takes.
+        max_body: bytes of an image that the service takes.
         heatmap: whether the service draws heat maps.
     """
     facts = {**page_facts(manifest, runtime), "heatmap": heatmap, "maxBytes": max_body}
-    return render(manifest, facts, [demo_text("server.js")], "Pictures go to this service only.")
+    return render(manifest, facts, [demo_text("server.js")], "Images go to this service only.")
 
 
 def page_facts(manifest: Manifest, runtime: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def render(
         manifest: of the network.
         facts: for the scripts, as JSON; names of classes come from anyone.
         scripts: that define ``classify``, in order, before the page's own.
-        note: where pictures go.
+        note: where images go.
         module: whether the scripts are a module, in which ``import.meta`` is known.
     """
     parts = {

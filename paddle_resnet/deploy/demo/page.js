@@ -1,4 +1,4 @@
-// The page itself: pictures come by drop, paste, choice or camera, and `how.classify` answers.
+// The page itself: images come by drop, paste, choice or camera, and `how.classify` answers.
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("page-facts").textContent);
 const shown = []; // {url, name, result, error, item}
@@ -40,9 +40,9 @@ function draw() {
   if (!entry) return;
   $("empty").hidden = true;
   $("drop").classList.add("filled");
-  $("picture").hidden = false;
-  $("picture").src = entry.url;
-  $("picture").alt = entry.name;
+  $("image").hidden = false;
+  $("image").src = entry.url;
+  $("image").alt = entry.name;
   const heat = entry.result && entry.result.heatmap;
   $("heat").hidden = !(heat && $("heatbox").checked);
   if (heat) {
@@ -115,13 +115,13 @@ async function answer(entry) {
 async function take(files) {
   const images = [...files].filter((file) => !file.type || file.type.startsWith("image/"));
   if (!images.length) {
-    $("message").textContent = "That is no picture.";
+    $("message").textContent = "That is no image.";
     $("message").hidden = false;
     return;
   }
   stopCamera();
   for (const blob of images) {
-    const entry = { blob, url: URL.createObjectURL(blob), name: blob.name || "picture" };
+    const entry = { blob, url: URL.createObjectURL(blob), name: blob.name || "image" };
     remember(entry);
     await show(entry);
   }
@@ -137,9 +137,9 @@ async function startCamera() {
   }
   $("video").srcObject = stream;
   $("video").hidden = false;
-  $("empty").hidden = $("picture").hidden = $("heat").hidden = true;
+  $("empty").hidden = $("image").hidden = $("heat").hidden = true;
   await $("video").play();
-  $("camera").textContent = "Take picture";
+  $("camera").textContent = "Take photo";
   $("drop").classList.add("filled");
 }
 

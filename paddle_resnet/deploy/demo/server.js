@@ -6,7 +6,7 @@ const how = {
   async classify(blob, wantsHeatmap) {
     const facts = JSON.parse(document.getElementById("page-facts").textContent);
     if (blob.size > facts.maxBytes) {
-      throw new Error(`The picture is larger than ${Math.floor(facts.maxBytes / 2 ** 20)} MB.`);
+      throw new Error(`The image is larger than ${Math.floor(facts.maxBytes / 2 ** 20)} MB.`);
     }
     const query = wantsHeatmap ? "?top=5&heatmap=true" : "?top=5";
     let answer;

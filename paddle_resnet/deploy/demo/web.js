@@ -18,7 +18,7 @@ async function pixels(blob, shape, centre) {
       imageOrientation: "from-image",
     });
   } catch {
-    throw new Error("That is no picture that this browser can read.");
+    throw new Error("That is no image that this browser can read.");
   }
   const wide = Math.min(image.width, (image.height * width) / height) * centre;
   const tall = (wide * height) / width;

@@ -85,7 +85,7 @@ def write_record(
     Entries of files that were exported into the folder before are kept.
     """
     record: dict[str, Any] = {}
-    with suppress(OSError, ValueError):  # damaged: begun anew
+    with suppress(OSError, ValueError):  # corrupt: begun anew
         known = json.loads((out / RECORD).read_text(encoding="utf-8"))
         record = known if isinstance(known, dict) else {}
     facts = {key: json.loads(text) for key, text in manifest.to_strings().items()}

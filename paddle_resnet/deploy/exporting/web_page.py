@@ -38,7 +38,7 @@ def write_web_page(file: Path, manifest: Manifest, runtime: WebRuntime, page: Pa
         for name, content in blocks.items()
     )
     scripts = [module_as_script(runtime.script), demo_text("web.js")]
-    note = "Pictures stay in this page: it works without a network connection."
+    note = "Images stay in this page: it works without a network connection."
     content = render(manifest, facts, scripts, note, module=True)
     content = content.replace(
         "<head>\n",

@@ -66,7 +66,7 @@ class Error(BaseModel):
 
 
 _STATUSES = {
-    400: "no image, a damaged one, or a wrong query",
+    400: "no image, a corrupt one, or a wrong query",
     408: "the body came too slowly",
     411: "no Content-Length",
     413: "too many bytes, pixels or images",
@@ -183,7 +183,7 @@ class _Service:
         self,
         request: Request,
         top: int = Query(5, ge=1, le=1000, description="answers for each image"),
-        heatmap: bool = Query(False, description="a picture of where the network sees the class"),
+        heatmap: bool = Query(False, description="an image of where the network sees the class"),
     ) -> Any:
         """Classify one image (the body) or several (a form with files).
 
@@ -214,12 +214,12 @@ class _Service:
         async with self._decoders:  # Pillow decodes without Python's lock
             pixels = await run_in_threadpool(decode, uploads, self.backend.manifest, self.limits)
         rows = await self._compute(self.backend.probabilities, pixels)
-        maps = await self._compute(self.backend.heatmap, pixels) if heatmap else []
+        heatmaps = await self._compute(self.backend.heatmap, pixels) if heatmap else []
         results: list[dict[str, Any]] = [
             {"image": upload.name, "top": top_classes(row, self.backend.manifest.classes, top)}
             for upload, row in zip(uploads, rows)
         ]
-        for result, image, values in zip(results, pixels, maps):
+        for result, image, values in zip(results, pixels, heatmaps):
             result["heatmap"] = await run_in_threadpool(_heatmap_png, image, values)
         return {"model": self.backend.manifest.model, "results": results}
 

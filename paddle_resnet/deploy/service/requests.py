@@ -75,7 +75,7 @@ def decode(uploads: list[Upload], manifest: Manifest, limits: Limits) -> np.ndar
     """Return the images as the network takes them: uint8 ``[N, C, H, W]``.
 
     Raises:
-        HTTPException: 400 no image or a damaged one, 413 too many pixels.
+        HTTPException: 400 no image or a corrupt one, 413 too many pixels.
     """
     shape, pixels = manifest.input_shape, []
     for upload in uploads:

@@ -1,1 +1,1 @@
-"""Figures as data, and two ways to draw them: SVG for pages, matplotlib for notebooks."""
+"""Drawings as data, and two ways to draw them: SVG for pages, matplotlib for notebooks."""

@@ -1,4 +1,4 @@
-"""Figures drawn by matplotlib, for notebooks and papers; pages do without it."""
+"""Drawings by matplotlib, for notebooks and papers; pages do without it."""
 
 from __future__ import annotations
 

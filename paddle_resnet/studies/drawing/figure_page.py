@@ -1,4 +1,4 @@
-"""Figures for pages: positions in a square of 1000 x 1000, which the page stretches.
+"""Drawings for pages: positions in a square of 1000 x 1000, which the page stretches.
 
 As in the charts of reports, letters and lines keep their size from a telephone to a wide screen,
 and the page needs a script for the read-out only.

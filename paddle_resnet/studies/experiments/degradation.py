@@ -172,7 +172,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
             bars.append(Bars(label, [i + side], [value], tone, width=0.36))
     panels.append(
         Panel(
-            "After training: are different images still told apart?",
+            "After training: do different images still differ?",
             "network",
             "mean cosine between images, last block",
             cosine,

@@ -1,4 +1,4 @@
-"""How much does each block change, and from which depth on is the picture understood?"""
+"""How much does each block change, and from which depth on is the image understood?"""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def _at(found: dict[str, Any], distance: float) -> list[float]:
 
 
 def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
-    """Judge the turning points of the deep networks; at depth 20 nothing can be told apart."""
+    """Judge the turning points of the deep networks; at depth 20 there is no difference to see."""
     networks = results["networks"]
     turns = {name: float(np.median(networks[name]["turning_points"])) for name in DEEP}
     rules = [

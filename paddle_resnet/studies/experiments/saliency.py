@@ -27,12 +27,12 @@ SETTINGS: dict[str, Any] = {"images": 100, "shown": 8}
 FULL: dict[str, Any] = {"images": 1000}
 DEFAULT = "resnet20"
 METHODS = {"Grad-CAM": "grad_cam", "LayerCAM": "layer_cam"}
-#: Share of the image that is greyed, and the controls beside the maps' own pixels.
+#: Share of the image that is greyed, and the controls beside the heat maps' own pixels.
 HIDDEN = 0.25
 
 
 def measure(context: Context) -> None:
-    """Randomize the weights from the head on and compare maps; grey pixels and compare answers."""
+    """Randomize the weights from the head on, compare heat maps; grey pixels, compare answers."""
     settings = context.settings
     trained = trained_network(context, DEFAULT)
     network: Network = trained.network
@@ -43,8 +43,8 @@ def measure(context: Context) -> None:
     cascades = _cascade(network)
     context.plan([2.0, *[2.0 * len(context.seeds)] * len(cascades), 4.0, 1.0])
     results = context.results
-    context.step("maps of the trained network")
-    own = _maps(network, subset, predicted, stages)
+    context.step("heat maps of the trained network")
+    own = _heatmaps(network, subset, predicted, stages)
     results.update(
         stages=stages,
         accuracy=float((predicted == subset.labels).mean()),
@@ -60,8 +60,8 @@ def measure(context: Context) -> None:
             changed = copy.deepcopy(network)
             for _, name in cascades[: depth + 1]:
                 draw_again(getattr(changed, name), seed)
-            for key, maps in _maps(changed, subset, predicted, stages).items():
-                found[key].append(_agreement(own[key], maps))
+            for key, heatmaps in _heatmaps(changed, subset, predicted, stages).items():
+                found[key].append(_agreement(own[key], heatmaps))
         results["cascade"][label] = {key: float(np.nanmean(v)) for key, v in found.items()}
     context.step("pixels set to grey")
     results["masked"] = _masked(network, subset, predicted, stages)
@@ -87,7 +87,7 @@ def _cascade(network: Network) -> list[tuple[str, str]]:
     return [("fc" if i == 0 else f"+ {name}", name) for i, name in enumerate(order)]
 
 
-def _maps(
+def _heatmaps(
     network: Network, subset: Subset, target: np.ndarray, stages: list[str]
 ) -> dict[str, np.ndarray]:
     return {
@@ -116,15 +116,15 @@ def _mean_ranks(values: np.ndarray) -> np.ndarray:
     return (last - (counts - 1) / 2)[inverse]
 
 
-def _agreement(maps: np.ndarray, others: np.ndarray) -> float:
-    """Return the mean rank correlation of paired maps; empty maps are left out."""
+def _agreement(heatmaps: np.ndarray, others: np.ndarray) -> float:
+    """Return the mean rank correlation of paired heat maps; empty ones are left out."""
     with np.errstate(invalid="ignore"):
-        return float(np.nanmean([rank_correlation(a, b) for a, b in zip(maps, others)]))
+        return float(np.nanmean([rank_correlation(a, b) for a, b in zip(heatmaps, others)]))
 
 
-def _between_images(maps: np.ndarray) -> float:
-    """Return the mean rank correlation of each map with the next image's."""
-    return _agreement(maps, np.roll(maps, 1, axis=0))
+def _between_images(heatmaps: np.ndarray) -> float:
+    """Return the mean rank correlation of each heat map with the next image's."""
+    return _agreement(heatmaps, np.roll(heatmaps, 1, axis=0))
 
 
 def _second_class(
@@ -132,8 +132,8 @@ def _second_class(
 ) -> dict[str, float]:
     second = np.argsort(-logits(network, subset.images), axis=1)[:, 1]
     return {
-        key: _agreement(own[key], maps)
-        for key, maps in _maps(network, subset, second, stages[-1:]).items()
+        key: _agreement(own[key], heatmaps)
+        for key, heatmaps in _heatmaps(network, subset, second, stages[-1:]).items()
     }
 
 
@@ -146,10 +146,10 @@ def _masked(
     found = {"nothing": _probability(network, subset.images, predicted)}
     for name, method in METHODS.items():
         for stage in stages:
-            maps = heatmap(network, subset.images, method=method, stage=stage, target=predicted)
-            order = np.argsort(maps.reshape(len(maps), -1), axis=1, kind="stable")
+            heatmaps = heatmap(network, subset.images, method=method, stage=stage, target=predicted)
+            order = np.argsort(heatmaps.reshape(len(heatmaps), -1), axis=1, kind="stable")
             for label, chosen in (("hot", order[:, -hidden:]), ("cold", order[:, :hidden])):
-                mask = np.zeros((len(maps), side * side), bool)
+                mask = np.zeros((len(heatmaps), side * side), bool)
                 np.put_along_axis(mask, chosen, True, axis=1)
                 found[f"{label}, {name}, {stage}"] = _probability(
                     network, _greyed(subset.images, mask), predicted
@@ -194,7 +194,7 @@ def _probability(network: Network, images: np.ndarray, predicted: np.ndarray) ->
 def _examples(
     network: Network, subset: Subset, pixels: np.ndarray, stages: list[str], count: int
 ) -> dict[str, Any]:
-    """Return pictures and maps of the first images, uint8 as nested lists."""
+    """Return the first images and their heat maps, uint8 as nested lists."""
     images = subset.images[:count]
     changed = copy.deepcopy(network)
     for _, name in _cascade(network)[:2]:
@@ -220,7 +220,7 @@ def _key(results: dict[str, Any], method: str, back: int = 1) -> str:
 
 
 def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
-    """Judge that maps follow the weights, and that their pixels matter."""
+    """Judge that heat maps follow the weights, and that their pixels matter."""
     grad, layer = _key(results, "Grad-CAM"), _key(results, "LayerCAM")
     second = list(results["cascade"])[1]  # fc and the last stage
     drop = {k: results["baseline"][k] - results["cascade"][second][k] for k in (grad, layer)}
@@ -250,7 +250,7 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
 
 
 def table(results: dict[str, Any]) -> Table:
-    """Return correlations down the cascade for every map, and probabilities with grey pixels."""
+    """Return correlations down the cascade of each heat map, and probabilities with grey pixels."""
     steps = list(results["cascade"])
     rows: list[list[Any]] = []
     for key, baseline in results["baseline"].items():
@@ -268,8 +268,8 @@ def figure(results: dict[str, Any]) -> FigureSpec:
     examples = results["examples"]
     pixels = np.array(examples["pixels"], np.uint8)
     rows, names = [list(pixels)], ["image"]
-    for name, maps in examples["maps"].items():
-        shares = np.array(maps) / 255
+    for name, heatmaps in examples["maps"].items():
+        shares = np.array(heatmaps) / 255
         rows.append([overlay(p, s) for p, s in zip(pixels, shares)])
         names.append(name)
     labels = [CLASSES[i] for i in examples["predicted"]]
@@ -282,9 +282,9 @@ def figure(results: dict[str, Any]) -> FigureSpec:
             Panel(
                 f"{key}: weights drawn again from the head on",
                 "drawn again",
-                "rank correlation with the trained network's map",
+                "rank correlation with the trained network's heat map",
                 [Line("", list(range(len(y))), y, tone)],
-                [Level(results["baseline"][key], "maps of other images")],
+                [Level(results["baseline"][key], "heat maps of other images")],
                 y_range=(-0.1, 1.0),
                 x_names=["nothing", *steps],
             )

@@ -1,4 +1,4 @@
-"""After many layers of whispering, what is left of the picture? Probes along untrained networks."""
+"""After many layers of whispering, what is left of the image? Probes along untrained networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear probes: how well a class can be read from activations by a linear map."""
+"""Linear probes: how well a class can be read from activations by a linear function."""
 
 from __future__ import annotations
 
