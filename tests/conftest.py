@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import time
+from pathlib import Path
 
 # Workers of pytest-xdist share the cores: one thread each, decided before Paddle reads it. (The
 # process that starts them has all cores, and they inherit its environment.)
@@ -20,8 +22,15 @@ import pytest  # noqa: E402
 from run_fixture import make_run  # noqa: E402
 
 from paddle_resnet.data import load_cifar10  # noqa: E402
+from paddle_resnet.io.file_lock import FolderLock  # noqa: E402
 from paddle_resnet.layers import BasicBlock  # noqa: E402
 from paddle_resnet.models import ResNet  # noqa: E402
+
+#: Files of many seconds: at the end, one of them would keep a worker busy alone.
+LONG = (
+    *("test_all_networks.py", "test_comparison.py", "test_trainer.py", "test_resume.py"),
+    *("test_lessons.py", "test_output.py", "test_trained_networks.py", "test_contract.py"),
+)
 
 # A shell that starts pytest with `&` makes it ignore Ctrl-C, and with it the processes of tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -29,6 +38,46 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Most tests compare with plain Paddle, some to the last bit; tests/kernels tests the operator.
 os.environ.setdefault("PADDLE_RESNET_KERNELS", "off")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a file's tests to one worker, which makes what they share once; long files first."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LongFilesFirst(LoadFileScheduling):
+        def _assign_work_unit(self, node):
+            for scope in [each for each in self.workqueue if Path(each).name in LONG]:
+                self.workqueue.move_to_end(scope, last=False)
+            super()._assign_work_unit(node)
+
+    return LongFilesFirst(config, log) if config.getvalue("dist") == "load" else None
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Return `make(name, maker)`: the folder that the first worker to ask has made of it."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name, maker):
+        folder, lock = common / name, FolderLock(common / f"{name}.lock")
+        while not folder.exists():
+            try:
+                lock.acquire()
+            except BlockingIOError:
+                time.sleep(0.1)
+                continue
+            try:
+                if not folder.exists():
+                    unfinished = tmp_path_factory.mktemp(name)
+                    maker(unfinished)
+                    unfinished.rename(folder)
+            finally:
+                lock.release()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

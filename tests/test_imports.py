@@ -1,7 +1,8 @@
 """Every module of the package can be the first one that is imported, with Paddle and without.
 
 A circle of imports shows only from some of its modules, so that each is imported alone: in a fork
-of a process that holds Paddle, or one in which Paddle cannot be found, and the package's root.
+of a process that holds Paddle, or one in which Paddle cannot be found, the package's root, and the
+floors below. A circle through those would lead upward, which `test_architecture.py` finds.
 """
 
 import json
@@ -12,12 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paddle_resnet"
 
 CHILD = """
-import importlib, json, os, sys, traceback
+import contextlib, importlib, json, os, sys, traceback
 
 ROOT_HAS = json.loads(sys.argv[2])
 
@@ -34,16 +36,20 @@ if sys.argv[1] == "with":
 # Not again in every fork.
 for other in "numpy pydantic.dataclasses yaml jinja2 PIL.Image safetensors.numpy tqdm".split():
     importlib.import_module(other)
-for module in json.loads(sys.stdin.read()):
-    assert module not in sys.modules or module in ROOT_HAS, module
-    child = os.fork()
-    if child == 0:
-        try:
+for floor in json.loads(sys.stdin.read()):
+    for module in floor:
+        assert module not in sys.modules or module in ROOT_HAS, module
+        child = os.fork()
+        if child == 0:
+            try:
+                importlib.import_module(module)
+            except BaseException:
+                print(f"{module}:\\n{traceback.format_exc()}", flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    for module in floor:
+        with contextlib.suppress(Exception):  # printed above
             importlib.import_module(module)
-        except BaseException:
-            print(f"{module}:\\n{traceback.format_exc()}", flush=True)
-        os._exit(0)
-    os.waitpid(child, 0)
 print("end")
 """
 
@@ -68,10 +74,12 @@ def modules() -> list[str]:
 
 
 def failures(paddle: str, names: list[str]) -> str:
-    random.shuffle(names)
+    floors: dict[int, list[str]] = {}
+    for name in random.sample(names, len(names)):
+        floors.setdefault(FLOORS[name.split(".")[1]], []).append(name)
     done = subprocess.run(
         [sys.executable, "-c", CHILD, paddle, json.dumps(sorted(ROOT_HAS))],
-        input=json.dumps(names),
+        input=json.dumps([floors[number] for number in sorted(floors)]),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -23,14 +23,17 @@ def cifar():
 
 
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory, onnx_extra):
+def exports(made_once, onnx_extra):
     """A folder with resnet20.onnx and resnet20.int8.onnx."""
-    from paddle_resnet import export
 
-    folder = tmp_path_factory.mktemp("exports") / "resnet20"
-    for precision in ("float32", "int8"):
-        export("resnet20", folder, precision=precision, data="sample", log=lambda line: None)
-    return folder
+    def make(folder):
+        from paddle_resnet import export
+
+        quiet = {"data": "sample", "log": lambda line: None}
+        for precision in ("float32", "int8"):
+            export("resnet20", folder / "resnet20", precision=precision, **quiet)
+
+    return made_once("exports", make) / "resnet20"
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +47,11 @@ def int8_file(exports):
 
 
 @pytest.fixture(scope="session")
-def paddle_folder(tmp_path_factory):
-    from paddle_resnet import export
+def paddle_folder(made_once):
+    def make(folder):
+        from paddle_resnet import export
 
-    folder = tmp_path_factory.mktemp("paddle") / "resnet20"
-    export("resnet20", folder, format="paddle", data="sample", log=lambda line: None)
-    return folder
+        quiet = {"data": "sample", "log": lambda line: None}
+        export("resnet20", folder / "resnet20", format="paddle", **quiet)
+
+    return made_once("paddle_folder", make) / "resnet20"

@@ -167,6 +167,8 @@ def test_a_run_whose_test_loss_is_not_finite_ends_with_a_result(tmp_path, capsys
             "train.batch_size=64",
             "data.validation=0",
             "test.weights=last",
+            "model.options.widths=[4,8,8]",
+            "train.precision=float32",
         ),
         *("schedule.name=constant", "schedule.milestones=null"),
     ):

@@ -16,8 +16,8 @@ from paddle import nn
 from paddle_resnet import create_model, list_models
 from paddle_resnet.layers.shortcuts import ZeroPad
 
-#: Shortcut A, at which oneDNN crashed, and the kinds of layers that no other has.
-QUICK = ("resnet20", "googlenet")
+#: Shortcut A, at which oneDNN crashed, and the kinds of layers that no other has; trained or not.
+QUICK = (("resnet20", True), ("googlenet", False))
 #: Networks whose layers another one has too, and that take long.
 SMALLER = {"resnet1202": {"layers": (20, 20, 20)}}
 SCRIPT = Path(__file__).with_name("inference_process.py")
@@ -87,9 +87,12 @@ def check(name, tmp_path, trained):
         assert error < 1e-4, settings
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["fresh", "trained"])
+CASES = [(name, trained) for name in list_models() for trained in (False, True)]
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in list_models()]
+    ("name", "trained"),
+    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
 )
 def test_answers_as_in_training(name, trained, tmp_path):
     if trained and name in SMALLER:

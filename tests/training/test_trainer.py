@@ -205,18 +205,16 @@ def test_a_finished_run_is_not_resumed(finished, capsys):
 def test_a_budget_is_kept(tmp_path):
     began = time.monotonic()
     assert (
-        main(
-            command(tmp_path, "train.budget=12s", "data.max_train_images=null", "run.report=false")
-        )
+        main(command(tmp_path, "train.budget=6s", "data.max_train_images=null", "run.report=false"))
         == 0
     )
     wall = time.monotonic() - began
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["training"]["budget"] == 12
+    assert result["training"]["budget"] == 6
     assert result["training"]["steps"] > 1
     # Wide bounds: a test must not fail because the machine is busy. The real bound of 5 % is
     # checked with a clock of our own in test_time_budget.py.
-    assert 7 < result["training"]["seconds"] < 24
+    assert 3.5 < result["training"]["seconds"] < 18
     assert wall < 60
 
 
@@ -234,7 +232,7 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys, monkeypatc
 
 def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
     process = start(
-        tmp_path, "train.budget=8s", "data.max_train_images=null", "run.log_interval=0.5"
+        tmp_path, "train.budget=5s", "data.max_train_images=null", "run.log_interval=0.5"
     )
     for line in process.stdout:
         if "round 1/" in line:
