@@ -6,9 +6,11 @@ import json
 import re
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,10 @@ def test_refusals(service, pictures):
     assert service.predict(picture[:200])[0] == 400
     status, answer = service.predict(bomb)
     assert (status, "2,000,000" in answer["error"]) == (413, True)
+    claims = bomb[:16] + struct.pack(">II", 10**5, 10**5) + bomb[24:29]
+    claims += struct.pack(">I", zlib.crc32(claims[12:29])) + bomb[33:]
+    status, answer = service.predict(claims)
+    assert (status, "has too many pixels, at most 2,000,000" in answer["error"]) == (413, True)
     status, answer = service.predict(b"\0" * (2**20 + 1))
     assert (status, "1048576" in answer["error"]) == (413, True)
     assert service.predict(picture, Content_Type="text/html")[0] == 415

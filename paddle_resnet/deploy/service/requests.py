@@ -81,8 +81,9 @@ def decode(uploads: list[Upload], manifest: Manifest, limits: Limits) -> np.ndar
     for upload in uploads:
         size = _claimed_pixels(upload.content)
         if size > limits.max_pixels:
+            found = f"{size:,}" if size < sys.maxsize else "too many"
             raise HTTPException(
-                413, f"'{upload.name}' has {size:,} pixels, at most {limits.max_pixels:,} are taken"
+                413, f"'{upload.name}' has {found} pixels, at most {limits.max_pixels:,} are taken"
             )
         try:
             image = image_from_bytes(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from paddle_resnet.data.folder.image_io import find_images, read_image
+from paddle_resnet.data.folder.image_io import find_images, open_image, read_image
 from paddle_resnet.errors import DataError
 
 SHAPE = [3, 32, 32]
@@ -92,3 +92,16 @@ def test_folders_are_searched(tmp_path):
         find_images([str(tmp_path / "empty")])
     with pytest.raises(DataError, match="there is no image"):
         find_images([str(tmp_path / "nothing.png")])
+
+
+def test_postscript_is_not_run(tmp_path, monkeypatch):
+    """Pillow would start Ghostscript with what may be anyone's program."""
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(1))
+    page = tmp_path / "photo.png"
+    page.write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    )
+    with pytest.raises(DataError, match="it is PostScript, which is a program"):
+        open_image(page)
+    assert started == []

@@ -112,6 +112,10 @@ def decode(path: Path, content: bytes, channels: int = 3, least: Optional[int] =
 
 def _decode(name: str, content: bytes, channels: int, least: Optional[int]) -> Decoded:
     with Image.open(io.BytesIO(content)) as image:
+        if image.format == "EPS":  # Pillow would run it by Ghostscript
+            raise DataError(
+                f"'{name}' is no image that can be read: it is PostScript, which is a program."
+            )
         if image.width * image.height > MAX_PIXELS:
             raise DataError(
                 f"'{name}' claims {image.width} x {image.height} pixels, "
