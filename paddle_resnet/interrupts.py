@@ -1,4 +1,4 @@
-"""Ctrl-C while code runs that must not be left in the middle: it waits for the end of a block."""
+"""Ctrl-C or SIGTERM while code runs that must not be left in the middle: it waits for its end."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ AT_ONCE_SECONDS = 1.0
 
 @contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Let a SIGINT take effect at the end of the block, in place of any error of the block.
+    """Let SIGINT and SIGTERM take effect at the end of the block, in place of any error of it.
 
     For imports of extension modules and calls of C++ that calls Python. There a KeyboardInterrupt
     becomes another exception (pybind11: ``ImportError``; Paddle's tracing: ``SystemError``), or is
     lost (the import system's weak references ignore exceptions).
 
-    Nothing changes in threads other than the main one, which get no signals, and where SIGINT has
-    no handler in Python. Blocks may be nested.
+    Nothing changes in threads other than the main one, which get no signals, and for a signal that
+    has no handler in Python. Blocks may be nested.
 
     Raises:
         KeyboardInterrupt: or what the handler outside of the block does.
     """
-    outside = signal.getsignal(signal.SIGINT)
+    with _deferred(signal.SIGINT), _deferred(signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _deferred(deferred: int) -> Iterator[None]:
+    outside = signal.getsignal(deferred)
     if not callable(outside):
         yield
         return
@@ -42,13 +48,13 @@ def deferred_interrupt() -> Iterator[None]:
             outside(number, frame)
 
     try:
-        signal.signal(signal.SIGINT, handle)
+        signal.signal(deferred, handle)
     except ValueError:  # not the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, outside)
+        signal.signal(deferred, outside)
         if first is not None:
-            outside(signal.SIGINT, None)
+            outside(deferred, None)

@@ -105,7 +105,7 @@ INNER = {
         ]
     ],
     "kernels": [
-        ["create_graph", "compiler"],
+        ["algorithm_choice", "create_graph", "compiler"],
         ["build"],
         ["activations", "profile"],
         ["*"],

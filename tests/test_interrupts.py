@@ -125,3 +125,16 @@ def test_an_ignored_signal_stays_ignored():
             ctrl_c()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_sigterm_waits_too_where_it_has_a_handler():
+    seen, done = [], []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append(len(done)))
+    try:
+        with deferred_interrupt():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+            done.append("the rest of the block")
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+    assert seen == [1]

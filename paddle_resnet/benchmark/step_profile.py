@@ -24,8 +24,9 @@ def measure(*, rounds: int = 3, **step: Any) -> dict[str, Any]:
         dict: ``step_seconds`` (mean), ``peak_gflops`` (of a large matrix product in the step's
         precision, best of several),
         ``rows``: a dict per shape, the slowest first, with ``shape`` (text), ``calls`` (per step)
-        and per part (``forward``, ``data``, ``weights``, ``norm``) ``seconds`` per step and
-        ``gflops`` (``gbytes`` of memory for ``norm``) per second.
+        and per part (``forward``, ``data``, ``weights``, ``norm``) ``seconds`` per step,
+        ``gflops`` (``gbytes`` of memory for ``norm``) per second and ``algorithm`` (``direct``,
+        ``winograd`` or ``gemm``; none for ``norm``).
 
     Raises:
         Unavailable: the operator cannot be built.
@@ -65,6 +66,8 @@ def _by_shape(recorded: list[profile.Row], rounds: int) -> list[dict[str, Any]]:
         entry = shapes.setdefault(row.text, {"shape": row.text, "calls": 0, "seconds": 0.0})
         entry["seconds"] += row.seconds / rounds
         part = entry.setdefault(row.part, {"seconds": 0.0, "work": 0.0})
+        if row.part != "norm":
+            part["algorithm"] = row.algorithm
         part["seconds"] += row.seconds / rounds
         part["work"] += row.calls * row.work / rounds
         if row.part == "forward":
@@ -83,7 +86,7 @@ def text(metrics: dict[str, Any]) -> str:
     step, precision = metrics["step_seconds"], metrics.get("precision", "float32")
     lines = [
         f"{'layer':<34}{'calls':>6}"
-        + "".join(f"{part + ' ms':>13}{'GF/s':>6}" for part in ("forward", "data", "weights"))
+        + "".join(f"{part + ' ms':>13}{'GF/s':>6}  " for part in ("forward", "data", "weights"))
         + f"{'BN ms':>9}{'GB/s':>6}{'share':>7}"
     ]
     totals = dict.fromkeys(profile.PARTS, 0.0)
@@ -93,20 +96,22 @@ def text(metrics: dict[str, Any]) -> str:
             given = row.get(part)
             width = 9 if part == "norm" else 13
             if given is None:
-                cells += " " * (width + 6)
+                cells += " " * (width + 6 + 2 * (part != "norm"))
                 continue
             totals[part] += given["seconds"]
             speed = given.get("gflops", given.get("gbytes"))
             cells += f"{1e3 * given['seconds']:>{width}.1f}{speed:>6.0f}"
+            cells += f" {given['algorithm'][0]}" if "algorithm" in given else ""
         lines.append(f"{row['shape']:<34}{row['calls']:>6}{cells}{row['seconds'] / step:>7.1%}")
     inside = sum(totals.values())
     lines.append(
         f"{'all units':<40}"
-        + "".join(f"{1e3 * totals[part]:>13.1f}{'':>6}" for part in ("forward", "data", "weights"))
+        + "".join(f"{1e3 * totals[part]:>13.1f}{'':>8}" for part in ("forward", "data", "weights"))
         + f"{1e3 * totals['norm']:>9.1f}{'':>6}{inside / step:>7.1%}"
     )
     lines.append(
         f"step {1e3 * step:.1f} ms, of which {1e3 * (step - inside):.1f} ms outside the units; "
         f"a large {precision} matrix product reaches {metrics['peak_gflops']:.0f} GF/s here"
     )
+    lines.append("computed by: d direct convolution, w Winograd's algorithm, g matrix product")
     return "\n".join(lines)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .. import cpu_runtime
@@ -48,14 +51,30 @@ def run(arguments: argparse.Namespace) -> int:
     cpu_runtime.import_paddle()
     from ..deploy.export import export
 
-    export(
-        arguments.source,
-        arguments.out,
-        format=arguments.format,
-        precision=arguments.precision,
-        data=arguments.data,
-        calibrate=arguments.calibrate,
-        seed=arguments.seed,
-        log=lambda line: print(line, file=sys.stdout, flush=True),
-    )
+    with _cleaned_up_after_sigterm():
+        export(
+            arguments.source,
+            arguments.out,
+            format=arguments.format,
+            precision=arguments.precision,
+            data=arguments.data,
+            calibrate=arguments.calibrate,
+            seed=arguments.seed,
+            log=lambda line: print(line, file=sys.stdout, flush=True),
+        )
     return 0
+
+
+@contextmanager
+def _cleaned_up_after_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise, so that the files in the making are removed, also where Paddle has a
+    handler of its own."""
+
+    def stop(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)

@@ -13,6 +13,9 @@ from . import _parser
 
 #: Its weights are in the package.
 DEFAULT = "resnet20"
+#: In front of it, so that no file or folder hides it; see `models/find_weights.py`, which needs
+#: Paddle.
+BY_NAME = "pretrained:"
 WEIGHTS = (".onnx", ".safetensors", ".pdparams", ".pth", ".pt", ".th")
 HEATMAP_SUFFIX = ".heatmap.png"
 #: A folder that holds one of these is a network and not a folder of images.
@@ -205,7 +208,7 @@ def _trained(source: str, arguments: argparse.Namespace) -> _Classifier:
     precision = run_precision(config, lambda line: print(line, file=sys.stderr))
     if source != arguments.paths[0]:
         print(
-            f"by the package's {source}, which knows {', '.join(trained.classes)}; for another "
+            f"by the package's {DEFAULT}, which knows {', '.join(trained.classes)}; for another "
             "network, name its run folder or weights file before the images.",
             file=sys.stderr,
         )
@@ -253,7 +256,11 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
     if "" in paths:  # an unset variable of a shell; as a path it would be the current folder
         raise UserError("a path is empty: expected the name of a network or of an image.")
     first, path = paths[0], Path(paths[0])
-    names_weights = path.suffix.lower() in WEIGHTS or (first == DEFAULT and not path.exists())
+    names_weights = (
+        path.suffix.lower() in WEIGHTS
+        or first.startswith(BY_NAME)
+        or (first == DEFAULT and not path.exists())
+    )
     is_run = any((path / name).is_file() for name in FOLDERS)
     if path.is_dir() and len(paths) > 1 and not is_run:
         # One without images must be meant as a run's: the error is then about its weights.
@@ -267,4 +274,4 @@ def _split(paths: list[str]) -> tuple[str, list[str]]:
             f"there is no run folder or weights file '{for_display(first, 300)}', and no image of "
             "that name." + did_you_mean(first, [DEFAULT])
         )
-    return DEFAULT, paths
+    return BY_NAME + DEFAULT, paths

@@ -12,7 +12,7 @@ from paddle import nn
 from ..data import CIFAR10_MEAN, CIFAR10_STD
 from ..errors import ModelError, did_you_mean
 from ..models import create_model, list_models, load_trained, model_info
-from ..models.trained_model import find_weights_file
+from ..models.find_weights import find_weights_file
 from ..weights import key_names, load_weights, open_weights, read_weights
 
 VISION = "paddle.vision:"

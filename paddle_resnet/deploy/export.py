@@ -80,9 +80,12 @@ def export(
     _check_choices(format, precision, calibrate)
     opened = open_source(source, **facts)
     name = file_name(opened)
+    if out is not None and not str(out):
+        raise DeployError("--out is empty, expected a folder for the files.")
     out = Path("exports") / name if out is None else Path(out)
-    if out.exists() and not out.is_dir():
-        raise DeployError(f"'{for_display(out)}' is a file; --out names a folder.")
+    if not out.is_dir() and (out.exists() or out.is_symlink()):
+        found = "a file" if out.exists() else "a link that leads nowhere"
+        raise DeployError(f"'{for_display(out)}' is {found}; --out names a folder.")
     if format != "paddle":
         check_converter()
     images = held_out_images(opened, data, PROOF_IMAGES, log)

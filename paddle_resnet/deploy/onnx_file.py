@@ -32,6 +32,8 @@ ReduceMean Relu Reshape Shape Sigmoid Slice Softmax Softplus Sqrt Squeeze Sub Ta
 Unsqueeze
 """
 OPERATORS = frozenset(_OPERATORS.split())
+#: Attributes that runtimes divide by unchecked: 0 ends the process.
+_DIVISORS = ("strides", "dilations", "kernel_shape", "group")
 
 
 def read_onnx(path: Path) -> tuple[bytes, Manifest]:
@@ -107,11 +109,22 @@ def _problem(onnx, model, manifest: Manifest) -> str:  # type: ignore[no-untyped
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 return f"its operator '{node.op_type}' holds a graph"
+            if attribute.name in _DIVISORS and min(_integers(onnx, attribute), default=0) < 1:
+                return f"its operator '{node.op_type}' has a wrong value of '{attribute.name}'"
             tensors += [attribute.t] if attribute.HasField("t") else []
             tensors += attribute.tensors
     if any(t.data_location == t.EXTERNAL or t.external_data for t in tensors):
         return "its weights lie in another file"
+    if any(size < 1 for tensor in tensors for size in tensor.dims):
+        return "it has a weight without numbers"
     return _wrong_interface(onnx, graph, manifest) or _too_large(onnx, model)
+
+
+def _integers(onnx, attribute) -> list[int]:  # type: ignore[no-untyped-def]
+    """Return the values of an attribute of integers; none of another."""
+    if attribute.type == onnx.AttributeProto.INTS:
+        return list(attribute.ints)
+    return [attribute.i] if attribute.type == onnx.AttributeProto.INT else []
 
 
 def _wrong_interface(onnx, graph, manifest: Manifest) -> str:  # type: ignore[no-untyped-def]
@@ -126,6 +139,8 @@ def _wrong_interface(onnx, graph, manifest: Manifest) -> str:  # type: ignore[no
         return f"it must have the outputs '{LOGITS}' and '{PROBABILITIES}'"
     for output in graph.output:
         dims = output.type.tensor_type.shape.dim
+        if output.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+            return f"its output '{output.name}' must be float32"
         if len(dims) != 2 or dims[1].dim_value != len(manifest.classes):
             return f"it must give {len(manifest.classes)} {output.name}, one for each class"
     return ""
@@ -144,8 +159,16 @@ def _too_large(onnx, model) -> str:  # type: ignore[no-untyped-def]
         return (
             f"its shapes do not fit together ({for_display(reason[-1] if reason else 'unknown')})"
         )
-    for value in inferred.graph.value_info:
-        sizes = [max(dim.dim_value, 1) for dim in value.type.tensor_type.shape.dim]
-        if math.prod(sizes) > MAX_ELEMENTS:
-            return f"one image would become a tensor of {math.prod(sizes):,} numbers"
+    graph = inferred.graph
+    types = {each.name: each.type.tensor_type for each in (*graph.value_info, *graph.output)}
+    for node in graph.node:
+        for name in filter(None, node.output):
+            kind = types.get(name, onnx.TypeProto.Tensor())
+            sizes = [dim.dim_value for dim in kind.shape.dim]
+            if not kind.HasField("shape") or min(sizes, default=1) < 1:
+                return f"the size of what its operator '{node.op_type}' gives depends on the image"
+            if math.prod(sizes) > MAX_ELEMENTS:
+                return f"one image would become a tensor of {math.prod(sizes):,} numbers"
+            if node.op_type == "Div" and kind.elem_type != onnx.TensorProto.FLOAT:
+                return "it divides integers"  # by 0, that ends the process
     return ""

@@ -179,6 +179,17 @@ class Predictor:
             raise DeployError(
                 f"'{for_display(self.path)}' answers with NaN: its weights are corrupt."
             )
+        shape = (len(images), len(self.classes))
+        if (
+            (logits.shape, probabilities.shape) != (shape, shape)
+            or probabilities.min() < 0
+            # bfloat16 has 3 digits.
+            or abs(probabilities.sum(axis=1) - 1).max() > 0.05
+        ):
+            raise DeployError(
+                f"'{for_display(self.path)}' does not answer {len(images)} images with a "
+                f"probability of each of its {len(self.classes)} classes."
+            )
         return logits, probabilities
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any, Optional, Protocol
@@ -9,7 +10,7 @@ from typing import Any, Optional, Protocol
 import numpy as np
 
 from .. import cpu_runtime as machine
-from ..errors import DeployError, did_you_mean
+from ..errors import DeployError, did_you_mean, for_display
 from ..interrupts import deferred_interrupt
 from .manifest import Manifest
 from .onnx_file import INPUT, LOGITS, PROBABILITIES, missing
@@ -45,7 +46,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or machine.available_cores()
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised too
         # Threads that spin between layers take cores from whoever decodes images beside them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
@@ -206,5 +207,7 @@ def check_runtime(name: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0].rstrip(".")[:300]
+    # ONNX Runtime begins with a code, the place in its source and the function's signature.
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+:\d+ .*?\) (?=\w)", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return for_display((lines or [type(error).__name__])[0].rstrip("."), 300)

@@ -15,16 +15,13 @@ from ..config import Config
 from ..data import train_validation_split
 from ..errors import DataError, DeployError, UserError, for_display
 from ..evaluation.eval_dataset import eval_loader
-from ..models import TrainedModel, create_model, load_trained, model_info
+from ..models import TrainedModel, load_trained
+from ..models.find_weights import published_name
 from ..runs.run_folder import RunFolder
 from ..version import __version__
-from ..weights.pretrained import bundled_weights, fetch_pretrained, published
 from .manifest import Manifest
 
 Log = Callable[[str], None]
-
-#: Of the weights that Paddle publishes: https://www.paddlepaddle.org.cn, paddle.vision.
-IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 @dataclass
@@ -89,7 +86,8 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
 
     Args:
         source: a run folder; a weights file of ours; the name of a network with weights in the
-            package or published by Paddle; a `TrainedModel`; or a network, with its facts.
+            package or published by Paddle, or ``pretrained:`` and such a name; a `TrainedModel`;
+            or a network, with its facts.
         **facts: of a network alone: ``classes`` and ``input_shape``, and where they are not the
             defaults ``mean``, ``std`` (None), ``centre`` (1.0) and ``model``.
 
@@ -103,10 +101,10 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
         raise DeployError(f"{', '.join(facts)} belong to a network; this source has its own.")
     if isinstance(source, TrainedModel):
         return Source(source, source.path.stem, {}, _sha256(source.path))
-    text = str(source)
-    if not Path(source).exists() and text not in bundled_weights() and text in published():
-        return _of_published(text)
     trained = load_trained(source)
+    name = published_name(source)
+    if name is not None:
+        return Source(trained, name, {}, _sha256(trained.path))
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
     path = trained.path
@@ -129,18 +127,6 @@ def _of_network(network: nn.Layer, facts: dict[str, Any]) -> Source:
         raise DeployError(f"unknown fact: {error}.") from None
     network.eval()
     return Source(trained, model, {})
-
-
-def _of_published(name: str) -> Source:
-    """Return a network with the ImageNet weights that Paddle publishes; classes are numbers."""
-    path = fetch_pretrained(name)
-    network = create_model(name, pretrained=True)
-    network.eval()
-    size = model_info(name).input_size
-    classes = [str(index) for index in range(network.num_classes)]
-    shape = [3, size, size]
-    facts = (network, name, classes, IMAGENET_MEAN, IMAGENET_STD, shape, path, 0.875)
-    return Source(TrainedModel(*facts), name, {}, _sha256(path))
 
 
 def _sha256(path: Path) -> str:

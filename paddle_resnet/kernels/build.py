@@ -20,7 +20,7 @@ from .. import cpu_runtime
 from ..io.atomic_files import cache_folder
 from ..io.file_lock import FolderLock
 from ..io.trusted_path import make_trusted_folder, why_untrusted
-from . import mode
+from . import algorithm_choice, mode
 from .compiler import (
     CSRC,
     FLAGS,
@@ -161,6 +161,7 @@ def _load(path: Path) -> ctypes.CDLL:
         loaded.paddle_resnet_blocks.argtypes = [ctypes.POINTER(ctypes.c_int64)]
         loaded.paddle_resnet_profile_rows.restype = ctypes.c_char_p
         loaded.paddle_resnet_ask_recording(_IS_RECORDING)
+        algorithm_choice.attach(loaded, path.name)
         load_op_meta_info_and_register_op(str(path))
     except (OSError, AttributeError) as error:
         raise Unavailable(f"{path} cannot be loaded: {error}; delete it to rebuild it.") from error

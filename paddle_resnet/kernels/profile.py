@@ -21,6 +21,8 @@ class Row:
     """One part of all layers of one shape."""
 
     part: str
+    #: ``direct``, ``winograd`` or ``gemm``; ``-`` for the norm.
+    algorithm: str
     calls: int
     seconds: float
     #: Per call: operations of a convolution (two per multiply-add), or bytes of the norm.
@@ -63,7 +65,7 @@ def recording() -> Iterator[list[Row]]:
 
 
 def _row(line: str) -> Row:
-    part, calls, seconds, *shape = line.split()
+    part, calls, seconds, algorithm, *shape = line.split()
     n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups, bfloat16 = map(int, shape)
     outputs = n * oh * ow * o
     flop = 2.0 * outputs * kh * kw * c // groups
@@ -72,6 +74,7 @@ def _row(line: str) -> Row:
     )
     return Row(
         part=_PARTS[int(part)],
+        algorithm=algorithm,
         calls=int(calls),
         seconds=float(seconds),
         work=(2.0 if bfloat16 else 4.0) * outputs * _PASSES[int(part)]

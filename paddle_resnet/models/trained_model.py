@@ -10,14 +10,15 @@ from typing import Any, Callable, Union
 import paddle
 from paddle import nn
 
-from ..errors import UserError, WeightsError, did_you_mean
-from ..runs.seeds_folder import seeds_folder_error
-from ..weights.pretrained import bundled_weights
+from ..errors import UserError, WeightsError
 from ..weights.readers import open_weights
 from ..weights.save_load import assign_weights, check_weights, read_weights
 from ..weights.state_dict_file import printable
-from .registry import create_model
+from .find_weights import BY_NAME, find_weights_file, hint_at_name, published_name
+from .registry import create_model, model_info
 
+#: Of the weights that Paddle publishes: https://www.paddlepaddle.org.cn, paddle.vision.
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 #: Far beyond what these networks are fed with; a file that says more wants memory.
 _LARGEST_IMAGE = 4096
 
@@ -99,41 +100,14 @@ def model_metadata(
     }
 
 
-def find_weights_file(source: Union[str, Path], which: str = "best") -> Path:
-    """Return the weights file of a run folder, or ``source`` itself where it is a file.
-
-    The name of a network whose weights are in the package stands for them, unless there is a file
-    or folder of that name.
-
-    Raises:
-        WeightsError: there is neither, or the folder holds several runs.
-    """
-    name, source = str(source), Path(source)
-    if source.is_dir():
-        for kind in (which, "best", "last"):
-            if (source / f"{kind}.safetensors").is_file():
-                return source / f"{kind}.safetensors"
-        raise WeightsError(
-            seeds_folder_error(source)
-            or f"'{source}' holds no best.safetensors or last.safetensors: it is no run folder, or "
-            "its training ended before the first epoch did."
-        )
-    if source.is_file():
-        return source
-    if name in bundled_weights():
-        return bundled_weights()[name]
-    raise WeightsError(
-        f"there is no run folder or weights file '{source}', and the package holds weights of "
-        f"{', '.join(bundled_weights())} only." + did_you_mean(name, bundled_weights())
-    )
-
-
 def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
     """Rebuild a trained network from its run folder or its weights file.
 
     Args:
-        source: a run folder; one of our safetensors files (they describe themselves); or
-            ``resnet20``, whose weights for CIFAR-10 are in the package.
+        source: a run folder; one of our safetensors files (they describe themselves); the name of
+            a network with weights in the package, ``resnet20`` for CIFAR-10, or published by
+            Paddle for ImageNet, whose classes are numbers then; or ``pretrained:`` and such a
+            name, where a file or folder has that name.
         which: ``best`` or ``last``, of a run folder. Default: ``best``.
 
     Raises:
@@ -141,8 +115,14 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
             it belongs to.
         ModelError: it names a network or options that do not exist.
     """
+    name = published_name(source)
+    if name is not None:
+        return _published(name)
     path = find_weights_file(source, which)
-    arrays, metadata = read_weights(path)
+    try:
+        arrays, metadata = read_weights(path)
+    except WeightsError as error:
+        raise WeightsError(str(error) + hint_at_name(source)) from error
     facts, options = _description(path, metadata, len(arrays))
     try:
         with paddle.LazyGuard():  # no memory is taken before the sizes are seen to be the file's
@@ -162,6 +142,16 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
     assign_weights(network, arrays, str(path))
     network.eval()
     return TrainedModel(network=network, path=path, **facts)
+
+
+def _published(name: str) -> TrainedModel:
+    path = find_weights_file(BY_NAME + name)
+    network = create_model(name, pretrained=True)
+    network.eval()
+    size = model_info(name).input_size
+    classes = [str(index) for index in range(network.num_classes)]
+    shape = [3, size, size]
+    return TrainedModel(network, name, classes, IMAGENET_MEAN, IMAGENET_STD, shape, path, 0.875)
 
 
 def read_model_metadata(

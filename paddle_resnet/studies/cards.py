@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,5 +68,6 @@ def read_card(name: str) -> Card:
 
 
 def _text(raw: dict[str, Any]) -> Text:
-    # A folded block of YAML ends with a line break.
-    return Text(raw["en"].strip(), raw["zh"].strip())
+    # A folded block of YAML ends with a line break, and has a space where a line ends: none belongs
+    # behind the full stop of a Chinese sentence.
+    return Text(raw["en"].strip(), re.sub(r"(?<=[，。；：？！、）”]) ", "", raw["zh"].strip()))

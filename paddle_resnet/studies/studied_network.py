@@ -6,6 +6,7 @@ from typing import Optional
 
 from ..data import CLASSES
 from ..errors import UserError
+from ..models.find_weights import BY_NAME
 from ..models.trained_model import TrainedModel, load_trained
 from .context import Context
 from .shared.cifar_subset import Subset
@@ -20,7 +21,7 @@ def trained_network(context: Context, default: str) -> TrainedModel:
         UserError: the network was not trained on CIFAR-10 at 32 (or 16) pixels.
         WeightsError: there is no such run, file or bundled network.
     """
-    trained = load_trained(context.model or default)
+    trained = load_trained(context.model or BY_NAME + default)
     channels, height, width = trained.input_shape
     if tuple(trained.classes) != CLASSES or (channels, height, width) not in (
         (3, size, size) for size in SIZES
@@ -45,4 +46,6 @@ def images_for(
 def short_name(context: Context, default: str) -> str:
     """Return the name of the studied network for tables and drawings."""
     name: Optional[str] = context.model
-    return default if name is None else name.rstrip("/").rpartition("/")[2]
+    if name is None:
+        return default
+    return name.replace(BY_NAME, "", 1).rstrip("/").rpartition("/")[2]

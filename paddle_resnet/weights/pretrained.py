@@ -19,6 +19,9 @@ from .save_load import load_weights
 #: README.md there says which command that was.
 FOLDER = Path(__file__).parent / "cifar10"
 
+#: In front of a network's name: its weights, whatever files and folders are called.
+BY_NAME = "pretrained:"
+
 #: The largest of Paddle's has 460 MB.
 _SIZE_LIMIT = 2**30
 

@@ -2,9 +2,15 @@
 
 import pytest
 
+from paddle_resnet import kernels
+from paddle_resnet.benchmark import step_profile
 from paddle_resnet.benchmark.step_speed import Step, build, stem_of
 from paddle_resnet.errors import ModelError
+from paddle_resnet.kernels import build as build_operator
+from paddle_resnet.kernels.algorithm_choice import forced
 from paddle_resnet.models import option_names
+
+PARTS = ("forward", "data", "weights")
 
 
 def test_a_stem_is_for_networks_that_can_choose():
@@ -25,3 +31,20 @@ def test_a_step_trains():
     before = step.network.fc.weight.numpy()
     assert step.run("off") > 0
     assert (step.network.fc.weight.numpy() != before).any()
+
+
+def test_a_profile_names_the_algorithm_of_each_convolution():
+    with kernels.use("auto"):
+        library = build_operator.library()
+    if library is None:
+        pytest.skip("the CPU operator cannot be built here")
+    step = {"model": "speedrun_resnet", "batch_size": 2, "image_size": 16}
+    with forced(library, "direct"):
+        metrics = step_profile.measure(rounds=1, precision="float32", **step)
+    found = {row[part]["algorithm"] for row in metrics["rows"] for part in PARTS if part in row}
+    assert found <= {"direct", "winograd", "gemm"}
+    assert "direct" in found
+    assert all("algorithm" not in row["norm"] for row in metrics["rows"] if "norm" in row)
+    table = step_profile.text(metrics)
+    assert " d" in table.splitlines()[1]
+    assert table.splitlines()[-1].startswith("computed by: d direct convolution")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from paddle import nn
 
 from paddle_resnet import Predictor, create_model, export
 from paddle_resnet.cli import main
-from paddle_resnet.deploy.exporting import proof
+from paddle_resnet.deploy.exporting import onnx_export, proof
 from paddle_resnet.deploy.exporting.staging import publish, staging
 from paddle_resnet.errors import DeployError, UserError
 
@@ -44,10 +45,12 @@ FACTS = {"classes": ["a", "b", "c"], "input_shape": [3, 16, 16]}
         (["resnet20", "--format", "paddle", "--precision", "int8"], "--format onnx"),
         (["resnet20", "--precision", "int8", "--calibrate", "0"], "--calibrate"),
         (["resnet20", "--data", "/no/such/folder"], "/no/such/folder"),
+        (["resnet20", "--out", ""], "--out is empty"),
     ],
 )
-def test_wrong_choices(line, words, tmp_path, capsys):
-    assert main(["export", *line, "--out", str(tmp_path / "out")]) == 2
+def test_wrong_choices(line, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "--out", str(tmp_path / "out"), *line]) == 2
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.startswith("error: ")
@@ -178,6 +181,41 @@ def test_a_staged_folder_is_published_whole_and_keeps_what_is_there(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
 
 
+def test_a_link_to_a_folder_is_written_to_and_others_are_refused(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with staging(tmp_path / "link") as (staged, _):
+        # The file system of the folder, which may be another than that of the link.
+        assert staged.resolve().is_relative_to(tmp_path / "real")
+        (staged / "new").write_text("1")
+        publish(staged, tmp_path / "link")
+    assert [p.name for p in (tmp_path / "real").iterdir()] == ["new"]
+    for name, target in (("nowhere", "none"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(DeployError, match="is a link that leads nowhere"):
+            export(small_network(), tmp_path / name, log=silent, **FACTS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "loop", "nowhere", "real"]
+
+
+def test_a_folder_where_a_file_belongs(tmp_path):
+    out = tmp_path / "out"
+    (out / "b").mkdir(parents=True)
+    with staging(out) as (staged, _):
+        (staged / "a").write_text("1")
+        (staged / "b").write_text("2")
+        with pytest.raises(DeployError, match="b' is a folder, where"):
+            publish(staged, out)
+    assert [p.name for p in out.iterdir()] == ["b"]
+
+
+def test_a_folder_with_the_longest_name(tmp_path):
+    out = tmp_path / ("x" * 255)
+    with staging(out) as (staged, _):
+        (staged / "a").write_text("1")
+        publish(staged, out)
+    assert [p.name for p in out.iterdir()] == ["a"]
+
+
 def test_a_full_disk_leaves_nothing(tmp_path):
     """The limit on file sizes is met where the ONNX file is written."""
     code = (
@@ -199,14 +237,29 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_leaves_nothing(tmp_path):
-    code = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
+def test_a_disk_that_is_full_for_the_converter(tmp_path, monkeypatch):
+    """It says then that the network cannot be converted."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    (tmp_path / "program").write_bytes(b"damaged")
+    (tmp_path / "parameters").write_bytes(b"\0" * 1001)
+    arguments = tmp_path / "program", tmp_path / "parameters", tmp_path / "out.onnx"
+    with pytest.raises(OSError, match="No space left"):
+        onnx_export.convert(*arguments)
+    (tmp_path / "parameters").write_bytes(b"\0" * 999)
+    with pytest.raises(DeployError, match="cannot convert"):
+        onnx_export.convert(*arguments)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing(number, code, tmp_path):
+    script = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PADDLE_RESNET_KERNELS": "off"}
     process = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            code,
+            script,
             *["export", "resnet20", "--data", "sample", "--out"],
             tmp_path / "o",
         ],
@@ -218,9 +271,9 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     while not list(tmp_path.iterdir()) and time.monotonic() < end:
         time.sleep(0.05)
     assert list(tmp_path.iterdir())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert list(tmp_path.iterdir()) == []
 
 

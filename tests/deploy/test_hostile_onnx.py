@@ -114,6 +114,94 @@ def test_huge_activations(model, tmp_path):
     refused(model, tmp_path, "would become a tensor of|do not fit together")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("strides", [0, 0]), ("dilations", [-1, 1]), ("kernel_shape", [0, 3])),
+        *(("group", 0), ("strides", 1.5)),
+    ],
+)
+def test_attributes_that_a_runtime_divides_by(model, tmp_path, name, value):
+    """ONNX Runtime does, unchecked: the process ends with SIGFPE."""
+    conv = next(n for n in model.graph.node if n.op_type == "Conv")
+    kept = [a for a in conv.attribute if a.name != name]
+    del conv.attribute[:]
+    conv.attribute.extend([*kept, onnx.helper.make_attribute(name, value)])
+    refused(model, tmp_path, f"'Conv' has a wrong value of '{name}'")
+
+
+def behind(model, node, *more):
+    """Put an operator behind the softmax, whose output becomes ``given``."""
+    softmax = next(n for n in model.graph.node if n.output[0] == "probabilities")
+    softmax.output[0] = "given"
+    model.graph.node.extend([*more, node])
+
+
+def test_a_division_of_integers(model, tmp_path):
+    for name, value in (("one", 1), ("zero", 0)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([value]), name))
+    nodes = [
+        onnx.helper.make_node("Div", ["one", "zero"], ["ratio"]),
+        onnx.helper.make_node("Cast", ["ratio"], ["float"], to=onnx.TensorProto.FLOAT),
+    ]
+    behind(model, onnx.helper.make_node("Add", ["given", "float"], ["probabilities"]), *nodes)
+    refused(model, tmp_path, "divides integers")
+
+
+def test_a_size_that_comes_from_the_pixels(model, tmp_path):
+    nodes = [
+        onnx.helper.make_node("ReduceMax", ["logits"], ["most"], keepdims=0),
+        onnx.helper.make_node("Cast", ["most"], ["whole"], to=onnx.TensorProto.INT64),
+        onnx.helper.make_node("Mul", ["whole", "billion"], ["size"]),
+        onnx.helper.make_node("ConstantOfShape", ["size"], ["terabytes"]),
+        onnx.helper.make_node("ReduceMax", ["terabytes"], ["zero"], keepdims=0),
+    ]
+    billion = onnx.numpy_helper.from_array(np.array([10**9]), "billion")
+    model.graph.initializer.append(billion)
+    behind(model, onnx.helper.make_node("Add", ["given", "zero"], ["probabilities"]), *nodes)
+    refused(model, tmp_path, "'ConstantOfShape' gives depends on the image")
+
+
+@pytest.mark.parametrize("kind", ["STRING", "INT64", "DOUBLE"])
+def test_outputs_of_another_type(model, tmp_path, kind):
+    kind = getattr(onnx.TensorProto, kind)
+    behind(model, onnx.helper.make_node("Cast", ["given"], ["probabilities"], to=kind))
+    next(
+        o for o in model.graph.output if o.name == "probabilities"
+    ).type.tensor_type.elem_type = kind
+    refused(model, tmp_path, "'probabilities' must be float32")
+
+
+def test_a_weight_without_numbers(model, tmp_path):
+    tensor = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.zeros((16, 0, 3, 3), np.float32), tensor.name))
+    refused(model, tmp_path, "a weight without numbers")
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [("ReduceMean", None), ("Mul", -1e9), ("Add", 0.1)],
+    ids=["one row for all", "negative", "sum of 2"],
+)
+def test_answers_that_are_no_probabilities(model, tmp_path, node, value):
+    if value is None:
+        behind(model, onnx.helper.make_node(node, ["given"], ["probabilities"], axes=[0]))
+    else:
+        number = onnx.numpy_helper.from_array(np.float32(value), "number")
+        model.graph.initializer.append(number)
+        behind(model, onnx.helper.make_node(node, ["given", "number"], ["probabilities"]))
+    path = tmp_path / "hostile.onnx"
+    onnx.save(model, path)
+    with pytest.raises(DeployError, match="does not answer 3 images with a probability of each"):
+        Predictor(path).predict([np.zeros((32, 32, 3), np.uint8)] * 3)
+
+
+def test_the_words_of_a_runtime_begin_with_what_is_wrong(model, tmp_path, capfd):
+    model.ir_version = 999
+    refused(model, tmp_path, "refuses the file: Unsupported model IR version: 999")
+    assert capfd.readouterr().err == ""
+
+
 def test_shapes_that_do_not_fit_together(model, tmp_path):
     tensor = next(t for t in model.graph.initializer if list(t.dims[2:]) == [3, 3])
     array = onnx.numpy_helper.to_array(tensor)[:, :1]

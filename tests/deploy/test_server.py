@@ -257,6 +257,57 @@ def test_a_stop_under_load_loses_no_request_that_was_accepted(float32_file, pict
     assert "Traceback" not in err
 
 
+def test_a_client_that_has_connected_may_send_its_request_after_the_stop(float32_file, pictures):
+    """As one on a busy machine, that is not run for a second between the two."""
+    request = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    with Service(float32_file) as service:
+        with socket.create_connection(("127.0.0.1", service.port), 60) as client:
+            service.process.send_signal(signal.SIGTERM)
+            while listens(service.port):
+                time.sleep(0.05)
+            time.sleep(1)
+            client.sendall(request % len(pictures[0]) + pictures[0])
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            assert (answer.status, answer.getheader("connection")) == (200, "close")
+            assert json.loads(answer.read())["results"]
+        assert service.process.wait(60) == 0
+
+
+def test_a_client_that_never_sends_does_not_hold_up_a_stop(float32_file):
+    with (
+        Service(float32_file) as service,
+        socket.create_connection(("127.0.0.1", service.port), 60) as client,
+    ):
+        assert service.stop() == (0, "")
+        assert client.recv(1) == b""
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 60).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_connections_in_the_queue_of_a_socket_are_taken_when_it_closes():
+    from paddle_resnet.deploy.service.server import take_queued
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert take_queued(listener) == []
+        clients = [socket.create_connection(listener.getsockname(), 60) for _ in range(3)]
+        taken = take_queued(listener)
+    for client, server in zip(clients, taken):
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+        client.close()
+        server.close()
+    assert len(taken) == 3
+
+
 def test_ctrl_c_stops_too(float32_file):
     with Service(float32_file) as service:
         service.process.send_signal(signal.SIGINT)

@@ -100,11 +100,11 @@ def run(unit, given, residual, gradient, mode="require"):
     return collect(unit, y, x, extra)
 
 
-def reference(unit, given, residual, gradient, passed):
+def reference(unit, given, residual, gradient, passed, mode="off"):
     unit = copy.deepcopy(unit)
     x, extra = tensors(given, residual)
     act, unit.act = unit.act, None
-    with kernels.use("off"):
+    with kernels.use(mode):
         y = unit(x, extra)
         (y * paddle.to_tensor(gradient * passed)).sum().backward()
     found = collect(unit, y, x, extra)
@@ -127,12 +127,12 @@ def errors(ours, plain, before):
     return found
 
 
-def check(unit, shape, residual):
-    given = draw(unit, shape, residual)
+def check(unit, shape, residual, given=None, mode="off"):
+    given = draw(unit, shape, residual) if given is None else given
     ours = run(unit, *given)
     passed = ours["y"] > 0 if unit.act else np.ones_like(ours["y"])
     before = {"mean": unit.bn._mean.numpy(), "variance": unit.bn._variance.numpy()}
-    for name, error in errors(ours, reference(unit, *given, passed), before).items():
+    for name, error in errors(ours, reference(unit, *given, passed, mode), before).items():
         assert error <= BOUNDS.get(name, EXACT / U), f"{name}: {error:.3f} u"
     return ours
 

@@ -1,5 +1,6 @@
 """The stored results: each can be read, judged and drawn, and docs/studies.md has their numbers."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,33 @@ def test_stored_verdicts(results):
     for name, result in results.items():
         assert {rule.key for rule in result.verdict.rules} <= set(result.card.rules), name
         assert result.verdict.sentence.startswith("Holds" if name not in PARTLY else "Does not")
+
+
+def test_infinite_values_are_written_as_such(results):
+    page = render_study(results["decay"])
+    assert page.count("<td>∞</td>") == 2
+    assert not re.search(r">-?(nan|inf)<", "".join(map(render_study, results.values())))
+
+
+def test_a_dashed_line_has_a_dashed_key(results):
+    """Three dashes, and no dot that would fill a gap."""
+    page = render_study(results["telephone"])
+    keys = re.findall(r'<svg viewBox="0 0 24 10"[^>]*>(.*?)</svg>([^<]*)', page)
+    assert {name for svg, name in keys if "M0 5H24" in svg} == {"plain no BN", "residual no BN"}
+    for svg, _ in keys:
+        assert ("dashed" in svg) == ("M0 5H24" in svg)
+        assert ("h.01" in svg) == ("dashed" not in svg)
+
+
+def test_a_verdict_can_be_read_in_a_light_and_in_a_dark_notebook(results):
+    for name in ("telephone", "lesion"):
+        shown = results[name]._repr_html_()
+        assert re.search(r'<p style="background:#[0-9a-f]{6};color:#fff;', shown)
+
+
+def test_chinese_sentences_follow_each_other_without_a_space(results):
+    for result in results.values():
+        assert not re.search("[，。；：？！] ", result.card.procedure.zh + result.card.finding.zh)
 
 
 def test_stored_results_make_pages(results):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .rng import MIX, beta, random_words, uniform
+from .rng import MIX, MIX_WEIGHT, beta, random_words, uniform
 
 
 class MixedBatch(NamedTuple):
@@ -49,7 +49,7 @@ def mix(
     """
     coin, *place = uniform(random_words(seed, epoch, MIX, batch, 1, 3)[0])
     cut = cutmix > 0 and (mixup == 0 or coin < 0.5)
-    lam = beta(cutmix if cut else mixup, seed, epoch, MIX, batch)
+    lam = beta(cutmix if cut else mixup, seed, epoch, MIX_WEIGHT, batch)
     if cut:
         height, width = images.shape[2:]
         top, bottom = _span(height, lam, place[0])

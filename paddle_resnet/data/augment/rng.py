@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 # One stream of words per kind of random choice: switching one off does not change the others. The
-# loader's order, padded crops and flips are a stream of their own, without a number.
-CROP, POLICY, ERASE, CUTOUT, MIX, FLIP = range(1, 7)
+# loader's order, padded crops and flips are a stream of their own, without a number. `beta` needs a
+# kind that `random_words` is never called with: PCG64 takes [a, b, c, 0] for [a, b, c].
+CROP, POLICY, ERASE, CUTOUT, MIX, FLIP, MIX_WEIGHT = range(1, 8)
 
 
 def random_words(seed: int, epoch: int, kind: int, first: int, count: int, each: int) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,16 +69,18 @@ def convert(program: Path, parameters: Path, file: Path) -> None:
 
     Raises:
         DeployError: paddle2onnx does not know an operator of it.
+        OSError: the disk is full.
     """
     raw = file.with_name(f"raw-{file.name}")
     command = [sys.executable, str(_WORKER), str(program), str(parameters), str(raw), str(OPSET)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    if done.returncode or not raw.is_file():
+    if done.returncode or not _name_ends(raw):
+        if shutil.disk_usage(file.parent).free < parameters.stat().st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file.parent))
         raise DeployError(
             "paddle2onnx cannot convert this network: "
             + _reason(done.stdout + done.stderr, program)
         )
-    _name_ends(raw)
     fold(raw, file)
     raw.unlink()
 
@@ -91,11 +96,16 @@ def fold(raw: Path, file: Path) -> None:
 
 
 @deferred_interrupt()
-def _name_ends(file: Path) -> None:
-    """Give input, output and batch dimension their names."""
+def _name_ends(file: Path) -> bool:
+    """Give input, output and batch dimension their names; return whether there is such a file."""
     onnx = import_onnx()
-    model = onnx.load(str(file))
+    try:
+        model = onnx.load(str(file))
+    except Exception:  # the converter may leave none or a part of one, and say nothing
+        return False
     graph = model.graph
+    if (len(graph.input), len(graph.output)) != (1, 1):
+        return False
     (before,) = (value.name for value in graph.input)
     (after,) = (value.name for value in graph.output)
     new = {before: NORMALIZED, after: LOGITS}
@@ -108,6 +118,7 @@ def _name_ends(file: Path) -> None:
     del graph.value_info[:]  # shapes by other names
     graph.name = "network"
     onnx.save(model, str(file))
+    return True
 
 
 @deferred_interrupt()

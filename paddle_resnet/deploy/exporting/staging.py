@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ...errors import PATH_LIMIT, DeployError, for_display
 from ...io.atomic_files import atomic_write_json
 from ..manifest import Manifest
 
@@ -20,19 +21,23 @@ RECORD = "export.json"
 
 @contextmanager
 def staging(out: Path) -> Iterator[tuple[Path, Path]]:
-    """Make a folder beside ``out`` for the files in the making, and remove it at the end.
+    """Make a folder for the files in the making, and remove it at the end.
+
+    It is inside of ``out`` where that exists, and else beside it.
 
     Yields:
         tuple: the folder of what becomes part of the export, and one for temporary files. Both are
-        on the file system of ``out``, so that a full disk shows before anything is in place.
+        on the file system of ``out``, which may be a link or a mount point, so that a full disk
+        shows before anything is in place.
 
     Raises:
         OSError: no permission or no space.
     """
-    parent = out.absolute().parent
+    parent = out.absolute() if out.is_dir() else out.absolute().parent
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
-    root = parent / f".{out.name}.{uuid.uuid4().hex}.tmp"
+    # A name may have 255 bytes.
+    root = parent / f".{out.name[:40]}.{uuid.uuid4().hex}.tmp"
     staged, scratch = root / "export", root / "scratch"
     try:
         staged.mkdir(parents=True)
@@ -52,10 +57,15 @@ def publish(staged: Path, out: Path) -> list[Path]:
         list: their paths, `export.json` last.
 
     Raises:
+        DeployError: a folder stands where a file belongs; nothing is moved then.
         OSError: the folder cannot be written to.
     """
     names = sorted((path.name for path in staged.iterdir()), key=lambda name: name == RECORD)
     for name in names:
+        if (out / name).is_dir():
+            raise DeployError(
+                f"'{for_display(out / name, PATH_LIMIT)}' is a folder, where the export has a file."
+            )
         _sync(staged / name)
     _sync(staged)
     if not out.exists():

@@ -74,6 +74,10 @@ class TimedProtocol(H11Protocol):
             state in (h11.DONE, h11.MUST_CLOSE) and bool(self.conn.trailing_data[0])
         )
 
+    def has_had_no_request(self) -> bool:
+        """Return whether the client has connected and not sent the head of a request yet."""
+        return self.cycle is None and not self.transport.is_closing()
+
     def _arm(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)

@@ -20,6 +20,9 @@ from .limits import Limits
 
 #: Seconds in which requests are still answered after SIGTERM, each connection being closed.
 _DRAIN_SECONDS = 0.5
+#: Seconds after that in which clients that have connected may still send their request: on a busy
+#: machine much time can pass between the two.
+_REQUEST_SECONDS = 5.0
 #: Seconds that running requests get at most after that.
 _FINISH_SECONDS = 30
 
@@ -73,7 +76,8 @@ def serve(
     """Serve a network until SIGINT or SIGTERM.
 
     After a signal, requests are answered for half a second more while their connections are
-    closed; then the socket is closed, and what runs is finished.
+    closed; then the socket is closed, the clients that have connected by then get up to five
+    seconds to send their request, and what runs is finished.
 
     Args:
         backend: the network.
@@ -136,7 +140,7 @@ class _ClientsFault(logging.Filter):
 
 def _quiet_logs() -> None:
     logging.getLogger("uvicorn.error").addFilter(_ClientsFault())
-    for name in ("multipart", "python_multipart"):
+    for name in ("multipart", "python_multipart", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Pillow warns about corrupt images, each text anew, and Python remembers each text.
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -155,10 +159,38 @@ def _server_class(uvicorn: Any, line: str) -> Any:
             # In place: requests under way hold this very list.
             self.server_state.default_headers.append((b"connection", b"close"))
             await asyncio.sleep(_DRAIN_SECONDS)
-            for listener in self.servers:
-                listener.close()
-            # Connections that were accepted at the last moment send their request.
-            await asyncio.sleep(0.2)
+            # A closed socket resets what is in its queue, connected as it is for the client.
+            with sockets[0].dup() as queue:
+                for listener in self.servers:
+                    listener.close()
+                clients = take_queued(queue)
+            loop = asyncio.get_running_loop()
+            for client in clients:
+                await loop.connect_accepted_socket(self._protocol, client)
+            end = loop.time() + _REQUEST_SECONDS
+            while self._some_wait_for_a_request() and loop.time() < end:
+                await asyncio.sleep(0.02)
             await super().shutdown(sockets)
 
+        def _protocol(self) -> Any:
+            return self.config.http_protocol_class(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        def _some_wait_for_a_request(self) -> bool:
+            return any(each.has_had_no_request() for each in self.server_state.connections)
+
     return Server
+
+
+def take_queued(queue: socket.socket) -> list[socket.socket]:
+    """Return the connections that the system has accepted and the service has not."""
+    clients = []
+    queue.setblocking(False)
+    while True:
+        try:
+            clients.append(queue.accept()[0])
+        except ConnectionAbortedError:  # its client has left
+            continue
+        except OSError:  # BlockingIOError: there are no more
+            return clients

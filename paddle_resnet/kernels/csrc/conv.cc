@@ -1,5 +1,5 @@
-// Convolutions: chooses between Winograd (winograd.cc), a matrix product (im2col_gemm.cc) and
-// oneDNN.
+// Convolutions: oneDNN's, and the algorithms that are candidates beside it: Winograd's
+// (winograd.cc) and matrix products (im2col_gemm.cc, weight_gradient_gemm.cc).
 //
 // The oneDNN is the one inside Paddle's own wheel. Where the speed comes from:
 // - Activations are [N, H, W, C]: the channels of a pixel fill a vector register, nothing is
@@ -19,8 +19,11 @@
 #include <mutex>
 #include <vector>
 
-#include "primitives.h"
+#include "algorithm_choice.h"
+#include "batch_norm.h"
 #include "im2col_gemm.h"
+#include "primitives.h"
+#include "profile.h"
 #include "weight_gradient_gemm.h"
 #include "winograd.h"
 
@@ -58,11 +61,12 @@ Desc ChannelDesc(int64_t channels) {
   return Strided({1, channels, 1, 1}, {channels, 1, channels, channels}, kFloat32);
 }
 
-// The last four are inference, with and without residual and ReLU.
+// kWeightsGemm is the weight gradient as a matrix product. The last four are inference, with and without residual and ReLU.
 enum Kind {
   kForward,
   kData,
   kWeightsGradient,
+  kWeightsGemm,
   kInference,
   kInferenceRelu,
   kInferenceAdd,
@@ -73,8 +77,10 @@ enum Kind {
 class Conv {
  public:
   Conv(const ConvShape& s, Kind kind) : kind_(kind) {
-    if (kind == kWeightsGradient) gemm_ = WeightGradientGemm::For(s);
-    if (gemm_) return;
+    if (kind == kWeightsGemm) {
+      gemm_ = std::make_unique<WeightGradientGemm>(s);
+      return;
+    }
     const Desc x = ActivationDesc(s, s.c, s.h, s.w), y = ActivationDesc(s, s.o, s.oh, s.ow);
     const Desc any = AnyLayout(WeightDims(s), DataTypeOf(s)), plain = WeightDesc(s);
     const Desc any_gradient = AnyLayout(WeightDims(s), kFloat32);
@@ -134,7 +140,7 @@ class Conv {
     dnnl_primitive_desc_destroy(forward);
   }
 
-  bool is_fast() const { return gemm_ || !conv_.is_reference(); }
+  bool is_fast() const { return !conv_.is_reference(); }
 
   // Writes one of the three: y, dx or dw. `after` is for inference only.
   void Run(const void* x, const float* weight, const void* y, const Epilogue& after) const {
@@ -208,49 +214,81 @@ void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, cons
   found->second.conv->Run(x, weight, y, after);
 }
 
-}  // namespace
+const float* Floats(const void* x) { return static_cast<const float*>(x); }
+float* Floats(void* x) { return static_cast<float*>(x); }
 
-bool InferenceIsOnePrimitive(const ConvShape& s) {
-  return s.bfloat16 || (!BetterByWinograd(s) && !BetterAsGemm(s));
+// Computes y = act(y * scale + shift + residual).
+template <typename DType>
+void Finish(const ConvShape& s, const Epilogue& after, void* y) {
+  const std::vector<float> zeros(s.o);
+  auto* output = static_cast<DType*>(y);
+  Normalize({s.n * s.oh * s.ow, s.o}, output, {zeros.data(), after.scale, after.shift},
+            static_cast<const DType*>(after.residual), after.relu, output);
 }
 
-bool PoolsAlong(const ConvShape& s) { return !s.bfloat16 && PoolsByWinograd(s); }
+}  // namespace
 
-void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y,
-                 uint8_t* argmax_indices) {
-  if (!s.bfloat16) {
-    const auto* from = static_cast<const float*>(x);
-    auto* to = static_cast<float*>(y);
-    if (BetterByWinograd(s)) return WinogradForward(s, from, weight, to, argmax_indices);
-    if (BetterAsGemm(s)) return GemmForward(s, from, weight, to);
+std::vector<Algorithm> Candidates(const ConvShape& s, Direction direction) {
+  if (direction == Direction::kPooled) {
+    if (PoolsByWinograd(s)) return {Algorithm::kDirect, Algorithm::kWinograd};
+    return {Algorithm::kDirect};
   }
-  Run(kForward, s, x, weight, y);
+  std::vector<Algorithm> found = {Algorithm::kDirect};
+  if (KnownToWinograd(s)) found.push_back(Algorithm::kWinograd);
+  const bool gemm = s.bfloat16 ? direction == Direction::kWeights && WeightGradientGemm::Knows(s)
+                               : KnownToGemm(s);
+  if (gemm) found.push_back(Algorithm::kGemm);
+  return found;
+}
+
+void ConvForward(const ConvShape& s, const void* x, const float* weight, void* y) {
+  RunChosen(s, Direction::kForward, [&](Algorithm algorithm) {
+    if (algorithm == Algorithm::kWinograd) return WinogradForward(s, x, weight, y);
+    if (algorithm == Algorithm::kGemm) return GemmForward(s, Floats(x), weight, Floats(y));
+    Run(kForward, s, x, weight, y);
+  });
 }
 
 void ConvInference(const ConvShape& s, const void* x, const float* weight, const Epilogue& after,
                    void* y) {
-  Run(Kind(kInference + 2 * (after.residual != nullptr) + after.relu), s, x, weight, y, after);
+  RunChosen(s, Direction::kInference, [&](Algorithm algorithm) {
+    if (algorithm == Algorithm::kDirect) {
+      const auto kind = Kind(kInference + 2 * (after.residual != nullptr) + after.relu);
+      return Run(kind, s, x, weight, y, after);
+    }
+    if (algorithm == Algorithm::kWinograd)
+      WinogradForward(s, x, weight, y);
+    else
+      GemmForward(s, Floats(x), weight, Floats(y));
+    (s.bfloat16 ? Finish<BFloat16> : Finish<float>)(s, after, y);
+  });
 }
 
 void ConvBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
                       const uint8_t* argmax_indices) {
-  if (!s.bfloat16) {
-    const auto* from = static_cast<const float*>(dy);
-    auto* to = static_cast<float*>(dx);
-    if (BetterByWinograd(s)) return WinogradBackwardData(s, from, weight, to, argmax_indices);
-    if (BetterAsGemm(s)) return GemmBackwardData(s, from, weight, to);
+  if (argmax_indices) {
+    last_algorithm = NameOf(Algorithm::kWinograd);
+    return WinogradBackwardData(s, dy, weight, dx, argmax_indices);
   }
-  Run(kData, s, dx, weight, dy);
+  RunChosen(s, Direction::kData, [&](Algorithm algorithm) {
+    if (algorithm == Algorithm::kWinograd) return WinogradBackwardData(s, dy, weight, dx);
+    if (algorithm == Algorithm::kGemm) return GemmBackwardData(s, Floats(dy), weight, Floats(dx));
+    Run(kData, s, dx, weight, dy);
+  });
 }
 
 void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
                          const uint8_t* argmax_indices) {
-  if (!s.bfloat16) {
-    const auto *input = static_cast<const float*>(x), *gradient = static_cast<const float*>(dy);
-    if (BetterByWinograd(s)) return WinogradBackwardWeights(s, input, gradient, dw, argmax_indices);
-    if (BetterAsGemm(s)) return GemmBackwardWeights(s, input, gradient, dw);
+  if (argmax_indices) {
+    last_algorithm = NameOf(Algorithm::kWinograd);
+    return WinogradBackwardWeights(s, x, dy, dw, argmax_indices);
   }
-  Run(kWeightsGradient, s, x, dw, dy);
+  RunChosen(s, Direction::kWeights, [&](Algorithm algorithm) {
+    if (algorithm == Algorithm::kWinograd) return WinogradBackwardWeights(s, x, dy, dw);
+    if (algorithm == Algorithm::kGemm && !s.bfloat16)
+      return GemmBackwardWeights(s, Floats(x), Floats(dy), dw);
+    Run(algorithm == Algorithm::kGemm ? kWeightsGemm : kWeightsGradient, s, x, dw, dy);
+  });
 }
 
 bool CanConvolveBFloat16() {

@@ -17,6 +17,13 @@ struct ConvShape {
   }
 };
 
+// Returns the shape with the size of its output.
+inline ConvShape WithOutputSize(ConvShape s) {
+  s.oh = (s.h + 2 * s.pad - s.dilation * (s.kh - 1) - 1) / s.stride + 1;
+  s.ow = (s.w + 2 * s.pad - s.dilation * (s.kw - 1) - 1) / s.stride + 1;
+  return s;
+}
+
 // Post-operations in inference: act(conv * scale + shift + residual), scale and shift per channel;
 // `residual` may be null.
 struct Epilogue {
@@ -25,19 +32,15 @@ struct Epilogue {
   bool relu = false;
 };
 
-// Whether ConvInference is the fastest way; else ConvForward and a loop are.
-bool InferenceIsOnePrimitive(const ConvShape&);
-
+// Computes the convolution with its post-operations.
 void ConvInference(const ConvShape&, const void* x, const float* weight, const Epilogue&, void* y);
-// With `argmax_indices`, y and dy are the output and its gradient after 2x2 max-pooling
-// (conv_pool.h); only for shapes of which PoolsAlong is true.
-void ConvForward(const ConvShape&, const void* x, const float* weight, void* y,
-                 uint8_t* argmax_indices = nullptr);
+void ConvForward(const ConvShape&, const void* x, const float* weight, void* y);
+// With `argmax_indices`, dy is the gradient of the output after 2x2 max-pooling (conv_pool.h): only
+// for shapes that Winograd's algorithm pools.
 void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, void* dx,
                       const uint8_t* argmax_indices = nullptr);
 void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw,
                          const uint8_t* argmax_indices = nullptr);
-bool PoolsAlong(const ConvShape&);
 
 bool CanConvolveBFloat16();
 // Drops all cached primitives.

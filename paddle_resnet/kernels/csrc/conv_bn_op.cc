@@ -51,9 +51,7 @@ ConvShape Shape(const Tensor& x, const Tensor& weight, int stride, int pad, int 
   const auto in = x.shape(), w = weight.shape();
   ConvShape s{in[0], in[3], in[1],  in[2], w[0],     w[2],   w[3],
               0,     0,     stride, pad,   dilation, groups, IsBFloat16(x)};
-  s.oh = (s.h + 2 * pad - dilation * (s.kh - 1) - 1) / stride + 1;
-  s.ow = (s.w + 2 * pad - dilation * (s.kw - 1) - 1) / stride + 1;
-  return s;
+  return WithOutputSize(s);
 }
 
 // Returns the shape with the output's size after pooling, which BN normalizes.
@@ -76,7 +74,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
   const DType* residual_data = residual ? Data<DType>(*residual) : nullptr;
   Tensor y = EmptyActivation<DType>(shape);
   std::vector<float> scale(channels);
-  if (!keep && !batch_statistics && !pool && InferenceIsOnePrimitive(s)) {
+  if (!keep && !batch_statistics && !pool) {
     std::vector<float> shift(channels);
     for (int64_t i = 0; i < channels; ++i) {
       scale[i] = gamma_data[i] / std::sqrt(running_variance.data<float>()[i] + epsilon);

@@ -1,9 +1,11 @@
-// Convolution and 2x2 max-pooling: in one call where conv.h supports it, else as two passes.
+// Convolution and 2x2 max-pooling: in one call by Winograd's algorithm, or as two passes.
 #include "conv_pool.h"
 
+#include "algorithm_choice.h"
 #include "dtypes.h"
 #include "pool.h"
 #include "scratch.h"
+#include "winograd.h"
 
 namespace {
 
@@ -36,11 +38,14 @@ Pooled Backward(const ConvShape& s, Pooled gradient) {
 
 void ConvPoolForward(const ConvShape& s, const void* x, const float* weight, void* pooled,
                      uint8_t* argmax_indices) {
-  if (PoolsAlong(s)) return ConvForward(s, x, weight, pooled, argmax_indices);
-  (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, argmax_indices);
+  RunChosen(s, Direction::kPooled, [&](Algorithm algorithm) {
+    if (algorithm == Algorithm::kWinograd)
+      return WinogradForward(s, x, weight, pooled, argmax_indices);
+    (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, pooled, argmax_indices);
+  });
 }
 
 Pooled ConvOutputGradient(const ConvShape& s, Pooled gradient) {
-  if (PoolsAlong(s)) return gradient;
+  if (Chosen(s, Direction::kPooled) == Algorithm::kWinograd) return gradient;
   return (s.bfloat16 ? Backward<BFloat16> : Backward<float>)(s, gradient);
 }

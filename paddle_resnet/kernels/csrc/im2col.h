@@ -10,6 +10,14 @@ inline int64_t Inputs(const ConvShape& s) { return s.c * Taps(s); }
 // False for 1x1 kernels with stride 1 and no padding, whose input is the im2col matrix already.
 inline bool NeedsIm2col(const ConvShape& s) { return Taps(s) > 1 || s.stride > 1 || s.pad > 0; }
 
+// The size of the im2col matrix. Above the limit a matrix product is no candidate: it would keep a
+// buffer larger than the activations are.
+template <typename DType>
+int64_t Im2colBytes(const ConvShape& s) {
+  return Pixels(s) * Inputs(s) * int64_t{sizeof(DType)};
+}
+constexpr int64_t kMostIm2colBytes = 1 << 26;
+
 // Calls fn(window, tap, pixel) for all windows and taps: `pixel` points to the channels of the
 // input pixel under that tap, or is null in the padding.
 template <typename T, typename Fn>

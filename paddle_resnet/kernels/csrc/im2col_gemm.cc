@@ -26,7 +26,7 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
 
 float* Im2colBuffer(const ConvShape& s) {
   static thread_local Scratch scratch;
-  return static_cast<float*>(scratch.Get(Pixels(s) * Inputs(s) * sizeof(float)));
+  return static_cast<float*>(scratch.Get(Im2colBytes<float>(s)));
 }
 
 // Returns the input as [output pixels, channels * taps], taps innermost as in Paddle's weights.
@@ -43,10 +43,8 @@ const float* Im2col(const ConvShape& s, const float* x) {
 
 }  // namespace
 
-bool BetterAsGemm(const ConvShape& s) {
-  // Measured on the layers of ResNet-50 at several sizes with `benchmark step --profile`.
-  const bool large_weights = s.o * Inputs(s) >= 1 << 18;
-  return s.groups == 1 && large_weights && (Pixels(s) <= 512 || (!NeedsIm2col(s) && s.c >= s.o));
+bool KnownToGemm(const ConvShape& s) {
+  return s.groups == 1 && (!NeedsIm2col(s) || Im2colBytes<float>(s) <= kMostIm2colBytes);
 }
 
 void GemmForward(const ConvShape& s, const float* x, const float* weight, float* y) {

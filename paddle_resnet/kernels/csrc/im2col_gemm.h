@@ -3,7 +3,8 @@
 
 #include "conv.h"
 
-bool BetterAsGemm(const ConvShape&);
+// Whether this is a candidate.
+bool KnownToGemm(const ConvShape&);
 
 void GemmForward(const ConvShape&, const float* x, const float* weight, float* y);
 void GemmBackwardData(const ConvShape&, const float* dy, const float* weight, float* dx);

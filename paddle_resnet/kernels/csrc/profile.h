@@ -10,6 +10,8 @@ enum class Part { kForward, kData, kWeights, kNormForward, kNormBackward };
 
 extern bool profiling;
 void AddToProfile(Part, const ConvShape&, double seconds);
+// The algorithm that this thread's last convolution was computed with, by its name.
+extern thread_local const char* last_algorithm;
 
 // Adds the time of its lifetime to the row of the part and shape.
 class Timer {

@@ -29,9 +29,8 @@
 #include "scratch.h"
 #include "winograd_activations.h"
 
+namespace winograd {
 namespace {
-
-using namespace winograd;
 
 // The block of a matrix product that stays in registers.
 #ifdef __AVX512F__
@@ -77,14 +76,14 @@ void ForTiles(const Tiles& tiles, int64_t count, Fn fn) {
 }
 
 // Transforms the tiles of an activation and writes them as panels, a matrix per tile element.
-template <typename Transform, template <int64_t> class Source>
-void TransformInput(const Tiles& tiles, const Activation& activation, float* to) {
+template <typename Transform, template <typename, int64_t> class Source, typename DType>
+void TransformInput(const Tiles& tiles, const Activation<DType>& activation, float* to) {
   const int64_t panel = tiles.rows * kWidth, stride = PaddedStride(tiles.rows, activation.channels);
-  const std::vector<float> zeros(activation.channels);
+  const std::vector<DType> zeros(activation.channels);
   // The product's rows are a multiple of kRows: the rest is zero.
-  const Activation outside{nullptr, nullptr, 0, 0, activation.channels, 0};
+  const Activation<DType> outside{nullptr, nullptr, 0, 0, activation.channels, 0};
   ForTiles(tiles, tiles.rows, [&](int64_t t, int64_t n, int64_t top, int64_t left) {
-    const Source<Transform::kFrom> pixels(t < tiles.count ? activation : outside, n,
+    const Source<DType, Transform::kFrom> pixels(t < tiles.count ? activation : outside, n,
                                           top - activation.pad, left - activation.pad,
                                           zeros.data());
     for (int64_t c = 0; c < activation.channels; c += kWidth) {
@@ -98,8 +97,8 @@ void TransformInput(const Tiles& tiles, const Activation& activation, float* to)
   });
 }
 
-template <typename Transform>
-void TransformInput(const Tiles& tiles, const Activation& activation, float* to) {
+template <typename Transform, typename DType>
+void TransformInput(const Tiles& tiles, const Activation<DType>& activation, float* to) {
   return activation.argmax_indices ? TransformInput<Transform, PooledPixels>(tiles, activation, to)
                                    : TransformInput<Transform, Pixels>(tiles, activation, to);
 }
@@ -239,8 +238,8 @@ float* TileBuffer(Scratch& scratch, int64_t rows, int64_t columns) {
 }
 
 // Computes y = x * weights, with transformed weights.
-template <typename To>
-void Convolve(const ConvShape& s, const Activation& x, const float* weights, const To& y) {
+template <typename DType, typename To>
+void Convolve(const ConvShape& s, const Activation<DType>& x, const float* weights, const To& y) {
   ForChunks(s, [&](const Tiles& tiles) {
     float* inputs = TileBuffer(buffers().inputs, tiles.rows, s.c);
     float* outputs = TileBuffer(buffers().outputs, tiles.rows, s.o);
@@ -250,60 +249,93 @@ void Convolve(const ConvShape& s, const Activation& x, const float* weights, con
   });
 }
 
-void ConvolveWhole(const ConvShape& s, const Activation& x, const float* weights, float* y) {
+void ConvolveWhole(const ConvShape& s, const Activation<float>& x, const float* weights, float* y) {
   if (LargerThanCaches(y, s.n * s.oh * s.ow * s.o))
-    Convolve(s, x, weights, WholeActivation<StoreNonTemporal>{y, s.oh, s.ow, s.o});
+    Convolve(s, x, weights, WholeActivation<float, StoreNonTemporal>{y, s.oh, s.ow, s.o});
   else
-    Convolve(s, x, weights, WholeActivation<Store>{y, s.oh, s.ow, s.o});
+    Convolve(s, x, weights, WholeActivation<float, Store>{y, s.oh, s.ow, s.o});
 }
 
-}  // namespace
-
-bool BetterByWinograd(const ConvShape& s) {
-  const int64_t down = RoundUp(s.oh, kOut), across = RoundUp(s.ow, kOut);
-  const bool known = s.kh == kFilter && s.kw == kFilter && s.stride == 1 && s.dilation == 1 &&
-                     s.groups == 1 && s.pad < kFilter && s.c % kWidth == 0 && s.o % kWidth == 0;
-  // Measured on the layers of ResNets: with few channels the transforms take longer than the
-  // products, with few tiles that of the weights does. Up to half of the computed pixels may lie
-  // outside.
-  return known && s.c >= 32 && s.o >= 32 && s.n * down * across >= 32 * kOut * kOut &&
-         2 * s.oh * s.ow >= down * across;
+// A register of bfloat16 is half a cache line, too little for a store past the caches.
+void ConvolveWhole(const ConvShape& s, const Activation<BFloat16>& x, const float* weights,
+                   BFloat16* y) {
+  Convolve(s, x, weights, WholeActivation<BFloat16, Store>{y, s.oh, s.ow, s.o});
 }
 
-bool PoolsByWinograd(const ConvShape& s) {
-  return BetterByWinograd(s) && s.pad == 1 && s.oh % 2 == 0 && s.ow % 2 == 0;
-}
-
-void WinogradForward(const ConvShape& s, const float* x, const float* weight, float* y,
-                     uint8_t* argmax_indices) {
+template <typename DType>
+void Forward(const ConvShape& s, const void* x, const float* weight, void* output,
+             uint8_t* argmax_indices) {
   float* weights = TileBuffer(buffers().weights, s.c, s.o);
   TransformWeights(s, weight, false, weights);
-  const Activation input{x, nullptr, s.h, s.w, s.c, s.pad};
+  const Activation<DType> input{static_cast<const DType*>(x), nullptr, s.h, s.w, s.c, s.pad};
+  auto* y = static_cast<DType*>(output);
   if (argmax_indices)
-    Convolve(s, input, weights, PooledActivation{y, argmax_indices, s.oh / 2, s.ow / 2, s.o});
+    Convolve(s, input, weights,
+             PooledActivation<DType>{y, argmax_indices, s.oh / 2, s.ow / 2, s.o});
   else
     ConvolveWhole(s, input, weights, y);
 }
 
-void WinogradBackwardData(const ConvShape& s, const float* dy, const float* weight, float* dx,
-                          const uint8_t* argmax_indices) {
+template <typename DType>
+void BackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
+                  const uint8_t* argmax_indices) {
   float* weights = TileBuffer(buffers().weights, s.o, s.c);
   TransformWeights(s, weight, true, weights);
   ConvShape back = s;
   back.c = s.o, back.h = s.oh, back.w = s.ow;
   back.o = s.c, back.oh = s.h, back.ow = s.w;
-  ConvolveWhole(back, {dy, argmax_indices, s.oh, s.ow, s.o, kFilter - 1 - s.pad}, weights, dx);
+  const Activation<DType> gradient{static_cast<const DType*>(dy), argmax_indices, s.oh, s.ow, s.o,
+                                   kFilter - 1 - s.pad};
+  ConvolveWhole(back, gradient, weights, static_cast<DType*>(dx));
 }
 
-void WinogradBackwardWeights(const ConvShape& s, const float* x, const float* dy, float* dw,
-                             const uint8_t* argmax_indices) {
+template <typename DType>
+void BackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
+                     const uint8_t* argmax_indices) {
   float* weights = TileBuffer(buffers().weights, s.c, s.o);
+  const Activation<DType> input{static_cast<const DType*>(x), nullptr, s.h, s.w, s.c, s.pad};
+  const Activation<DType> gradient{static_cast<const DType*>(dy), argmax_indices, s.oh, s.ow, s.o,
+                                   0};
   ForChunks(s, [&](const Tiles& tiles) {
     float* inputs = TileBuffer(buffers().inputs, tiles.rows, s.c);
     float* outputs = TileBuffer(buffers().outputs, tiles.rows, s.o);
-    TransformInput<Input>(tiles, {x, nullptr, s.h, s.w, s.c, s.pad}, inputs);
-    TransformInput<OutputGradient>(tiles, {dy, argmax_indices, s.oh, s.ow, s.o, 0}, outputs);
+    TransformInput<Input>(tiles, input, inputs);
+    TransformInput<OutputGradient>(tiles, gradient, outputs);
     BatchedGemm<true>(s.c, tiles.rows, s.o, inputs, outputs, weights, tiles.first > 0);
   });
   WeightGradientFromTiles(s, weights, dw);
+}
+
+}  // namespace
+}  // namespace winograd
+
+bool KnownToWinograd(const ConvShape& s) {
+  using namespace winograd;
+  const int64_t down = RoundUp(s.oh, kOut), across = RoundUp(s.ow, kOut);
+  // Up to half of the computed pixels may lie outside.
+  return s.kh == kFilter && s.kw == kFilter && s.stride == 1 && s.dilation == 1 && s.groups == 1 &&
+         s.pad < kFilter && s.c % winograd::kWidth == 0 && s.o % winograd::kWidth == 0 &&
+         2 * s.oh * s.ow >= down * across;
+}
+
+bool PoolsByWinograd(const ConvShape& s) {
+  return KnownToWinograd(s) && s.pad == 1 && s.oh % 2 == 0 && s.ow % 2 == 0;
+}
+
+void WinogradForward(const ConvShape& s, const void* x, const float* weight, void* y,
+                     uint8_t* argmax_indices) {
+  using namespace winograd;
+  (s.bfloat16 ? Forward<BFloat16> : Forward<float>)(s, x, weight, y, argmax_indices);
+}
+
+void WinogradBackwardData(const ConvShape& s, const void* dy, const float* weight, void* dx,
+                          const uint8_t* argmax_indices) {
+  using namespace winograd;
+  (s.bfloat16 ? BackwardData<BFloat16> : BackwardData<float>)(s, dy, weight, dx, argmax_indices);
+}
+
+void WinogradBackwardWeights(const ConvShape& s, const void* x, const void* dy, float* dw,
+                             const uint8_t* argmax_indices) {
+  using namespace winograd;
+  (s.bfloat16 ? BackwardWeights<BFloat16> : BackwardWeights<float>)(s, x, dy, dw, argmax_indices);
 }

@@ -16,17 +16,19 @@ typedef uint8_t Bytes __attribute__((vector_size(kWidth)));
 // An activation that is read. If `argmax_indices` is not null it is pooled: each element belongs to
 // one of 2x2 pixels (0 to 3, row by row) and the other three are zero. Sizes are those before
 // pooling.
+template <typename DType>
 struct Activation {
-  const float* data;
+  const DType* data;
   const uint8_t* argmax_indices;
   int64_t h, w, channels, pad;
 };
 
 // The pixels of a tile of side x side that begins at (y, x). Pixels outside are zero.
-template <int64_t side>
+template <typename DType, int64_t side>
 class Pixels {
  public:
-  Pixels(const Activation& activation, int64_t n, int64_t y, int64_t x, const float* zeros) {
+  Pixels(const Activation<DType>& activation, int64_t n, int64_t y, int64_t x,
+         const DType* zeros) {
     for (int64_t i = 0; i < side * side; ++i) {
       const int64_t row = y + i / side, column = x + i % side;
       const bool inside = row >= 0 && row < activation.h && column >= 0 && column < activation.w;
@@ -43,15 +45,16 @@ class Pixels {
   }
 
  private:
-  const float* at_[side * side];
+  const DType* at_[side * side];
 };
 
 // The same of a pooled activation. A tile of outputs begins with a pooling window; a tile of 6x6
 // inputs of the data gradient begins in the middle of one.
-template <int64_t side>
+template <typename DType, int64_t side>
 class PooledPixels {
  public:
-  PooledPixels(const Activation& activation, int64_t n, int64_t y, int64_t x, const float* zeros) {
+  PooledPixels(const Activation<DType>& activation, int64_t n, int64_t y, int64_t x,
+               const DType* zeros) {
     const int64_t h = activation.h / 2, w = activation.w / 2;
     for (int64_t i = 0; i < kPoolWindows * kPoolWindows; ++i) {
       const int64_t row = (y - kOffset) / 2 + i / kPoolWindows,
@@ -82,7 +85,7 @@ class PooledPixels {
 
  private:
   static constexpr int64_t kOffset = side == kIn, kPoolWindows = (side + kOffset + 1) / 2;
-  const float* at_[kPoolWindows * kPoolWindows];
+  const DType* at_[kPoolWindows * kPoolWindows];
   const uint8_t* argmax_indices_[kPoolWindows * kPoolWindows];
 };
 
@@ -97,9 +100,9 @@ inline void StoreNonTemporal(float* to, Vector value) {
 }
 
 // Writes the output pixels of a tile that lie inside the activation.
-template <void (*store)(float*, Vector)>
+template <typename DType, void (*store)(DType*, Vector)>
 struct WholeActivation {
-  float* data;
+  DType* data;
   int64_t h, w, channels;
 
   void operator()(const Vector* tile, int64_t n, int64_t top, int64_t left, int64_t c) const {
@@ -110,8 +113,9 @@ struct WholeActivation {
 };
 
 // Writes the maximum of each 2x2 pixels and its index. Sizes are those after pooling.
+template <typename DType>
 struct PooledActivation {
-  float* data;
+  DType* data;
   uint8_t* argmax_indices;
   int64_t h, w, channels;
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "dtypes.h"
+
 namespace winograd {
 
 #ifdef __AVX512F__
@@ -22,6 +24,21 @@ inline Vector Load(const float* from) {
   return value;
 }
 inline void Store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
+
+#ifdef __AVX512F__
+inline Vector Load(const BFloat16* from) { return ::Load<::Vector>(from); }
+inline void Store(BFloat16* to, Vector value) { ::Store<::Vector>(to, value); }
+#else
+// Never called: without AVX-512 there are no bfloat16 activations (conv.cc, CanConvolveBFloat16).
+inline Vector Load(const BFloat16* from) {
+  Vector value;
+  for (int64_t i = 0; i < kWidth; ++i) value[i] = ::Load<float>(from + i);
+  return value;
+}
+inline void Store(BFloat16* to, Vector value) {
+  for (int64_t i = 0; i < kWidth; ++i) ::Store<float>(to + i, value[i]);
+}
+#endif
 
 // Each transform applies one of the paper's matrices B^T, G and A^T, or the transpose of the last
 // two for the gradient, to one line of a tile, whose registers are `step` apart.

@@ -94,6 +94,7 @@ class Mark:
     errors: str = ""
     bars: list[tuple[float, float, float, float]] = field(default_factory=list)
     triangles: list[tuple[float, float]] = field(default_factory=list)
+    dashed: bool = False
 
 
 class PagePanel:
@@ -161,7 +162,7 @@ class PagePanel:
         kind += " thin" if item.thin else ""
         kind += " dashed" if item.dashed else ""
         dots = "" if item.thin or finite.sum() > 24 else _dots(x, y, finite)
-        return Mark(item.name, kind, path=_path(x, y, finite), dots=dots)
+        return Mark(item.name, kind, path=_path(x, y, finite), dots=dots, dashed=item.dashed)
 
     def data(self) -> dict[str, Any]:
         """Return what the read-out needs, ready for JSON."""

@@ -12,6 +12,7 @@ from paddle.nn import functional as F
 
 from ...layers.shortcuts import ZeroPad
 from ...models import Network
+from ...models.find_weights import BY_NAME
 from ...models.trained_model import TrainedModel, load_trained
 from ...weights.pretrained import bundled_weights
 from ..context import Context
@@ -59,7 +60,7 @@ def measure(context: Context) -> None:
     studied = [(short_name(context, DEFAULT), trained_network(context, DEFAULT))]
     if context.model is None:
         available = bundled_weights()
-        studied += [(name, load_trained(name)) for name in FURTHER if name in available]
+        studied += [(name, load_trained(BY_NAME + name)) for name in FURTHER if name in available]
     costs = [10.0] * len(studied) + [1.0, 1.0, 5.0]
     context.plan(costs)
     networks: dict[str, Any] = {}

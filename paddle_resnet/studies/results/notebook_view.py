@@ -13,6 +13,7 @@ from ...errors import UserError
 if TYPE_CHECKING:
     from .result import Result
 
+#: Behind white letters: a notebook may be light or dark.
 _COLORS = {True: "#17693f", False: "#b3261e", None: "#8a5300"}
 
 
@@ -23,7 +24,8 @@ def as_html(result: Result) -> str:
     verdict = result.verdict
     parts = [
         f"<h3>{_escape(result.card.question.said_in(result.language))}</h3>",
-        f'<p style="color:{_COLORS[verdict.holds]}"><b>{_escape(verdict.sentence)}</b></p>',
+        f'<p style="background:{_COLORS[verdict.holds]};color:#fff;padding:.4em .7em;'
+        f'border-radius:4px"><b>{_escape(verdict.sentence)}</b></p>',
         _figure(result),
         table_html(headings(result), result.table.texts()),
     ]
@@ -58,7 +60,10 @@ def _figure(result: Result) -> str:
     file = io.BytesIO()
     draw(spec).savefig(file, format="png", dpi=110, bbox_inches="tight")
     data = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'<img alt="{_escape(result.card.name)}" src="data:image/png;base64,{data}">'
+    return (
+        f'<img alt="{_escape(result.card.name)}" style="background:#fff" '
+        f'src="data:image/png;base64,{data}">'
+    )
 
 
 def _escape(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -81,5 +80,5 @@ def cell_text(cell: Cell) -> str:
     if isinstance(cell, int):
         return formatting.count(cell)
     if isinstance(cell, float):
-        return formatting.decimal(cell, 3) if math.isfinite(cell) else str(cell)
+        return formatting.decimal(cell, 3)  # also ∞ and NaN
     return formatting.NOTHING if cell is None else cell

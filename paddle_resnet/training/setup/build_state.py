@@ -14,6 +14,7 @@ from ...optim.ema import ExponentialMovingAverage
 from ...optim.learning_rate import LearningRate
 from ...optim.optimizers import make_optimizer
 from ...optim.schedules import make_schedule
+from ..callbacks.convolution_choices import ConvolutionChoices
 from ..callbacks.early_stopping import EarlyStopping
 from ..callbacks.freezing import Freezing
 from ..callbacks.plateau import ReduceOnPlateau
@@ -91,7 +92,7 @@ def build_state(
 def _callbacks(
     config: Config, network: nn.Layer, log: Callable[[str], None], validated: bool
 ) -> list[Callback]:
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [ConvolutionChoices(log)]
     if config.finetune.unfreeze_at:
         callbacks.append(Freezing(network, config.finetune.unfreeze_at))
     stop, plateau = config.early_stopping, config.plateau

@@ -10,7 +10,8 @@ from paddle import nn
 from ...config import Config
 from ...data.splits import DataSplits
 from ...errors import WeightsError
-from ...models.trained_model import find_weights_file, read_model_metadata
+from ...models.find_weights import find_weights_file
+from ...models.trained_model import read_model_metadata
 from ...weights.key_names import is_head
 from ...weights.pretrained import fetch_pretrained
 from ...weights.save_load import load_weights

@@ -28,16 +28,19 @@ from ...data.splits import DataSplits
 from ...distributed.collectives import broadcast_from_rank0, world_size
 from ...io.atomic_files import atomic_write_json, cache_folder
 from ...kernels import build
+from ...kernels.algorithm_choice import wanted_algorithm
 from ...models.precision import Precision
 from ..loop.step import as_list, training_loss
 
-#: Seconds that one measured step takes about; larger batches are cut to fewer images.
-_STEP_SECONDS = 0.15
+#: Seconds that one measured step takes about at most; larger batches are cut to fewer images. Not
+#: much less: in small batches the weights' cost hides that of the images, and float32 looks fast.
+_STEP_SECONDS = 0.5
 #: Images in the first step, by which the number is chosen: a multiple of these, for odd numbers can
 #: take other algorithms than the run's batches do.
 _FEWEST = 16
-#: Measured steps in each precision, in turns.
-_STEPS = 4
+#: Measured steps in each precision, in turns: at least the first number, more until the second one
+#: or until so many seconds have passed.
+_STEPS, _MOST_STEPS, _SECONDS = 2, 5, 1.5
 _CHOICES = ("float32", "bfloat16")
 
 
@@ -104,6 +107,7 @@ def _file(config: Config, network: nn.Layer, splits: DataSplits) -> Path:
         cpu_runtime.RUNTIME.threads,
         cpu_runtime.cpu_model(),
         Path(build.library()._name).name,  # with the hash of the operator's source, Paddle and CPU
+        wanted_algorithm(),
     ]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return choices_folder() / f"{config.model.name}-{digest[:16]}.json"
@@ -138,7 +142,9 @@ def _measure(config: Config, network: nn.Layer, splits: DataSplits) -> tuple[dic
     count = min(most, fewest * max(1, round(_STEP_SECONDS / taken)))
     batch = _first_images(splits, count)
     measured: dict[str, list[float]] = {dtype: [] for dtype in precisions}
-    for _ in range(1 + _STEPS):
+    for done in range(1 + _MOST_STEPS):
+        if done > _STEPS and sum(map(sum, measured.values())) > _SECONDS:
+            break
         for dtype, precision in precisions.items():
             measured[dtype].append(step_seconds(network, *batch, precision))
     # The first of each loads code; of the others the fastest is the least disturbed one.

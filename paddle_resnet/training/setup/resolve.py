@@ -10,8 +10,9 @@ from typing import Any, Callable
 from ...config import Config
 from ...errors import ConfigError, WeightsError, for_display
 from ...formatting import counted
-from ...models.trained_model import find_weights_file, read_model_metadata
-from ...weights.pretrained import bundled_weights
+from ...models.find_weights import find_weights_file
+from ...models.trained_model import read_model_metadata
+from ...weights.pretrained import BY_NAME, bundled_weights
 
 #: Value of ``model.pretrained``: the weights that Paddle publishes, or ours of that network.
 PUBLISHED = "published"
@@ -60,7 +61,7 @@ def _for_channels(values: list[float], channels: int) -> list[float]:
 def _with_pretrained(config: Config, log: Callable[[str], None]) -> Config:
     given = config.model.pretrained
     if given == PUBLISHED and config.model.name in bundled_weights():
-        given = config.model.name
+        given = BY_NAME + config.model.name
     if given in (None, PUBLISHED):  # Paddle's files have no metadata
         return config
     path = find_weights_file(given)

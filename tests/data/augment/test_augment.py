@@ -237,6 +237,19 @@ def mixed(images, labels, batch=0, **kinds):
     )
 
 
+def test_the_weight_of_the_first_batch_has_nothing_to_do_with_the_other_choices():
+    draws = np.array(
+        [
+            (
+                rng.beta(1.0, seed, 0, rng.MIX_WEIGHT, 0),
+                *rng.uniform(rng.random_words(seed, 0, rng.MIX, 0, 1, 3)[0]),
+            )
+            for seed in range(400)
+        ]
+    )
+    assert abs(np.corrcoef(draws.T)[0, 1:]).max() < 0.15  # three standard deviations
+
+
 def test_mixup_is_the_weighted_sum_of_two_images():
     images = np.random.default_rng(0).normal(size=(5, 3, 8, 8)).astype(np.float32)
     labels = np.arange(5)
@@ -244,7 +257,7 @@ def test_mixup_is_the_weighted_sum_of_two_images():
         result = mixed(images, labels, batch, mixup=1.0)
         share = result.lam[0]
         assert (result.lam == share).all()
-        assert share == pytest.approx(rng.beta(1.0, 0, 0, rng.MIX, batch))
+        assert share == pytest.approx(rng.beta(1.0, 0, 0, rng.MIX_WEIGHT, batch))
         expected = share * images + (1 - share) * images[::-1]
         np.testing.assert_allclose(result.images, expected, rtol=0, atol=1e-6)
         assert np.array_equal(result.labels_b, labels[::-1])
