@@ -232,7 +232,7 @@ def run_small(study, **settings):
 
 def test_identity_in_small():
     result = run_small(
-        identity, counts=[1], test_images=30, compared_images=10, settle_images=26, steps=4,
+        identity, counts=[1], test_images=50, compared_images=20, settle_images=130, steps=4,
         batch_size=10,
     )  # fmt: skip
     zero = next(r for r in result.results["variants"] if r["kind"] == "zero-gamma")
@@ -247,8 +247,8 @@ def test_identity_in_small():
 
 def test_decay_in_small():
     result = run_small(
-        decay, factors=[1.0, 0.0], convolution_factors=[1.0, 0.5], test_images=30,
-        compared_images=10, settle_images=26,
+        decay, factors=[1.0, 0.0], convolution_factors=[1.0, 0.5], test_images=50,
+        compared_images=10, settle_images=130,
     )  # fmt: skip
     rows = result.results["rows"]
     assert next(r for r in rows if r["kind"] == "norms" and r["factor"] == 0)["different"] == 0
@@ -261,7 +261,7 @@ def test_decay_in_small():
 def test_identity_and_decay_of_two_seeds():
     """Each seed draws its own blocks; the rules take the worst, tables and figures the mean."""
     result = run_small(
-        identity, seeds=2, counts=[1], test_images=30, compared_images=10, settle_images=26,
+        identity, seeds=2, counts=[1], test_images=50, compared_images=20, settle_images=130,
         steps=1, batch_size=10,
     )  # fmt: skip
     rows = [r for r in result.results["variants"] if r["kind"] == "plain"]
@@ -277,8 +277,8 @@ def test_identity_and_decay_of_two_seeds():
     assert sum(line.tone == "plain" for line in result.figure_spec.panels[1].items) == 3
 
     result = run_small(
-        decay, seeds=[0, 3], factors=[1.0, 0.0], convolution_factors=[1.0], test_images=30,
-        compared_images=10, settle_images=26,
+        decay, seeds=[0, 3], factors=[1.0, 0.0], convolution_factors=[1.0], test_images=50,
+        compared_images=10, settle_images=130,
     )  # fmt: skip
     rows = [r for r in result.results["rows"] if r["kind"] == "norms"]
     assert [(r["seed"], r["factor"]) for r in rows] == [(0, 1.0), (0, 0.0), (3, 1.0), (3, 0.0)]
