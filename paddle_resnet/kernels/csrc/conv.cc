@@ -6,10 +6,11 @@
 //   reordered.
 // - Paddle's own CPU convolution runs im2col image by image; oneDNN generates code for the very
 //   shape. Generating takes milliseconds, so primitives are cached by shape.
-// - In inference BN, sum and ReLU are post-operations on the convolution's registers.
-// - Weights are reordered to the layout that the primitive prefers, at each call: a few MB in all.
-//   A cache would have to know when an optimizer, an EMA or a user changes them. For bfloat16
-//   activations the reorder casts the weights to bfloat16; their gradient is float32.
+// - In inference BN is folded into weights and bias (prepared_weights.h); sum and ReLU are
+//   post-operations on the convolution's registers.
+// - In training weights are reordered to the layout that the primitive prefers, at each call: a few
+//   MB in all. For bfloat16 activations the reorder casts the weights to bfloat16; their gradient is
+//   float32.
 #include "conv.h"
 
 #include <omp.h>
@@ -22,6 +23,7 @@
 #include "algorithm_choice.h"
 #include "batch_norm.h"
 #include "im2col_gemm.h"
+#include "prepared_weights.h"
 #include "primitives.h"
 #include "profile.h"
 #include "weight_gradient_gemm.h"
@@ -57,11 +59,8 @@ Desc WeightDesc(const ConvShape& s) {
   return Strided(WeightDims(s), Grouped(s, {o * i * taps, i * taps, taps, s.kw, 1}), kFloat32);
 }
 
-Desc ChannelDesc(int64_t channels) {
-  return Strided({1, channels, 1, 1}, {channels, 1, channels, channels}, kFloat32);
-}
-
-// kWeightsGemm is the weight gradient as a matrix product. The last four are inference, with and without residual and ReLU.
+// kWeightsGemm is the weight gradient as a matrix product. The last four are inference, with and
+// without residual and ReLU.
 enum Kind {
   kForward,
   kData,
@@ -83,6 +82,7 @@ class Conv {
     }
     const Desc x = ActivationDesc(s, s.c, s.h, s.w), y = ActivationDesc(s, s.o, s.oh, s.ow);
     const Desc any = AnyLayout(WeightDims(s), DataTypeOf(s)), plain = WeightDesc(s);
+    const Desc bias = Strided({s.o}, {1}, kFloat32);
     const Desc any_gradient = AnyLayout(WeightDims(s), kFloat32);
     const int64_t strides[] = {s.stride, s.stride};
     const int64_t dilates[] = {s.dilation - 1, s.dilation - 1};
@@ -90,12 +90,10 @@ class Conv {
     const auto& e = engine();
     Attributes attributes;
     if (kind >= kInference) {
-      const Desc channels = ChannelDesc(s.o);
-      scale_.Set(channels.get());
-      shift_.Set(channels.get());
+      bias_.Set(bias.get());
       residual_.Set(y.get());
-      attributes.Binary(kMultiply, channels);
-      attributes.Binary(kAdd, channels);
+      channels_ = s.o;
+      count_ = s.o * s.c / s.groups * s.kh * s.kw;
       if (kind >= kInferenceAdd) attributes.Binary(kAdd, y);
       if (kind == kInferenceRelu || kind == kInferenceAddRelu) attributes.Relu();
     }
@@ -103,7 +101,8 @@ class Conv {
     Check(
         dnnl_convolution_forward_primitive_desc_create(
             &forward, e.engine, kind >= kInference ? kForwardInference : kForwardTraining, kDirect,
-            x.get(), any.get(), nullptr, y.get(), strides, dilates, pad, pad, attributes.get()),
+            x.get(), any.get(), kind >= kInference ? bias.get() : nullptr, y.get(), strides, dilates,
+            pad, pad, attributes.get()),
         "forward convolution");
     if (kind == kData) {
       Check(dnnl_convolution_backward_data_primitive_desc_create(
@@ -125,8 +124,8 @@ class Conv {
     const auto* best = dnnl_primitive_desc_query_md(
         desc, kind == kWeightsGradient ? kQueryDiffWeights : kQueryWeights, 0);
     best_.Set(best);
+    best_bytes_ = dnnl_memory_desc_get_size(best);
     if (!dnnl_memory_desc_equal(best, plain.get())) {
-      best_bytes_ = dnnl_memory_desc_get_size(best);
       const bool back = kind == kWeightsGradient;
       dnnl_primitive_desc* reorder;
       Attributes plainly;
@@ -149,22 +148,36 @@ class Conv {
                         const_cast<float*>(weight));
     }
     static Scratch* reordered = new Scratch;
-    const void* best = reorder_ ? reordered->Get(best_bytes_) : weight;
-    if (reorder_ && kind_ != kWeightsGradient) Reorder(plain_.At(weight), best_.At(best));
+    const void* best = weight;
+    if (kind_ >= kInference) {
+      best = PreparedWeights(this, weight, count_, after.scale, channels_, best_bytes_,
+                             [&](void* to) { Fold(weight, after.scale, to); });
+    } else if (reorder_) {
+      best = reordered->Get(best_bytes_);
+      if (kind_ != kWeightsGradient) Reorder(plain_.At(weight), best_.At(best));
+    }
     std::vector<dnnl_exec_arg_t> args = {
         {kind_ == kData ? kDiffSrc : kSrc, x_.At(x)},
         {kind_ == kWeightsGradient ? kDiffWeights : kWeights, best_.At(best)},
         {kind_ == kData || kind_ == kWeightsGradient ? kDiffDst : kDst, y_.At(y)}};
-    if (kind_ >= kInference) {
-      args.push_back({Operand(0), scale_.At(after.scale)});
-      args.push_back({Operand(1), shift_.At(after.shift)});
-    }
-    if (kind_ >= kInferenceAdd) args.push_back({Operand(2), residual_.At(after.residual)});
+    if (kind_ >= kInference) args.push_back({kBias, bias_.At(after.shift)});
+    if (kind_ >= kInferenceAdd) args.push_back({Operand(0), residual_.At(after.residual)});
     conv_.Run(std::move(args));
     if (reorder_ && kind_ == kWeightsGradient) Reorder(best_.At(best), plain_.At(weight));
   }
 
  private:
+  // Writes the weights times the scale of their output channel in the primitive's layout.
+  void Fold(const float* weight, const float* scale, void* to) const {
+    static Scratch* scaled = new Scratch;
+    auto* product = static_cast<float*>(reorder_ ? scaled->Get(count_ * sizeof(float)) : to);
+    const int64_t each = count_ / channels_;
+#pragma omp parallel for schedule(static)
+    for (int64_t o = 0; o < channels_; ++o)
+      for (int64_t i = 0; i < each; ++i) product[o * each + i] = weight[o * each + i] * scale[o];
+    if (reorder_) Reorder(plain_.At(product), best_.At(to));
+  }
+
   void Reorder(dnnl_memory* from, dnnl_memory* to) const {
     reorder_.Run({{kSrc, from}, {kDst, to}});
   }
@@ -172,8 +185,9 @@ class Conv {
   Kind kind_;
   std::unique_ptr<WeightGradientGemm> gemm_;
   Primitive conv_, reorder_;
-  Memory x_, y_, plain_, best_, scale_, shift_, residual_;
+  Memory x_, y_, plain_, best_, bias_, residual_;
   size_t best_bytes_ = 0;
+  int64_t channels_ = 0, count_ = 0;  // of the weights, in inference
 };
 
 struct Cache {
@@ -207,6 +221,7 @@ void Run(Kind kind, const ConvShape& s, const void* x, const float* weight, cons
       for (auto it = entries.begin(); it != entries.end(); ++it)
         if (it->second.last_used < oldest->second.last_used) oldest = it;
       entries.erase(oldest);
+      ForgetPrepared(nullptr);  // a new primitive may get the address of this one
     }
     found = entries.emplace(key, Cache::Entry{std::make_unique<Conv>(s, kind), 0}).first;
   }
@@ -291,6 +306,11 @@ void ConvBackwardWeights(const ConvShape& s, const void* x, const void* dy, floa
   });
 }
 
+void ForgetFolded(const float* weight) {
+  std::lock_guard<std::mutex> lock(cache().mutex);
+  ForgetPrepared(weight);
+}
+
 bool CanConvolveBFloat16() {
   // oneDNN needs AVX-512 for bfloat16, with or without its bfloat16 instructions, so this tries it.
   // One shape stands for all: if it has optimized code, so has every shape of our networks, in
@@ -313,4 +333,5 @@ void ReleaseConvolutions() {
   Cache& all = cache();
   std::lock_guard<std::mutex> lock(all.mutex);
   all.entries.clear();
+  ForgetPrepared(nullptr);
 }

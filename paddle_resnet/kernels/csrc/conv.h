@@ -42,6 +42,9 @@ void ConvBackwardData(const ConvShape&, const void* dy, const float* weight, voi
 void ConvBackwardWeights(const ConvShape&, const void* x, const void* dy, float* dw,
                          const uint8_t* argmax_indices = nullptr);
 
+// Drops the weights that ConvInference has kept: they are trained now.
+void ForgetFolded(const float* weight);
+
 bool CanConvolveBFloat16();
 // Drops all cached primitives.
 void ReleaseConvolutions();

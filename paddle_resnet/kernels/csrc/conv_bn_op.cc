@@ -86,6 +86,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     return {y, EmptyActivation<DType>({1}), Empty({1}), Empty({1}), EmptyBytes({1})};
   }
 
+  if (batch_statistics) ForgetFolded(weight.data<float>());
   // If no backward pass can follow, the normalization overwrites the convolution's output.
   Tensor conv = keep ? EmptyActivation<DType>(shape) : y;
   Tensor argmax_indices = EmptyBytes(pool ? shape : std::vector<int64_t>{1});

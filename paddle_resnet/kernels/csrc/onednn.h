@@ -89,10 +89,10 @@ constexpr int kBFloat16 = 2, kFloat32 = 3;
 constexpr int kAnyLayout = 1;
 constexpr int kUserScratchpad = 1;
 constexpr int kForwardTraining = 64, kForwardInference = 96;
-constexpr int kDirect = 1, kRelu = 0x20, kAdd = 0x1fff0, kMultiply = 0x1fff1;
+constexpr int kDirect = 1, kRelu = 0x20, kAdd = 0x1fff0;
 constexpr int kQueryImplementation = 8;
 constexpr int kQueryWeights = 131, kQueryDiffWeights = 132, kQueryScratchpad = 136;
-constexpr int kSrc = 1, kDst = 17, kWeights = 33, kScratchpad = 80;
+constexpr int kSrc = 1, kDst = 17, kWeights = 33, kBias = 41, kScratchpad = 80;
 constexpr int kDiffSrc = 129, kDiffDst = 145, kDiffWeights = 161;
 // The second operand of the i-th post-operation.
 constexpr int Operand(int i) { return 32768 * (i + 1) | 2; }
