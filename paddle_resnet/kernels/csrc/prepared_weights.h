@@ -1,7 +1,7 @@
 // Weights of inference, prepared once: multiplied by the scale of their BN and in the layout and
 // dtype of a primitive. For one image that takes longer than many of the convolutions.
 //
-// There is no event when an optimizer, an average of weights or a user changes them (Paddle counts no
+// An optimizer, an average of weights or a user may change them unseen (Paddle counts no
 // version for set_value and optimizers), so a checksum of weights and scales is compared at each
 // call: one pass of reading.
 #pragma once
