@@ -14,6 +14,7 @@ from paddle_resnet.training.timed_training import timed_training
 def config():
     overrides = (
         "train.budget=2s",
+        "train.batch_size=32",
         "data.root=sample",
         "data.validation=0",
         "data.max_train_images=400",
