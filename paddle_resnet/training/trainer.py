@@ -111,11 +111,11 @@ def run(
         splits = rank0_first(lambda: load_splits(config, log))
         splits = shard(splits, rank(), world_size())
         network, options = build_model(config, splits)
-        if resume is None:
-            config = choose_precision(config, network, splits, log)
         if resume is None or not resume.has_checkpoints():
             whiten(network, splits)
             rank0_first(lambda: load_init_weights(network, config, splits, log))
+        if resume is None:  # after what can fail at once, for it takes some seconds
+            config = choose_precision(config, network, splits, log)
         if config.train.sync_bn and world_size() > 1:
             convert_sync_bn(network)
         elif config.train.sync_bn:

@@ -59,7 +59,8 @@ def test_what_waits_for_the_next_step_can_be_released(operator):
     reserved, used, _, mapped = blocks(operator)
     assert reserved > used
     kernels.release()
-    assert blocks(operator)[:2] == [used, used]
+    reserved, left = blocks(operator)[:2]  # weights that were prepared for inference go too
+    assert 4 * kept.size <= left == reserved <= used
     assert np.isfinite(kept.numpy()).all()
     for found, expected in zip(step(layer, x), first):
         np.testing.assert_array_equal(found, expected)
@@ -134,6 +135,7 @@ def test_a_step_of_a_network_maps_no_block_anew(operator):
 def test_the_map_before_max_pooling_is_never_in_memory():
     # 16 MiB before pooling, in float32 by Winograd's algorithm; 4 MiB of it are pooled.
     used = in_a_process("""
+os.environ["PADDLE_RESNET_CONV"] = "winograd"
 from paddle_resnet.kernels import build
 layer = ConvBNLayer(32, 64, 3, act="relu", max_pool=True)
 with kernels.use("require"):
@@ -162,7 +164,9 @@ def in_a_process(script):
 
 def test_sizes_that_are_asked_for_no_more_go_back_to_the_system():
     # The tensor that is alive to the end is freed when the process ends.
+    # By one algorithm: primitives of those that are measured stay in oneDNN's own cache.
     found = in_a_process("""
+os.environ["PADDLE_RESNET_CONV"] = "winograd"
 from paddle_resnet.kernels import build
 layer, library = ConvBNLayer(32, 32, 3, act="relu"), build.library()
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -16,7 +16,7 @@ template <typename DType>
 int64_t Im2colBytes(const ConvShape& s) {
   return Pixels(s) * Inputs(s) * int64_t{sizeof(DType)};
 }
-constexpr int64_t kMostIm2colBytes = 1 << 26;
+constexpr int64_t kMostIm2colBytes = 1 << 25;
 
 // Calls fn(window, tap, pixel) for all windows and taps: `pixel` points to the channels of the
 // input pixel under that tap, or is null in the padding.
