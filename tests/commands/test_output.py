@@ -164,7 +164,14 @@ def test_wrong_input_is_still_wrong_input_where_nobody_reads_the_sentence(tmp_pa
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-@pytest.mark.parametrize("line", ["models --names", "count resnet20 --summary"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "models --names",
+        "count resnet20 --summary",
+        pytest.param("models", marks=pytest.mark.slow),
+    ],
+)
 def test_an_output_that_cannot_be_written_is_told(line, tmp_path):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -255,17 +255,24 @@ def test_ours_beside_paddle_vision():
     assert lines[0].startswith("building resnet18 and paddle.vision:resnet18")
 
 
-def test_the_operator_stands_beside_the_proof_and_the_noise_floor(monkeypatch):
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param({"batch_size": 8, "steps": 3}, id="small"),
+        pytest.param({"steps": 4}, marks=pytest.mark.slow, id="default"),
+    ],
+)
+def test_the_operator_stands_beside_the_proof_and_the_noise_floor(monkeypatch, size):
     """What it computes in another order of sums differs by rounding; plain Paddle shows no bit."""
     if library() is None:
         pytest.skip("the CPU operator cannot be built here")
     monkeypatch.setenv("PADDLE_RESNET_KERNELS", "require")
-    found = compare("resnet18", batch_size=8, steps=3, rounds=1, data="sample", log=print)
+    found = compare("resnet18", **size, rounds=1, data="sample", log=print)
     agreement = found["agreement"]
     assert [told["max_abs"] for told in agreement["plain"].values()] == [0] * 5
     operator, noise = agreement["operator"], agreement["noise"]
     assert operator["logits_train"]["max_abs"] > 0
-    # Well-conditioned at the default rate: the losses lie on each other.
+    # Well-conditioned at the default size and rate: the losses lie on each other.
     losses = np.array([found["curve"]["a"], found["curve"]["b"]])
     assert np.abs(losses[0] - losses[1]).max() < 0.01
     assert operator["curve"]["max_abs"] == found["curve"]["max_abs"]
