@@ -18,6 +18,7 @@ EXAMPLES = """\
   paddle-resnet benchmark step             the CPU operator against plain Paddle, in one process
   paddle-resnet benchmark train --precision bfloat16 --compile    on a CPU that has units for it
   paddle-resnet benchmark step --profile   where the time of a step goes, layer by layer
+  paddle-resnet benchmark step --candidates    every algorithm's time for each convolution
   paddle-resnet benchmark loader           our batches against paddle.io.DataLoader's, one core
   paddle-resnet benchmark formats runs/NAME    in every runtime that it can be exported to
   paddle-resnet benchmark runtime          a training step with and without this package imported
@@ -48,7 +49,11 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--model", default="resnet50", help="of train, infer, step")
     parser.add_argument("--image-size", type=int, default=32, metavar="N", help="default: 32")
-    parser.add_argument("--profile", action="store_true", help="of step: time per layer")
+    layers = parser.add_mutually_exclusive_group()
+    layers.add_argument("--profile", action="store_true", help="of step: time per layer")
+    layers.add_argument(
+        "--candidates", action="store_true", help="of step: times of all algorithms by convolution"
+    )
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -66,8 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} is {value}, expected 1 or more.")
-    if arguments.profile and arguments.what != "step":
-        raise UserError(f"--profile belongs to `benchmark step`, not to {arguments.what}.")
+    for name in ("profile", "candidates"):
+        if getattr(arguments, name) and arguments.what != "step":
+            raise UserError(f"--{name} belongs to `benchmark step`, not to {arguments.what}.")
     if (arguments.source is None) == (arguments.what == "formats"):
         raise UserError("SOURCE belongs to `benchmark formats`, which needs one.")
     cpu_runtime.import_paddle()
@@ -96,9 +102,12 @@ def _frameworks(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable
 
 
 def _step(arguments: argparse.Namespace) -> tuple[dict[str, Any], Callable]:
-    from ..benchmark import step_profile, step_speed
+    from ..benchmark import convolution_times, step_profile, step_speed
 
     options = _options(arguments, "model", "stem", "image_size", "precision")
+    if arguments.candidates:
+        del options["rounds"]  # each candidate has several calls of its own
+        return convolution_times.measure(**options), convolution_times.text
     if arguments.profile:
         return step_profile.measure(**options), step_profile.text
     return step_speed.measure(**options), _two_sides(

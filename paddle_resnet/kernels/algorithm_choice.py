@@ -17,8 +17,10 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import cpu_runtime
 from ..errors import UserError, did_you_mean
@@ -88,6 +90,51 @@ def forced(library: ctypes.CDLL, algorithm: str) -> Iterator[None]:
         yield
     finally:
         library.paddle_resnet_force_algorithm(wanted_algorithm().encode())
+
+
+class Measured(NamedTuple):
+    """What was measured for a convolution, and the algorithm that it is computed by."""
+
+    algorithm: str
+    direction: str
+    #: n, c, h, w, o, kernel height and width, stride, dilation, groups, bfloat16 (0 or 1).
+    shape: tuple[int, ...]
+    threads: int
+    #: By algorithm; infinity for one that failed.
+    milliseconds: dict[str, float]
+
+
+@contextlib.contextmanager
+def measuring_anew(library: ctypes.CDLL) -> Iterator[list[Measured]]:
+    """Measure all convolutions inside a ``with`` block, apart from the cache folder's choices.
+
+    The list is filled at the end of the block. What was kept before is in force again then.
+    """
+    measured: list[Measured] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "choices.txt"
+        library.paddle_resnet_choice_file(os.fsencode(file))
+        try:
+            yield measured
+        finally:
+            kept = choices_file(Path(library._name).name)
+            library.paddle_resnet_choice_file(os.fsencode(kept))
+        if file.exists():
+            lines = file.read_text(encoding="ascii").splitlines()
+            measured.extend(_measured(line) for line in lines if "#" in line)
+
+
+def _measured(line: str) -> Measured:
+    choice, _, times = line.partition("#")
+    algorithm, direction, *numbers, dtype, threads = choice.split()
+    n, c, h, w, o, kh, kw, stride, _, dilation, groups = map(int, numbers)
+    return Measured(
+        algorithm,
+        direction,
+        (n, c, h, w, o, kh, kw, stride, dilation, groups, int(dtype == "bfloat16")),
+        int(threads),
+        {name: float(value) for name, value, _ in (each.split() for each in times.split(","))},
+    )
 
 
 def notes_from(library: ctypes.CDLL, notes: str) -> tuple[int, int]:

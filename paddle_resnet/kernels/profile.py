@@ -64,14 +64,25 @@ def recording() -> Iterator[list[Row]]:
         rows.extend(_row(line) for line in lines)
 
 
+def shape_text(shape: list[int]) -> str:
+    """Return a convolution's shape, such as ``64->64 3x3 /1 at 32x32``.
+
+    Args:
+        shape: n, c, h, w, o, kernel height and width, stride, dilation, groups, and whether the
+            activations are bfloat16.
+    """
+    _, c, h, w, o, kh, kw, stride, dilation, groups, bfloat16 = shape
+    details = (
+        f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1) + " bf16" * bfloat16
+    )
+    return f"{c}->{o} {kh}x{kw} /{stride}{details} at {h}x{w}"
+
+
 def _row(line: str) -> Row:
     part, calls, seconds, algorithm, *shape = line.split()
     n, c, h, w, o, kh, kw, oh, ow, stride, _, dilation, groups, bfloat16 = map(int, shape)
     outputs = n * oh * ow * o
     flop = 2.0 * outputs * kh * kw * c // groups
-    details = (
-        f" x{groups}" * (groups > 1) + f" dil {dilation}" * (dilation > 1) + " bf16" * bfloat16
-    )
     return Row(
         part=_PARTS[int(part)],
         algorithm=algorithm,
@@ -80,5 +91,5 @@ def _row(line: str) -> Row:
         work=(2.0 if bfloat16 else 4.0) * outputs * _PASSES[int(part)]
         if int(part) in _PASSES
         else flop,
-        text=f"{c}->{o} {kh}x{kw} /{stride}{details} at {h}x{w}",
+        text=shape_text([n, c, h, w, o, kh, kw, stride, dilation, groups, bfloat16]),
     )

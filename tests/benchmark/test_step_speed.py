@@ -1,13 +1,15 @@
 """The networks whose steps are timed."""
 
+from pathlib import Path
+
 import pytest
 
 from paddle_resnet import kernels
-from paddle_resnet.benchmark import step_profile
+from paddle_resnet.benchmark import convolution_times, step_profile
 from paddle_resnet.benchmark.step_speed import Step, build, stem_of
 from paddle_resnet.errors import ModelError
 from paddle_resnet.kernels import build as build_operator
-from paddle_resnet.kernels.algorithm_choice import forced
+from paddle_resnet.kernels.algorithm_choice import choices_file, forced
 from paddle_resnet.models import option_names
 
 PARTS = ("forward", "data", "weights")
@@ -48,3 +50,25 @@ def test_a_profile_names_the_algorithm_of_each_convolution():
     table = step_profile.text(metrics)
     assert " d" in table.splitlines()[1]
     assert table.splitlines()[-1].startswith("computed by: d direct convolution")
+
+
+def test_every_candidate_is_timed_apart_from_what_is_kept():
+    with kernels.use("auto"):
+        library = build_operator.library()
+    if library is None:
+        pytest.skip("the CPU operator cannot be built here")
+    step = {"model": "resnet20", "batch_size": 2, "image_size": 16, "precision": "float32"}
+    Step(**step).run("require")
+    kept = choices_file(Path(library._name).name)
+    before = kept.read_bytes()
+    metrics = convolution_times.measure(**step)
+    assert kept.read_bytes() == before
+    directions = {row["direction"] for row in metrics["rows"]}
+    assert {"forward", "inference", "data", "weights"} <= directions
+    assert {row["shape"] for row in metrics["rows"]} >= {"16->16 3x3 /1 at 16x16"}
+    for row in metrics["rows"]:
+        assert len(row["milliseconds"]) > 1
+        assert row["chosen"] == min(row["milliseconds"], key=row["milliseconds"].get)
+    table = convolution_times.text(metrics).splitlines()
+    assert len(table) == len(metrics["rows"]) + 2
+    assert [row.split()[-2] for row in table[1:-1]] == [row["chosen"] for row in metrics["rows"]]
