@@ -31,6 +31,8 @@ def build(name, images):
     momentum = norms[0]._momentum
     for norm in norms:
         norm._momentum = 0.0
+        # ReLU passes most of it: else each block magnifies rounding, a hundred blocks to no end.
+        norm.bias.set_value(paddle.ones_like(norm.bias))
     with paddle.no_grad():
         network(images)
     for norm in norms:
@@ -95,8 +97,6 @@ CASES = [(name, trained) for name in list_models() for trained in (False, True)]
     [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
 )
 def test_answers_as_in_training(name, trained, tmp_path):
-    if trained and name in SMALLER:
-        pytest.skip("an untrained network of this depth does not train at this rate")
     check(name, tmp_path, trained)
 
 
