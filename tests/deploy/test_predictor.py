@@ -175,4 +175,4 @@ def test_the_process_keeps_its_number_of_threads(paddle_folder, cifar, threads):
         predictor.logits(cifar.test_images[:2])
         assert openmp.omp_get_max_threads() == 3
     finally:
-        openmp.omp_set_num_threads(before)
+        cpu_runtime._set_threads(openmp, before)  # of MKL too, which the predictor has set
