@@ -89,9 +89,9 @@ def test_activations(act):
     for mode in ("off", "auto"):
         with kernels.use(mode):
             ours, expected = unit(x).numpy(), getattr(F, act)(plain(x)).numpy()
-        if mode == "off" or act not in ("gelu", "silu"):
+        if mode == "off":
             np.testing.assert_array_equal(ours, expected)
-        else:  # the operator's own functions, within rounding
+        else:  # the operator computes one of them, or parts of both
             np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
