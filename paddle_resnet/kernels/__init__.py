@@ -1,4 +1,4 @@
-"""An optional operator for x86-64 CPUs: conv (+ pool) + BN (+ residual) (+ ReLU) in one call.
+"""An optional operator for x86-64 CPUs: conv (+ pool) + BN (+ residual) (+ activation function).
 
 Correctness never depends on it. If it is off, cannot be built or does not support a layer, plain
 Paddle computes the same. The environment variable ``PADDLE_RESNET_KERNELS`` selects the mode:

@@ -1,4 +1,4 @@
-"""Conv (+ pooling) + BN (+ residual) (+ ReLU) in one call of the operator, or None."""
+"""Conv (+ pooling) + BN (+ residual) (+ activation function) by the operator, or None."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from paddle.base.framework import _dygraph_tracer
 
 from . import build, mode
 from .activations import TO_NCHW, cast, channels_last
+
+#: Activation functions of the operator, by csrc/activation_functions.h's number. GELU is the exact
+#: one, as Paddle's is without ``approximate``.
+ACTS = (None, "relu", "gelu", "silu")
 
 #: Reasons of fallbacks to plain Paddle, and how often each occurred in this process.
 fallback_counts: Counter[str] = Counter()
@@ -42,7 +46,7 @@ def conv_bn_act(
 
     Args:
         conv, bn, pool: the layers; ``pool`` stands between the other two.
-        act: ``relu`` or None; anything else is a fallback.
+        act: one of :data:`ACTS`; anything else is a fallback.
         x, residual: in the layout of ``conv``; both of one dtype.
         plain: computes ``(x, residual)`` by plain Paddle.
 
@@ -99,8 +103,11 @@ def _fused(
         activations = [channels_last(tensor) for tensor in activations]
     weights = [conv.weight, bn.weight, bn.bias, bn._mean, bn._variance]
     inputs = [activations[0], *weights, *activations[1:]]
+    name = "paddle_resnet_conv_bn"
+    if residual is not None:
+        name += "_add" if act in (None, "relu") else "_add_smooth"
     y = core.eager._run_custom_op(
-        "paddle_resnet_conv_bn" if residual is None else "paddle_resnet_conv_bn_add",
+        name,
         *inputs,
         conv._stride[0],
         _padding(conv),
@@ -109,7 +116,7 @@ def _fused(
         float(bn._epsilon),
         float(bn._momentum),
         _uses_batch_statistics(bn),
-        act is not None,
+        ACTS.index(act),
         pool is not None,
         # Whether a backward pass can follow, and which gradients it has to compute.
         paddle.is_grad_enabled() and not all(tensor.stop_gradient for tensor in inputs),
@@ -127,8 +134,8 @@ def unsupported_layers(
         return "not a Conv2D followed by a BatchNorm2D"
     if conv.bias is not None or bn.weight is None or bn.bias is None:
         return "a convolution with bias, or a norm without weights"
-    if act not in (None, "relu"):
-        return "an activation other than ReLU"
+    if act not in ACTS:
+        return "an activation function other than ReLU, GELU and SiLU"
     if any(_is_observed(layer) for layer in (conv, bn, pool) if layer is not None):
         return "hooks on the convolution, the pooling or the norm"
     if pool is not None and not _is_max_of_2x2(pool):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from . import build
 
-#: forward: the convolution; data, weights: its gradients; norm: BN, sum and ReLU, both directions.
+#: forward: the convolution; data, weights: its gradients; norm: BN, sum and activation function.
 PARTS = ("forward", "data", "weights", "norm")
 _PARTS = (*PARTS, "norm")  # by csrc/profile.h's index: the norm forward, the norm backward
 

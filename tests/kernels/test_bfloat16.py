@@ -260,7 +260,7 @@ def test_frozen_weights_and_inputs_get_no_gradient():
 @pytest.mark.parametrize(
     ("mode", "options"),
     [
-        ("require", {"act": "gelu"}),
+        ("require", {"act": "leaky_relu"}),
         ("require", {"bias": True}),
         ("require", {"norm_layer": None}),
         ("require", {"norm_layer": nn.InstanceNorm2D}),

@@ -30,7 +30,9 @@ NETWORKS = [
     ("googlenet", {}, "some"),  # the stem
     ("seresnet50", NARROW, "some"),  # the stem
     ("resnet18", {"stochastic_depth": 0.2, **NARROW}, "some"),
-    ("resnet18", {"act": "gelu", **NARROW}, "none"),
+    ("resnet18", {"act": "gelu", **NARROW}, "all"),
+    ("resnet18", {"act": "silu", **NARROW}, "all"),
+    ("resnet18", {"act": "leaky_relu", **NARROW}, "none"),
     ("preact_resnet18", NARROW, "none"),
     ("resnet18_keras", {}, "none"),
 ]

@@ -12,7 +12,7 @@
 
 #include "conv.h"
 
-// kInference: with BN, sum and ReLU. kPooled: forward with 2x2 max-pooling.
+// kInference: with BN, sum and activation function. kPooled: forward with 2x2 max-pooling.
 enum class Direction { kForward, kInference, kPooled, kData, kWeights };
 enum class Algorithm { kDirect, kWinograd, kGemm };
 

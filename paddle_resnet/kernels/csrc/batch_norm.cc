@@ -1,9 +1,10 @@
-// Batch norm, sum and ReLU, forward and backward, around a convolution.
+// Batch norm, sum and activation function, forward and backward, around a convolution.
 //
 // Activations are float32 or bfloat16 in memory; all arithmetic is float32 in registers. The loops
 // are bound by memory, so each activation is read and written as few times as possible:
-// - normalization, sum and ReLU are one pass over the output;
-// - the ReLU's mask is recomputed from values that the pass reads anyway;
+// - normalization, sum and activation function are one pass over the output;
+// - the ReLU's mask, or a smooth function's derivative, is recomputed from values that are there
+//   anyway;
 // - the backward pass takes two passes: one for the sums, one for the gradient.
 //
 // Channels are the last dimension. Several pixels are joined to one long row, with the constants of
@@ -131,21 +132,33 @@ T Normalized(T x, const float* mean, const float* scale, const float* shift, int
   return (x - Load<T>(mean + i)) * Load<T>(scale + i) + Load<T>(shift + i);
 }
 
-// Returns `value` where `positive` > 0, else 0. A NaN gives 0, as in Paddle's ReLU on a CPU.
-template <typename T>
-T Where(T positive, T value) {
-  return positive > 0 ? value : T{};
-}
-
-// Calls fn(masked), where masked(T(), at, i) is the gradient before the ReLU. One instantiation per
-// kind of mask keeps the branch out of the loops.
+// Calls fn(passed), where passed(T(), at, i) is the gradient before the activation function. One
+// instantiation per kind keeps the branch out of the loops.
 template <typename DType, typename Fn>
-void ForMask(const Mask<DType>& mask, const DType* dy, const DType* x, const RepeatedNorm& norm,
-             Fn fn) {
-  const DType* y = mask.y;
+void ForPassed(const Passing<DType>& passing, const DType* dy, const DType* x,
+               const RepeatedNorm& norm, Fn fn) {
+  const DType *y = passing.kept, *residual = y;
   const float *mean = norm.mean, *scale = norm.scale, *shift = norm.shift;
-  if (!mask.relu) {
+  const auto smooth = [=](auto derivative) {
+    if (residual)
+      fn([=](auto type, int64_t at, int64_t i) {
+        using T = decltype(type);
+        const T v = Normalized(Load<T>(x + at), mean, scale, shift, i);
+        return Load<T>(dy + at) * derivative(v + Load<T>(residual + at));
+      });
+    else
+      fn([=](auto type, int64_t at, int64_t i) {
+        using T = decltype(type);
+        const T v = Normalized(Load<T>(x + at), mean, scale, shift, i);
+        return Load<T>(dy + at) * derivative(v);
+      });
+  };
+  if (passing.act == Act::kNone) {
     fn([=](auto type, int64_t at, int64_t) { return Load<decltype(type)>(dy + at); });
+  } else if (passing.act == Act::kGelu) {
+    smooth([](auto v) { return GeluDerivative(v); });
+  } else if (passing.act == Act::kSilu) {
+    smooth([](auto v) { return SiluDerivative(v); });
   } else if (y) {
     fn([=](auto type, int64_t at, int64_t) {
       using T = decltype(type);
@@ -185,36 +198,37 @@ void ChannelStatistics(MatrixShape matrix, const DType* x, float* mean, float* v
 
 template <typename DType>
 void Normalize(MatrixShape matrix, const DType* x, const Norm& given, const DType* residual,
-               bool relu, DType* y) {
+               Act act, DType* y) {
   const RepeatedNorm norm(given, matrix);
   const float *mean = norm.mean, *scale = norm.scale, *shift = norm.shift;
-  const auto all = [&](auto add, auto act) {
+  const auto all = [&](auto add, auto function) {
     ForAll(VectorizedRows(matrix), [=](auto type, int64_t at, int64_t i) {
       using T = decltype(type);
       const T v = Normalized(Load<T>(x + at), mean, scale, shift, i);
-      Store(y + at, act(add(v, at)));
+      Store(y + at, function(add(v, at)));
     });
   };
   const auto sum = [=](auto v, int64_t at) { return v + Load<decltype(v)>(residual + at); };
   const auto no_sum = [](auto v, int64_t) { return v; };
-  const auto relu_of = [](auto v) { return Where(v, v); };
-  const auto identity = [](auto v) { return v; };
-  if (residual)
-    relu ? all(sum, relu_of) : all(sum, identity);
-  else
-    relu ? all(no_sum, relu_of) : all(no_sum, identity);
+  const auto for_sums = [&](auto function) {
+    residual ? all(sum, function) : all(no_sum, function);
+  };
+  if (act == Act::kNone) for_sums([](auto v) { return v; });
+  if (act == Act::kRelu) for_sums([](auto v) { return Where(v, v); });
+  if (act == Act::kGelu) for_sums([](auto v) { return Gelu(v); });
+  if (act == Act::kSilu) for_sums([](auto v) { return Silu(v); });
 }
 
 template <typename DType>
-void BackwardSums(MatrixShape matrix, const DType* dy, const Mask<DType>& mask, const DType* x,
-                  const Norm& given, DType* g, float* sum_g, float* sum_gx) {
+void BackwardSums(MatrixShape matrix, const DType* dy, const Passing<DType>& passing,
+                  const DType* x, const Norm& given, DType* g, float* sum_g, float* sum_gx) {
   const RepeatedNorm norm(given, matrix);
   const float* mean = norm.mean;
   std::vector<double> s(matrix.channels), t(matrix.channels);
-  ForMask(mask, dy, x, norm, [&](auto masked) {
+  ForPassed(passing, dy, x, norm, [&](auto passed) {
     SumPairs(matrix, s.data(), t.data(), [=](auto type, int64_t at, int64_t i, float* s, float* t) {
       using T = decltype(type);
-      const T v = masked(type, at, i);
+      const T v = passed(type, at, i);
       if (g) Store(g + at, v);
       Store(s + i, Load<T>(s + i) + v);
       Store(t + i, Load<T>(t + i) + v * (Load<T>(x + at) - Load<T>(mean + i)));
@@ -225,16 +239,17 @@ void BackwardSums(MatrixShape matrix, const DType* dy, const Mask<DType>& mask, 
 }
 
 template <typename DType>
-void BackwardInput(MatrixShape matrix, const DType* dy, const Mask<DType>& mask, const DType* x,
-                   const Norm& given, const float* a, const float* b, const float* c, DType* dx) {
+void BackwardInput(MatrixShape matrix, const DType* dy, const Passing<DType>& passing,
+                   const DType* x, const Norm& given, const float* a, const float* b,
+                   const float* c, DType* dx) {
   const RepeatedNorm norm(given, matrix);
   const auto as = Repeat(a, matrix), bs = Repeat(b, matrix), cs = Repeat(c, matrix);
   const float *mean = norm.mean, *a_of = as.data(), *b_of = bs.data(), *c_of = cs.data();
-  ForMask(mask, dy, x, norm, [&](auto masked) {
+  ForPassed(passing, dy, x, norm, [&](auto passed) {
     ForAll(VectorizedRows(matrix), [=](auto type, int64_t at, int64_t i) {
       using T = decltype(type);
       const T from_mean = Load<T>(x + at) - Load<T>(mean + i);
-      Store(dx + at, Load<T>(a_of + i) * masked(type, at, i) + Load<T>(b_of + i) * from_mean +
+      Store(dx + at, Load<T>(a_of + i) * passed(type, at, i) + Load<T>(b_of + i) * from_mean +
                          Load<T>(c_of + i));
     });
   });
@@ -253,13 +268,13 @@ void Add(int64_t count, const DType* a, const DType* b, DType* sum) {
   });
 }
 
-#define INSTANTIATE(DType)                                                                     \
-  template void ChannelStatistics(MatrixShape, const DType*, float*, float*);                  \
-  template void Normalize(MatrixShape, const DType*, const Norm&, const DType*, bool, DType*); \
-  template void BackwardSums(MatrixShape, const DType*, const Mask<DType>&, const DType*,      \
-                             const Norm&, DType*, float*, float*);                             \
-  template void BackwardInput(MatrixShape, const DType*, const Mask<DType>&, const DType*,     \
-                              const Norm&, const float*, const float*, const float*, DType*);  \
+#define INSTANTIATE(DType)                                                                    \
+  template void ChannelStatistics(MatrixShape, const DType*, float*, float*);                 \
+  template void Normalize(MatrixShape, const DType*, const Norm&, const DType*, Act, DType*); \
+  template void BackwardSums(MatrixShape, const DType*, const Passing<DType>&, const DType*,  \
+                             const Norm&, DType*, float*, float*);                            \
+  template void BackwardInput(MatrixShape, const DType*, const Passing<DType>&, const DType*, \
+                              const Norm&, const float*, const float*, const float*, DType*); \
   template void Add(int64_t, const DType*, const DType*, DType*);
 INSTANTIATE(float)
 INSTANTIATE(BFloat16)

@@ -1,4 +1,5 @@
-// Batch norm, sum and ReLU over activations seen as [rows, channels], rows = N * H * W.
+// Batch norm, sum and activation function, over activations seen as [rows, channels],
+// rows = N * H * W.
 //
 // Activations are float or BFloat16; statistics and constants of channels are float.
 #pragma once
@@ -6,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "activation_functions.h"
 #include "dtypes.h"
 
 // The shape of an activation seen as a matrix.
@@ -24,26 +26,28 @@ void ChannelStatistics(MatrixShape, const DType* x, float* mean, float* variance
 
 // Computes y = act(norm(x) + residual). `residual` may be null, `y` may be `x`.
 template <typename DType>
-void Normalize(MatrixShape, const DType* x, const Norm&, const DType* residual, bool relu,
+void Normalize(MatrixShape, const DType* x, const Norm&, const DType* residual, Act,
                DType* y);
 
-// Where the ReLU passes a gradient: everywhere without `relu`; where the output `y` is positive;
-// or, if y is null (no residual), where norm(x) is positive, which saves reading y.
+// How a gradient passes the activation function. With a residual, `kept` is the output for ReLU,
+// which passes the gradient where that is positive, and the residual itself for smooth functions,
+// which multiply it by the derivative at norm(x) + residual. Without a residual it is null: norm(x)
+// is all that is needed, which saves reading more.
 template <typename DType>
-struct Mask {
-  bool relu;
-  const DType* y;
+struct Passing {
+  Act act;
+  const DType* kept;
 };
 
-// Computes g = dy masked, and per channel the sums of g and of g * (x - mean). Writes g unless
+// Computes g = dy passed, and per channel the sums of g and of g * (x - mean). Writes g unless
 // null.
 template <typename DType>
-void BackwardSums(MatrixShape, const DType* dy, const Mask<DType>&, const DType* x, const Norm&,
+void BackwardSums(MatrixShape, const DType* dy, const Passing<DType>&, const DType* x, const Norm&,
                   DType* g, float* sum_g, float* sum_gx);
 
 // Computes dx = a * g + b * (x - mean) + c with constants per channel, g as above.
 template <typename DType>
-void BackwardInput(MatrixShape, const DType* dy, const Mask<DType>&, const DType* x, const Norm&,
+void BackwardInput(MatrixShape, const DType* dy, const Passing<DType>&, const DType* x, const Norm&,
                    const float* a, const float* b, const float* c, DType* dx);
 
 // Computes y = x in the other dtype.

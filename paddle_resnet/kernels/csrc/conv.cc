@@ -6,8 +6,8 @@
 //   reordered.
 // - Paddle's own CPU convolution runs im2col image by image; oneDNN generates code for the very
 //   shape. Generating takes milliseconds, so primitives are cached by shape.
-// - In inference BN is folded into weights and bias (prepared_weights.h); sum and ReLU are
-//   post-operations on the convolution's registers.
+// - In inference BN is folded into weights and bias (prepared_weights.h); sum and activation
+//   function are post-operations on the convolution's registers.
 // - In training weights are reordered to the layout that the primitive prefers, at each call: a few
 //   MB in all. For bfloat16 activations the reorder casts the weights to bfloat16; their gradient is
 //   float32.
@@ -59,18 +59,13 @@ Desc WeightDesc(const ConvShape& s) {
   return Strided(WeightDims(s), Grouped(s, {o * i * taps, i * taps, taps, s.kw, 1}), kFloat32);
 }
 
-// kWeightsGemm is the weight gradient as a matrix product. The last four are inference, with and
-// without residual and ReLU.
-enum Kind {
-  kForward,
-  kData,
-  kWeightsGradient,
-  kWeightsGemm,
-  kInference,
-  kInferenceRelu,
-  kInferenceAdd,
-  kInferenceAddRelu
-};
+// kWeightsGemm is the weight gradient as a matrix product. kInference and more is inference, by
+// InferenceKind: for each activation function without and with a residual.
+enum Kind : int { kForward, kData, kWeightsGradient, kWeightsGemm, kInference };
+
+Kind InferenceKind(Act act, bool residual) { return Kind(kInference + 2 * int(act) + residual); }
+bool HasResidual(Kind kind) { return kind >= kInference && (kind - kInference) % 2; }
+Act ActOf(Kind kind) { return kind < kInference ? Act::kNone : Act((kind - kInference) / 2); }
 
 // One convolution, or one of its gradients, for one shape.
 class Conv {
@@ -94,8 +89,10 @@ class Conv {
       residual_.Set(y.get());
       channels_ = s.o;
       count_ = s.o * s.c / s.groups * s.kh * s.kw;
-      if (kind >= kInferenceAdd) attributes.Binary(kAdd, y);
-      if (kind == kInferenceRelu || kind == kInferenceAddRelu) attributes.Relu();
+      if (HasResidual(kind)) attributes.Binary(kAdd, y);
+      if (ActOf(kind) == Act::kRelu) attributes.Eltwise(kRelu, 0);
+      if (ActOf(kind) == Act::kGelu) attributes.Eltwise(kGeluErf, 0);
+      if (ActOf(kind) == Act::kSilu) attributes.Eltwise(kSwish, 1);
     }
     dnnl_primitive_desc *forward, *desc;
     Check(
@@ -161,7 +158,7 @@ class Conv {
         {kind_ == kWeightsGradient ? kDiffWeights : kWeights, best_.At(best)},
         {kind_ == kData || kind_ == kWeightsGradient ? kDiffDst : kDst, y_.At(y)}};
     if (kind_ >= kInference) args.push_back({kBias, bias_.At(after.shift)});
-    if (kind_ >= kInferenceAdd) args.push_back({Operand(0), residual_.At(after.residual)});
+    if (HasResidual(kind_)) args.push_back({Operand(0), residual_.At(after.residual)});
     conv_.Run(std::move(args));
     if (reorder_ && kind_ == kWeightsGradient) Reorder(best_.At(best), plain_.At(weight));
   }
@@ -238,7 +235,7 @@ void Finish(const ConvShape& s, const Epilogue& after, void* y) {
   const std::vector<float> zeros(s.o);
   auto* output = static_cast<DType*>(y);
   Normalize({s.n * s.oh * s.ow, s.o}, output, {zeros.data(), after.scale, after.shift},
-            static_cast<const DType*>(after.residual), after.relu, output);
+            static_cast<const DType*>(after.residual), after.act, output);
 }
 
 }  // namespace
@@ -268,8 +265,7 @@ void ConvInference(const ConvShape& s, const void* x, const float* weight, const
                    void* y) {
   RunChosen(s, Direction::kInference, [&](Algorithm algorithm) {
     if (algorithm == Algorithm::kDirect) {
-      const auto kind = Kind(kInference + 2 * (after.residual != nullptr) + after.relu);
-      return Run(kind, s, x, weight, y, after);
+      return Run(InferenceKind(after.act, after.residual), s, x, weight, y, after);
     }
     if (algorithm == Algorithm::kWinograd)
       WinogradForward(s, x, weight, y);

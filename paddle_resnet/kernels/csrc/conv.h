@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <tuple>
 
+#include "activation_functions.h"
+
 struct ConvShape {
   int64_t n, c, h, w;             // of the input
   int64_t o, kh, kw, oh, ow;      // of the output
@@ -29,7 +31,7 @@ inline ConvShape WithOutputSize(ConvShape s) {
 struct Epilogue {
   const float *scale = nullptr, *shift = nullptr;
   const void* residual = nullptr;
-  bool relu = false;
+  Act act = Act::kNone;
 };
 
 // Computes the convolution with its post-operations.

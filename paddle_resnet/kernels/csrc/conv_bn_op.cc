@@ -1,10 +1,11 @@
-// The operators paddle_resnet_conv_bn and paddle_resnet_conv_bn_add, as Paddle calls them:
+// The operators paddle_resnet_conv_bn and paddle_resnet_conv_bn_add(_smooth), as Paddle calls them:
 // act(bn(conv(x))) and act(bn(conv(x)) + residual), their gradients and second derivatives. With
 // `pool`, 2x2 max-pooling stands between the convolution and its BN.
 //
 // They are two operators because Paddle's optional inputs and their gradients differ between
-// releases. Activations are [N, H, W, C], float32 or bfloat16, all of one layer alike; everything
-// else is float32.
+// releases; and two with a residual because different tensors are kept for the gradient: of ReLU the
+// output, which the next layer keeps anyway, of GELU and SiLU the residual. Activations are
+// [N, H, W, C], float32 or bfloat16, all of one layer alike; everything else is float32.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -64,7 +65,7 @@ template <typename DType>
 Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
                 const Tensor& running_mean, const Tensor& running_variance, const Tensor* residual,
                 int stride, int pad, int dilation, int groups, float epsilon, float momentum,
-                bool batch_statistics, bool relu, bool pool, bool keep) {
+                bool batch_statistics, Act act, bool pool, bool keep) {
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   const auto out = AfterPooling(s, pool);
   const std::vector<int64_t> shape = {out.n, out.oh, out.ow, out.o};
@@ -82,7 +83,7 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     }
     Timer timer(Part::kForward, s);
     ConvInference(s, x.data(), weight.data<float>(),
-                  {scale.data(), shift.data(), residual_data, relu}, y.data());
+                  {scale.data(), shift.data(), residual_data, act}, y.data());
     return {y, EmptyActivation<DType>({1}), Empty({1}), Empty({1}), EmptyBytes({1})};
   }
 
@@ -119,18 +120,18 @@ Tensors Forward(const Tensor& x, const Tensor& weight, const Tensor& gamma, cons
     inverse_data[i] = 1 / std::sqrt(variance[i] + epsilon);
     scale[i] = gamma_data[i] * inverse_data[i];
   }
-  Normalize(matrix, Data<DType>(conv), {mean_data, scale.data(), beta_data}, residual_data, relu,
+  Normalize(matrix, Data<DType>(conv), {mean_data, scale.data(), beta_data}, residual_data, act,
             Data<DType>(y));
   return {y, keep ? conv : EmptyActivation<DType>({1}), mean, inverse, argmax_indices};
 }
 
 // `conv` is the input of the normalization: the convolution's output, after pooling if there is
-// any. `y` is given only with a residual: without one the ReLU's mask follows from `conv`.
+// any. `kept` is given only with a residual, as in batch_norm.h.
 template <typename DType>
 Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
-                 const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
+                 const Tensor* kept, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
                  const Tensor& argmax_indices, const Tensor& dy, int stride, int pad, int dilation,
-                 int groups, bool batch_statistics, bool relu, bool pool, bool need_x,
+                 int groups, bool batch_statistics, Act act, bool pool, bool need_x,
                  bool need_weight) {
   ++backward_passes;
   if (dy.dtype() != x.dtype())
@@ -140,15 +141,15 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
   const MatrixShape matrix{out.n * out.oh * out.ow, s.o};
   const int64_t channels = s.o;
   Tensor dgamma = Empty({channels}), dbeta = Empty({channels});
-  Tensor dresidual = y ? EmptyActivation<DType>(y->shape()) : Tensor();
+  Tensor dresidual = kept ? EmptyActivation<DType>(kept->shape()) : Tensor();
   std::optional<Timer> timer(std::in_place, Part::kNormBackward, out);
   const DType *dy_data = Data<DType>(dy), *conv_data = Data<DType>(conv);
   float *dgamma_data = dgamma.data<float>(), *dbeta_data = dbeta.data<float>();
   std::vector<float> a(channels), b(channels), c(channels);
   for (int64_t i = 0; i < channels; ++i) a[i] = gamma.data<float>()[i] * inverse.data<float>()[i];
   const Norm norm{mean.data<float>(), a.data(), beta.data<float>()};
-  Mask<DType> mask{relu, y ? Data<DType>(*y) : nullptr};
-  BackwardSums(matrix, dy_data, mask, conv_data, norm, y ? Data<DType>(dresidual) : nullptr,
+  Passing<DType> passing{act, kept ? Data<DType>(*kept) : nullptr};
+  BackwardSums(matrix, dy_data, passing, conv_data, norm, kept ? Data<DType>(dresidual) : nullptr,
                dbeta_data, dgamma_data);
 
   // The gradient of batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3) as
@@ -159,15 +160,15 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
     c[i] = batch_statistics ? -a[i] * dbeta_data[i] / matrix.rows : 0;
     dgamma_data[i] = sum_gx * inverse_i;
   }
-  // The residual's gradient is dy with the mask applied already.
-  if (y) dy_data = Data<DType>(dresidual), mask.relu = false;
+  // The residual's gradient has passed the activation function already.
+  if (kept) dy_data = Data<DType>(dresidual), passing.act = Act::kNone;
 
   Tensor dx = EmptyActivation<DType>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(need_weight ? weight.shape() : std::vector<int64_t>{1});
   if (need_x || need_weight) {
     static thread_local Scratch scratch;
     auto* dconv = static_cast<DType*>(scratch.Get(matrix.rows * channels * sizeof(DType)));
-    BackwardInput(matrix, dy_data, mask, conv_data, norm, a.data(), b.data(), c.data(), dconv);
+    BackwardInput(matrix, dy_data, passing, conv_data, norm, a.data(), b.data(), c.data(), dconv);
     timer.reset();
     const Pooled gradient = pool ? ConvOutputGradient(s, {dconv, argmax_indices.data<uint8_t>()})
                                  : Pooled{dconv, nullptr};
@@ -183,7 +184,7 @@ Tensors Backward(const Tensor& x, const Tensor& weight, const Tensor& gamma, con
     }
   }
   Tensors gradients = {dx, dweight, dgamma, dbeta};
-  if (y) gradients.push_back(dresidual);
+  if (kept) gradients.push_back(dresidual);
   return gradients;
 }
 
@@ -195,23 +196,25 @@ const DType* Given(const Tensor& gradient) {
 
 template <typename DType>
 Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const Tensor& beta,
-               const Tensor* y, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
+               const Tensor* kept, const Tensor& conv, const Tensor& mean, const Tensor& inverse,
                const Tensor& argmax_indices, const Tensor& dy, const Tensor& ddx,
                const Tensor& ddweight, const Tensor& ddgamma, const Tensor& ddbeta,
                const Tensor* ddresidual, int stride, int pad, int dilation, int groups,
-               bool batch_statistics, bool relu, bool pool, bool need_x, bool need_weight) {
+               bool batch_statistics, Act act, bool pool, bool need_x, bool need_weight) {
   RefuseThirdDerivative();
   const auto s = Shape(x, weight, stride, pad, dilation, groups);
   Tensor dx = EmptyActivation<DType>(need_x ? x.shape() : std::vector<int64_t>{1});
   Tensor dweight = Empty(weight.shape()), dgamma = Empty(gamma.shape());
   Tensor ddy = EmptyActivation<DType>(dy.shape());
+  // Zeros, but for smooth activation functions.
+  Tensor dbeta = ZerosLike(beta), dkept = kept ? ZerosLike(*kept) : Tensor();
   SecondDerivative<DType>{s,
                           batch_statistics,
-                          relu,
                           pool,
+                          act,
                           Data<DType>(x),
                           Data<DType>(conv),
-                          y ? Data<DType>(*y) : nullptr,
+                          kept ? Data<DType>(*kept) : nullptr,
                           Data<DType>(dy),
                           weight.data<float>(),
                           gamma.data<float>(),
@@ -227,12 +230,15 @@ Tensors Second(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
                           need_x ? Data<DType>(dx) : nullptr,
                           Data<DType>(ddy),
                           dweight.data<float>(),
-                          dgamma.data<float>()}
+                          dgamma.data<float>(),
+                          dbeta.data<float>(),
+                          kept ? Data<DType>(dkept) : nullptr}
       .Run();
   // Paddle expects a gradient for each input of the gradient operator, even if it is always zero.
-  Tensors gradients = {dx, dweight, dgamma};
-  for (const Tensor* constant : {&beta, y, &conv, &mean, &inverse, &argmax_indices})
-    if (constant) gradients.push_back(ZerosLike(*constant));
+  Tensors gradients = {dx, dweight, dgamma, dbeta};
+  if (kept) gradients.push_back(dkept);
+  for (const Tensor* constant : {&conv, &mean, &inverse, &argmax_indices})
+    gradients.push_back(ZerosLike(*constant));
   gradients.push_back(ddy);
   return gradients;
 }
@@ -248,10 +254,10 @@ void RefuseThirdDerivative() {
 
 #define ATTRIBUTES                                                              \
   int stride, int pad, int dilation, int groups, float epsilon, float momentum, \
-      bool batch_statistics, bool relu, bool pool, bool keep, bool need_x, bool need_weight
+      bool batch_statistics, int act, bool pool, bool keep, bool need_x, bool need_weight
 #define ATTRIBUTE_NAMES                                                          \
   {"stride: int",    "pad: int",        "dilation: int",          "groups: int", \
-   "epsilon: float", "momentum: float", "batch_statistics: bool", "relu: bool",  \
+   "epsilon: float", "momentum: float", "batch_statistics: bool", "act: int",    \
    "pool: bool",     "keep: bool",      "need_x: bool",           "need_weight: bool"}
 
 // Calls fn with a value of the element type of x: float or BFloat16.
@@ -265,7 +271,7 @@ Tensors ConvBN(const Tensor& x, const Tensor& weight, const Tensor& gamma, const
   return DispatchDType(x, [&](auto dtype) {
     return Forward<decltype(dtype)>(x, weight, gamma, beta, running_mean, running_variance, nullptr,
                                     stride, pad, dilation, groups, epsilon, momentum,
-                                    batch_statistics, relu, pool, keep);
+                                    batch_statistics, Act(act), pool, keep);
   });
 }
 
@@ -275,7 +281,7 @@ Tensors ConvBNGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma, c
   return DispatchDType(x, [&](auto dtype) {
     return Backward<decltype(dtype)>(x, weight, gamma, beta, nullptr, conv, mean, inverse,
                                      argmax_indices, dy, stride, pad, dilation, groups,
-                                     batch_statistics, relu, pool, need_x, need_weight);
+                                     batch_statistics, Act(act), pool, need_x, need_weight);
   });
 }
 
@@ -285,18 +291,18 @@ Tensors ConvBNAdd(const Tensor& x, const Tensor& weight, const Tensor& gamma, co
   return DispatchDType(x, [&](auto dtype) {
     return Forward<decltype(dtype)>(x, weight, gamma, beta, running_mean, running_variance,
                                     &residual, stride, pad, dilation, groups, epsilon, momentum,
-                                    batch_statistics, relu, pool, keep);
+                                    batch_statistics, Act(act), pool, keep);
   });
 }
 
 Tensors ConvBNAddGrad(const Tensor& x, const Tensor& weight, const Tensor& gamma,
-                      const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
-                      const Tensor& inverse, const Tensor& argmax_indices, const Tensor& dy,
-                      ATTRIBUTES) {
+                      const Tensor& beta, const Tensor& kept, const Tensor& conv,
+                      const Tensor& mean, const Tensor& inverse, const Tensor& argmax_indices,
+                      const Tensor& dy, ATTRIBUTES) {
   return DispatchDType(x, [&](auto dtype) {
-    return Backward<decltype(dtype)>(x, weight, gamma, beta, &y, conv, mean, inverse,
+    return Backward<decltype(dtype)>(x, weight, gamma, beta, &kept, conv, mean, inverse,
                                      argmax_indices, dy, stride, pad, dilation, groups,
-                                     batch_statistics, relu, pool, need_x, need_weight);
+                                     batch_statistics, Act(act), pool, need_x, need_weight);
   });
 }
 
@@ -308,21 +314,22 @@ Tensors ConvBNSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
   return DispatchDType(x, [&](auto dtype) {
     return Second<decltype(dtype)>(x, weight, gamma, beta, nullptr, conv, mean, inverse,
                                    argmax_indices, dy, ddx, ddweight, ddgamma, ddbeta, nullptr,
-                                   stride, pad, dilation, groups, batch_statistics, relu, pool,
+                                   stride, pad, dilation, groups, batch_statistics, Act(act), pool,
                                    need_x, need_weight);
   });
 }
 
 Tensors ConvBNAddSecond(const Tensor& x, const Tensor& weight, const Tensor& gamma,
-                        const Tensor& beta, const Tensor& y, const Tensor& conv, const Tensor& mean,
-                        const Tensor& inverse, const Tensor& argmax_indices, const Tensor& dy,
-                        const Tensor& ddx, const Tensor& ddweight, const Tensor& ddgamma,
-                        const Tensor& ddbeta, const Tensor& ddresidual, ATTRIBUTES) {
+                        const Tensor& beta, const Tensor& kept, const Tensor& conv,
+                        const Tensor& mean, const Tensor& inverse, const Tensor& argmax_indices,
+                        const Tensor& dy, const Tensor& ddx, const Tensor& ddweight,
+                        const Tensor& ddgamma, const Tensor& ddbeta, const Tensor& ddresidual,
+                        ATTRIBUTES) {
   return DispatchDType(x, [&](auto dtype) {
-    return Second<decltype(dtype)>(x, weight, gamma, beta, &y, conv, mean, inverse, argmax_indices,
-                                   dy, ddx, ddweight, ddgamma, ddbeta, &ddresidual, stride, pad,
-                                   dilation, groups, batch_statistics, relu, pool, need_x,
-                                   need_weight);
+    return Second<decltype(dtype)>(x, weight, gamma, beta, &kept, conv, mean, inverse,
+                                   argmax_indices, dy, ddx, ddweight, ddgamma, ddbeta, &ddresidual,
+                                   stride, pad, dilation, groups, batch_statistics, Act(act), pool,
+                                   need_x, need_weight);
   });
 }
 
@@ -352,31 +359,33 @@ PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn)
     .Attrs(ATTRIBUTE_NAMES)
     .SetKernelFn(PD_KERNEL(ConvBNSecond));
 
-PD_BUILD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance", "Residual"})
-    .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices"})
-    .Attrs(ATTRIBUTE_NAMES)
-    .SetKernelFn(PD_KERNEL(ConvBNAdd));
-
-PD_BUILD_GRAD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse",
-             "ArgmaxIndices", paddle::Grad("Y")})
-    .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
-              paddle::Grad("Beta"), paddle::Grad("Residual")})
-    .Attrs(ATTRIBUTE_NAMES)
-    .SetKernelFn(PD_KERNEL(ConvBNAddGrad));
-
-PD_BUILD_DOUBLE_GRAD_OP(paddle_resnet_conv_bn_add)
-    .Inputs({"X", "Weight", "Gamma", "Beta", "Y", "Conv", "SavedMean", "SavedInverse",
-             "ArgmaxIndices", paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),
-             paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),
-             paddle::Grad(paddle::Grad("Beta")), paddle::Grad(paddle::Grad("Residual"))})
-    .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),
-              paddle::Grad("Beta"), paddle::Grad("Y"), paddle::Grad("Conv"),
-              paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"),
-              paddle::Grad("ArgmaxIndices"), paddle::Grad(paddle::Grad("Y"))})
-    .Attrs(ATTRIBUTE_NAMES)
-    .SetKernelFn(PD_KERNEL(ConvBNAddSecond));
+// With a residual. `kept` is what batch_norm.h calls so.
+#define BUILD_ADD(name, kept)                                                                     \
+  PD_BUILD_OP(name)                                                                               \
+      .Inputs({"X", "Weight", "Gamma", "Beta", "Mean", "Variance", "Residual"})                   \
+      .Outputs({"Y", "Conv", "SavedMean", "SavedInverse", "ArgmaxIndices"})                       \
+      .Attrs(ATTRIBUTE_NAMES)                                                                     \
+      .SetKernelFn(PD_KERNEL(ConvBNAdd));                                                         \
+  PD_BUILD_GRAD_OP(name)                                                                          \
+      .Inputs({"X", "Weight", "Gamma", "Beta", kept, "Conv", "SavedMean", "SavedInverse",         \
+               "ArgmaxIndices", paddle::Grad("Y")})                                               \
+      .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),                 \
+                paddle::Grad("Beta"), paddle::Grad("Residual")})                                  \
+      .Attrs(ATTRIBUTE_NAMES)                                                                     \
+      .SetKernelFn(PD_KERNEL(ConvBNAddGrad));                                                     \
+  PD_BUILD_DOUBLE_GRAD_OP(name)                                                                   \
+      .Inputs({"X", "Weight", "Gamma", "Beta", kept, "Conv", "SavedMean", "SavedInverse",         \
+               "ArgmaxIndices", paddle::Grad("Y"), paddle::Grad(paddle::Grad("X")),               \
+               paddle::Grad(paddle::Grad("Weight")), paddle::Grad(paddle::Grad("Gamma")),         \
+               paddle::Grad(paddle::Grad("Beta")), paddle::Grad(paddle::Grad("Residual"))})       \
+      .Outputs({paddle::Grad("X"), paddle::Grad("Weight"), paddle::Grad("Gamma"),                 \
+                paddle::Grad("Beta"), paddle::Grad(kept), paddle::Grad("Conv"),                   \
+                paddle::Grad("SavedMean"), paddle::Grad("SavedInverse"),                          \
+                paddle::Grad("ArgmaxIndices"), paddle::Grad(paddle::Grad("Y"))})                  \
+      .Attrs(ATTRIBUTE_NAMES)                                                                     \
+      .SetKernelFn(PD_KERNEL(ConvBNAddSecond));
+BUILD_ADD(paddle_resnet_conv_bn_add, "Y")
+BUILD_ADD(paddle_resnet_conv_bn_add_smooth, "Residual")
 
 extern "C" void paddle_resnet_ask_recording(bool (*ask)()) { is_recording = ask; }
 

@@ -89,7 +89,7 @@ constexpr int kBFloat16 = 2, kFloat32 = 3;
 constexpr int kAnyLayout = 1;
 constexpr int kUserScratchpad = 1;
 constexpr int kForwardTraining = 64, kForwardInference = 96;
-constexpr int kDirect = 1, kRelu = 0x20, kAdd = 0x1fff0;
+constexpr int kDirect = 1, kRelu = 0x20, kSwish = 0x2c, kGeluErf = 0x31, kAdd = 0x1fff0;
 constexpr int kQueryImplementation = 8;
 constexpr int kQueryWeights = 131, kQueryDiffWeights = 132, kQueryScratchpad = 136;
 constexpr int kSrc = 1, kDst = 17, kWeights = 33, kBias = 41, kScratchpad = 80;

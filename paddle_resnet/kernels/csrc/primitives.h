@@ -66,7 +66,9 @@ class Attributes {
   void Binary(int algorithm, const Desc& operand) {
     Check(dnnl_post_ops_append_binary(operations_, algorithm, operand.get()), "operation");
   }
-  void Relu() { Check(dnnl_post_ops_append_eltwise(operations_, kRelu, 0, 0), "ReLU"); }
+  void Eltwise(int algorithm, float alpha) {
+    Check(dnnl_post_ops_append_eltwise(operations_, algorithm, alpha, 0), "activation function");
+  }
   const dnnl_primitive_attr* get() {
     Check(dnnl_primitive_attr_set_post_ops(attr_, operations_), "operations");
     return attr_;

@@ -5,7 +5,8 @@
 
 #include "conv.h"
 
-// The convolution forward, its two gradients, and BN with sum and ReLU, forward and backward.
+// The convolution forward, its two gradients, and BN with sum and activation function, in both
+// directions.
 enum class Part { kForward, kData, kWeights, kNormForward, kNormBackward };
 
 extern bool profiling;

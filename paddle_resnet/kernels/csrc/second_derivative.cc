@@ -1,7 +1,7 @@
 // The gradient of the gradient in conv_bn_op.cc, by the same convolutions.
 //
-// Per channel, with n rows, g = dy where the ReLU is open, s = 1 / std, h = (conv - mean) * s, the
-// first gradients are (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3)
+// Per channel, with n rows, s = 1 / std, h = (conv - mean) * s, z = gamma * h + beta + residual and
+// g = dy * act'(z), the first gradients are (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3)
 //   dconv = gamma * s * (g - sum(g) / n - h * sum(g * h) / n),   dgamma = sum(g * h),
 //   dbeta = sum(g),   dresidual = g,   dx = conv^T(dconv),   dweight = x * dconv,
 // with the sums over n for batch statistics only. dx and dweight are linear in dconv: the objective
@@ -9,7 +9,8 @@
 // differentiates
 //   gamma * s * (sum(p * g) - sum(g) * sum(p) / n - sum(g * h) * sum(p * h) / n)
 //   + ddgamma * sum(g * h) + ddbeta * sum(g) + sum(ddresidual * g)
-// with respect to g, gamma, h and s, and h and s with respect to the convolution's output.
+// with respect to g, gamma, h and s, and h and s with respect to the convolution's output. Smooth
+// activation functions have a second derivative too: g depends on z, by dy * act''(z).
 #include "second_derivative.h"
 
 #include <vector>
@@ -21,7 +22,7 @@ namespace {
 
 // Sums over the rows of one channel.
 struct Sums {
-  double g = 0, gh = 0, p = 0, ph = 0, pg = 0;
+  double g = 0, gh = 0, p = 0, ph = 0, pg = 0, z = 0, zh = 0;
 };
 
 // Calls fn(at, channel) for each element of a matrix.
@@ -89,13 +90,13 @@ void SecondDerivative<DType>::Run() const {
   std::vector<float> scale(channels), unused(2 * channels);
   for (int64_t i = 0; i < channels; ++i) scale[i] = gamma[i] * inverse[i];
   const Norm norm{mean, scale.data(), beta};
-  const Mask<DType> mask{relu, y};
-  // The same mask as in the first gradient, bit for bit.
-  const auto masked = [&](const DType* from, DType* to) {
-    BackwardSums(matrix, from, mask, conv, norm, to, unused.data(), unused.data() + channels);
+  const Passing<DType> passing{act, kept};
+  // The same mask or derivative as in the first gradient, bit for bit.
+  const auto pass = [&](const DType* from, DType* to) {
+    BackwardSums(matrix, from, passing, conv, norm, to, unused.data(), unused.data() + channels);
   };
   std::vector<DType> g(count);
-  masked(dy, g.data());
+  pass(dy, g.data());
   std::vector<float> p(count);
   if (ddx) AddConvolution(*this, ddx, weight, p);
   if (ddweight) AddConvolution(*this, x, ddweight, p);
@@ -112,18 +113,42 @@ void SecondDerivative<DType>::Run() const {
   });
 
   std::vector<DType> dconv(count), second(count), dg(count);
+  std::vector<float> dz(IsSmooth(act) ? count : 0);
   const double per_row = batch_statistics ? 1.0 / rows : 0.0;
+  // The objective's gradient with respect to g, as above.
+  const auto of_g = [&](int64_t at, int64_t i) {
+    const Sums& sum = sums[i];
+    const double h = normalized(at, i), a = gamma[i] * double{inverse[i]};
+    const double u = ddgamma ? ddgamma[i] : 0, t = ddbeta ? ddbeta[i] : 0;
+    return a * (p[at] - (sum.p + h * sum.ph) * per_row) + u * h + t +
+           (ddresidual ? Load<float>(ddresidual + at) : 0);
+  };
+  if (IsSmooth(act)) {
+    ForElements(matrix, [&](int64_t at, int64_t i) {
+      const float h = normalized(at, i);
+      const float z = h * gamma[i] + beta[i] + (kept ? Load<float>(kept + at) : 0);
+      const float curve = act == Act::kGelu ? GeluSecondDerivative(z) : SiluSecondDerivative(z);
+      dz[at] = float(of_g(at, i) * Load<float>(dy + at) * curve);
+      sums[i].z += dz[at], sums[i].zh += double{dz[at]} * h;
+      if (dresidual) Store(dresidual + at, dz[at]);
+    });
+    for (int64_t i = 0; i < channels; ++i) dbeta[i] = float(sums[i].z);
+  }
   ForElements(matrix, [&](int64_t at, int64_t i) {
     const Sums& sum = sums[i];
     const double h = normalized(at, i), gradient = Load<float>(&g[at]), s = inverse[i];
-    const double a = gamma[i] * s, u = ddgamma ? ddgamma[i] : 0, t = ddbeta ? ddbeta[i] : 0;
+    const double a = gamma[i] * s, u = ddgamma ? ddgamma[i] : 0;
     Store(&dconv[at], float(a * (gradient - (sum.g + h * sum.gh) * per_row)));
-    Store(&dg[at], float(a * (p[at] - (sum.p + h * sum.ph) * per_row) + u * h + t +
-                         (ddresidual ? Load<float>(ddresidual + at) : 0)));
+    Store(&dg[at], float(of_g(at, i)));
     // With respect to h, less its projections by the normalization; then with respect to s.
-    const double of_h = u * gradient - a * (gradient * sum.ph + p[at] * sum.gh) * per_row;
-    const double sum_h = u * sum.g - a * (sum.g * sum.ph + sum.p * sum.gh) * per_row;
-    const double sum_hh = u * sum.gh - 2 * a * sum.gh * sum.ph * per_row;
+    double of_h = u * gradient - a * (gradient * sum.ph + p[at] * sum.gh) * per_row;
+    double sum_h = u * sum.g - a * (sum.g * sum.ph + sum.p * sum.gh) * per_row;
+    double sum_hh = u * sum.gh - 2 * a * sum.gh * sum.ph * per_row;
+    if (!dz.empty()) {
+      of_h += gamma[i] * double{dz[at]};
+      sum_h += gamma[i] * sum.z;
+      sum_hh += gamma[i] * sum.zh;
+    }
     const double of_s = gamma[i] * (sum.pg - (sum.g * sum.p + sum.gh * sum.ph) * per_row);
     Store(&second[at],
           float(s * (of_h - (sum_h + h * sum_hh) * per_row) - of_s * s * s * h * per_row));
@@ -131,8 +156,9 @@ void SecondDerivative<DType>::Run() const {
   for (int64_t i = 0; i < channels; ++i) {
     const Sums& sum = sums[i];
     dgamma[i] = float(inverse[i] * (sum.pg - (sum.g * sum.p + sum.gh * sum.ph) * per_row));
+    if (!dz.empty()) dgamma[i] += float(sum.zh);
   }
-  masked(dg.data(), ddy);
+  pass(dg.data(), ddy);
   ConvolutionGradients(*this, dconv, second);
 }
 
