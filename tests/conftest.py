@@ -1,5 +1,6 @@
 """Imported before any test: Paddle gets all cores only if the package comes first."""
 
+import gc
 import os
 import shutil
 import signal
@@ -54,6 +55,12 @@ def pytest_xdist_make_scheduler(config, log):
             super()._assign_work_unit(node)
 
     return LongFilesFirst(config, log) if config.getvalue("dist") == "load" else None
+
+
+def pytest_collection_finish(session):
+    """Keep what is there by now, which stays to the end, out of later searches for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

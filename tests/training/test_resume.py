@@ -141,7 +141,8 @@ def test_the_images_make_a_first_layer_once(tmp_path, monkeypatch):
         plain(network, images)
 
     monkeypatch.setattr(SpeedrunResNet, "whiten", whiten)
-    started = config(tmp_path, "model.name=speedrun_resnet", "model.options={stem_width: 18}")
+    options = "model.options={stem_width: 18, widths: [8, 16, 16]}"
+    started = config(tmp_path, "model.name=speedrun_resnet", options)
     for steps in (0, 2):  # killed before and after the first checkpoint
         with stopping_after(steps):
             run(started, resume=find_run(started))
