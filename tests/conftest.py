@@ -1,8 +1,10 @@
 """Imported before any test: Paddle gets all cores only if the package comes first."""
 
+import gc
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 import pytest  # noqa: E402
 from run_fixture import make_run  # noqa: E402
+from warm_python import WarmPython  # noqa: E402
 
 from paddle_resnet.data import load_cifar10  # noqa: E402
 from paddle_resnet.io.file_lock import FolderLock  # noqa: E402
@@ -54,6 +57,12 @@ def pytest_xdist_make_scheduler(config, log):
     return LongFilesFirst(config, log) if config.getvalue("dist") == "load" else None
 
 
+def pytest_collection_finish(session):
+    """Keep what is there by now, which stays to the end, out of later searches for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Return `make(name, maker)`: the folder that the first worker to ask has made of it."""
@@ -78,6 +87,19 @@ def made_once(tmp_path_factory):
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def warm_python(tmp_path_factory):
+    """The path of a Python that holds Paddle before it starts."""
+    with WarmPython(tmp_path_factory.mktemp("warm")) as executable:
+        yield executable
+
+
+@pytest.fixture
+def warm_children(warm_python, monkeypatch):
+    """Let ``sys.executable`` be that one, for the test and the package."""
+    monkeypatch.setattr(sys, "executable", warm_python)
 
 
 @pytest.fixture(scope="session")

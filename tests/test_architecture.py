@@ -1,6 +1,7 @@
 """The house stands: rooms, floors, what may import what. The diagram is in docs/architecture.md."""
 
 import ast
+import functools
 import re
 from collections import Counter
 from pathlib import Path
@@ -158,8 +159,10 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-IMPORTS = {own: imports(path) for own, path in NAMES.items()}
-EDGES = sorted((own, other) for own, others in IMPORTS.items() for other in others)
+@functools.cache
+def edges() -> list[tuple[str, str]]:
+    """Pairs of a file and what it imports; every worker collects this file, one runs it."""
+    return sorted((own, other) for own, path in NAMES.items() for other in imports(path))
 
 
 def is_in(own: str, room: str) -> bool:
@@ -176,9 +179,9 @@ def level(own: str, table: list[list[str]], room: str) -> int:
 
 def test_there_is_something_to_look_at():
     assert len(FILES) > 150
-    assert len(EDGES) > 500
-    assert ("models/resnet", "layers/blocks") in EDGES
-    assert ("commands/train", "training/trainer") in EDGES  # late
+    assert len(edges()) > 500
+    assert ("models/resnet", "layers/blocks") in edges()
+    assert ("commands/train", "training/trainer") in edges()  # late
 
 
 def test_every_room_has_a_floor_and_every_floor_a_room():
@@ -199,7 +202,7 @@ def test_the_diagram_of_the_document_has_these_floors():
 def test_imports_lead_downward():
     upward = {
         (own, other)
-        for own, other in EDGES
+        for own, other in edges()
         if own and other and own.split("/")[0] != other.split("/")[0]
         if FLOORS[own.split("/")[0]] <= FLOORS[other.split("/")[0]]
         if not FLOORS[own.split("/")[0]] == FLOORS[other.split("/")[0]] == 0
@@ -209,7 +212,7 @@ def test_imports_lead_downward():
 
 def test_nobody_imports_the_root():
     scripts = "benchmark/framework_scripts/"  # run on their own, as a user's would be
-    assert [own for own, other in EDGES if not other and not own.startswith(scripts)] == []
+    assert [own for own, other in edges() if not other and not own.startswith(scripts)] == []
 
 
 @pytest.mark.parametrize("room", INNER)
@@ -217,7 +220,7 @@ def test_imports_inside_a_room_lead_downward(room):
     table = INNER[room]
     assert [
         f"{own} imports {other}"
-        for own, other in EDGES
+        for own, other in edges()
         if is_in(own, room) and is_in(other, room) and room not in (own, other)
         if own[len(room) + 1 :].split("/")[0] != other[len(room) + 1 :].split("/")[0]
         if level(own, table, room) <= level(other, table, room)
@@ -235,12 +238,12 @@ def test_every_file_of_a_room_has_a_line_and_every_line_a_file(room):
 
 @pytest.mark.parametrize(("own", "other"), NEVER)
 def test_imports_that_are_never_made(own, other):
-    made = {(a, b) for a, b in EDGES if is_in(a, own) and is_in(b, other)}
+    made = {(a, b) for a, b in edges() if is_in(a, own) and is_in(b, other)}
     assert made == set()
 
 
 def test_only_the_paddle_model_needs_what_is_for_it():
-    needs = {own for own, other in EDGES if is_in(other, "training/paddle_compat")}
+    needs = {own for own, other in edges() if is_in(other, "training/paddle_compat")}
     assert {n for n in needs if not is_in(n, "training/paddle_compat")} == {
         "training", "training/image_classifier"
     }  # fmt: skip

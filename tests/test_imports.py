@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paddle_resnet"
 
 CHILD = """
-import importlib, json, os, sys, traceback
+import gc, importlib, importlib.machinery, json, os, sys, traceback
+from pathlib import Path
 
 ROOT_HAS = json.loads(sys.argv[2])
 
@@ -31,9 +32,20 @@ if sys.argv[1] == "without":
 import paddle_resnet
 if sys.argv[1] == "with":
     paddle_resnet.cpu_runtime.import_paddle()
-# Not again in every fork.
-for other in "numpy pydantic.dataclasses yaml jinja2 PIL.Image safetensors.numpy tqdm".split():
+# Not again in every fork: what others have written, and the compilation of what is imported there.
+others = "numpy pydantic.dataclasses yaml jinja2 PIL.Image safetensors.numpy tqdm"
+for other in f"{others} pydantic.main difflib pickletools".split():
     importlib.import_module(other)
+package = Path(paddle_resnet.__file__).parent
+compiled = {
+    str(path): compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    for path in package.rglob("*.py")
+}
+loader = importlib.machinery.SourceFileLoader
+plain = loader.get_code
+loader.get_code = lambda self, name: compiled.get(self.path) or plain(self, name)
+gc.disable()  # a collection writes to each object, and a fork then copies its page
+gc.freeze()
 for module in json.loads(sys.stdin.read()):
     assert module not in sys.modules or module in ROOT_HAS, module
     child = os.fork()

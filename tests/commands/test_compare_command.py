@@ -24,6 +24,7 @@ def trained(tmp_path_factory):
     return paths
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_a_plain_network_beside_a_residual_one(trained, tmp_path, capsys):
     """Equal names of weights, different functions: the comparison must see it."""
     figures, page = tmp_path / "figures.json", tmp_path / "page.html"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from paddle_resnet.cli import main
 from paddle_resnet.io.atomic_files import atomic_write_json, atomic_write_text
 from paddle_resnet.runs.run_log import RunLog
 
-CLI = [sys.executable, "-m", "paddle_resnet"]
+pytestmark = pytest.mark.usefixtures("warm_children")
 RECIPE = """
     -c finetune -o model.name=resnet20 -o model.pretrained=resnet20 -o train.epochs=1
     -o train.batch_size=4 -o train.precision=float32 -o data.image_size=32
@@ -35,6 +36,10 @@ NARROW = {
 CLASSES = ("🐶", "猫", "Größe", b"\xff\xfe".decode("utf-8", "surrogateescape"))
 
 
+def cli(*arguments):
+    return [sys.executable, "-m", "paddle_resnet", *arguments]
+
+
 def environment(**changes):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
     return {**kept, "OMP_NUM_THREADS": "1", **changes}
@@ -43,7 +48,7 @@ def environment(**changes):
 def run(*arguments, folder, **changes):
     """Run a command line in a process of its own; return its exit code and both outputs."""
     done = subprocess.run(
-        [*CLI, *arguments], cwd=folder, env=environment(**changes), capture_output=True, timeout=300
+        cli(*arguments), cwd=folder, env=environment(**changes), capture_output=True, timeout=300
     )
     assert b"Traceback" not in done.stdout + done.stderr, done.stderr.decode(errors="replace")
     return done.returncode, done.stdout, done.stderr
@@ -142,7 +147,7 @@ SIMILAR = ("models --names", "models --json", "count resnet50", "models --help")
 )
 def test_a_pipe_that_closes_is_quiet(line, tmp_path):
     process = subprocess.Popen(
-        [*CLI, *line.split()],
+        cli(*line.split()),
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -157,7 +162,7 @@ def test_a_pipe_that_closes_is_quiet(line, tmp_path):
 
 def test_wrong_input_is_still_wrong_input_where_nobody_reads_the_sentence(tmp_path):
     process = subprocess.Popen(
-        [*CLI, "models", "nothing"], env=environment(), cwd=tmp_path, stderr=subprocess.PIPE
+        cli("models", "nothing"), env=environment(), cwd=tmp_path, stderr=subprocess.PIPE
     )
     process.stderr.close()
     assert process.wait(60) == 2
@@ -175,7 +180,7 @@ def test_wrong_input_is_still_wrong_input_where_nobody_reads_the_sentence(tmp_pa
 def test_an_output_that_cannot_be_written_is_told(line, tmp_path):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [*CLI, *line.split()],
+            cli(*line.split()),
             env=environment(),
             stdout=full,
             stderr=subprocess.PIPE,
@@ -204,7 +209,7 @@ ALL, SLOW = "0<&- 1>&- 2>&-", pytest.mark.slow
     ],
 )
 def test_closed_streams_change_no_exit_code(closed, line, code, tmp_path):
-    shell = f"{' '.join(CLI)} {line} {closed}"
+    shell = f"{shlex.join(cli(*line.split()))} {closed}"
     done = subprocess.run(["sh", "-c", shell], env=environment(), capture_output=True, timeout=60)
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
@@ -212,7 +217,7 @@ def test_closed_streams_change_no_exit_code(closed, line, code, tmp_path):
 
 def test_a_training_without_a_console_keeps_its_files_whole(place):
     """With closed descriptors, the next file opened would be the one that Paddle prints to."""
-    line = " ".join([*CLI, "train", *TRAIN, "-o data.root=sample -o data.name=cifar10"])
+    line = shlex.join(cli("train", *TRAIN)) + " -o data.root=sample -o data.name=cifar10"
     line = line.replace("-o data.image_size=32", "-o data.max_train_images=64 -o run.name=closed")
     done = subprocess.run(
         ["setsid", "-w", "sh", "-c", f"{line} 0<&- 1>&- 2>&-"],
@@ -234,7 +239,7 @@ def begin(folder, name, epochs):
         -o run.report=false -o run.log_interval=0.2
     """
     return subprocess.Popen(
-        [*CLI, "train", *TRAIN[:-2], *options.split()],
+        cli("train", *TRAIN[:-2], *options.split()),
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """Comparing networks: what a name stands for, what a worker does, and one whole run."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from paddle_resnet import create_model
 from paddle_resnet.compare.comparison import compare, reference_of
 from paddle_resnet.compare.model_spec import build, resolve, resolve_both, vision_models
-from paddle_resnet.compare.worker import RATE, Worker, peak_memory
+from paddle_resnet.compare.worker import RATE, Worker
 from paddle_resnet.data import load_cifar10
 from paddle_resnet.errors import ModelError, UserError, WeightsError
 from paddle_resnet.io.child_process import ChildProcess
@@ -182,13 +183,23 @@ def test_a_worker_says_when_a_network_cannot_take_the_images(images):
     assert "Traceback" not in sentence
 
 
+#: In a process of its own: the peak of one that runs many tests is gigabytes.
+PEAK = """
+import numpy as np
+from paddle_resnet.compare.worker import peak_memory
+before = peak_memory()
+block = np.ones(int(before) // 8 + 2**24)  # more than was ever held, by 128 MiB
+assert peak_memory() >= before + 2**26
+"""
+
+
+@pytest.mark.usefixtures("warm_children")
 def test_peak_memory_counts_what_was_held():
-    before = peak_memory()
-    block = np.ones(int(before) // 8 + 2**24)  # more than was ever held, by 128 MiB
-    assert peak_memory() >= before + 2**26
-    del block
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_a_worker_that_fails_or_is_ended():
     command = [sys.executable, "-m", "paddle_resnet.compare.worker"]
     with ChildProcess("it", command, log=print) as process:
@@ -219,6 +230,7 @@ def test_options_that_make_no_comparison(options, words):
         compare("resnet18", data="sample", log=lambda line: None, **options)
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_ours_beside_paddle_vision():
     lines = []
     found = compare("resnet18", batch_size=4, steps=2, rounds=1, data="sample", log=lines.append)
@@ -255,6 +267,7 @@ def test_ours_beside_paddle_vision():
     assert lines[0].startswith("building resnet18 and paddle.vision:resnet18")
 
 
+@pytest.mark.usefixtures("warm_children")
 @pytest.mark.parametrize(
     "size",
     [

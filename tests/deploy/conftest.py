@@ -1,6 +1,8 @@
 """One export of each kind, of the package's own network, for all tests of this folder."""
 
 import importlib.util
+import sys
+from unittest import mock
 
 import pytest
 
@@ -17,21 +19,27 @@ def onnx_extra():
         pytest.skip(f"not installed: {', '.join(MISSING)}")
 
 
+@pytest.fixture(autouse=True)
+def _warm(warm_children):
+    """An export starts two processes."""
+
+
 @pytest.fixture(scope="session")
 def cifar():
     return load_cifar10("sample")
 
 
 @pytest.fixture(scope="session")
-def exports(made_once, onnx_extra):
+def exports(made_once, onnx_extra, warm_python):
     """A folder with resnet20.onnx and resnet20.int8.onnx."""
 
     def make(folder):
         from paddle_resnet import export
 
         quiet = {"data": "sample", "log": lambda line: None}
-        for precision in ("float32", "int8"):
-            export("resnet20", folder / "resnet20", precision=precision, **quiet)
+        with mock.patch.object(sys, "executable", warm_python):
+            for precision in ("float32", "int8"):
+                export("resnet20", folder / "resnet20", precision=precision, **quiet)
 
     return made_once("exports", make) / "resnet20"
 
@@ -47,11 +55,12 @@ def int8_file(exports):
 
 
 @pytest.fixture(scope="session")
-def paddle_folder(made_once):
+def paddle_folder(made_once, warm_python):
     def make(folder):
         from paddle_resnet import export
 
         quiet = {"data": "sample", "log": lambda line: None}
-        export("resnet20", folder / "resnet20", format="paddle", **quiet)
+        with mock.patch.object(sys, "executable", warm_python):
+            export("resnet20", folder / "resnet20", format="paddle", **quiet)
 
     return made_once("paddle_folder", make) / "resnet20"

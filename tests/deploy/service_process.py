@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+#: As a user starts it: tests of this folder may have another one as `sys.executable`.
+PYTHON = sys.executable
 
 
 class Service:
@@ -17,7 +19,7 @@ class Service:
     def __init__(self, source, *options):
         code = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", str(source), "--port", "0", *options],
+            [PYTHON, "-c", code, "serve", str(source), "--port", "0", *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -77,6 +77,8 @@ def test_shortcut_a_is_exported_without_pad(float32_file, int8_file, paddle_fold
 
 
 PROGRAMS = ("inference.json", "inference.pdmodel")
+#: One that does not hold Paddle already, as `sys.executable` does in this folder.
+PYTHON = sys.executable
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -158,7 +160,7 @@ def test_the_example_runs_as_it_is_without_this_package(exports, cifar, tmp_path
     )
     done = subprocess.run(
         [
-            sys.executable,
+            PYTHON,
             "-c",
             BLOCKED + f"import runpy; runpy.run_path({str(exports / 'predict_example.py')!r})",
             str(tmp_path / "a.png"),

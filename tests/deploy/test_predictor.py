@@ -17,6 +17,8 @@ from paddle_resnet.errors import DataError, DeployError, UserError
 from paddle_resnet.evaluation.classify import classify
 
 ROOT = Path(__file__).parents[2]
+#: One that does not hold Paddle already, as `sys.executable` does in this folder.
+PYTHON = sys.executable
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +142,7 @@ def test_exported_files_need_no_paddle(float32_file, picture):
         f"sys.exit(main(['predict', {str(float32_file)!r}, {str(picture)!r}]))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([PYTHON, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "cat" in done.stdout
 

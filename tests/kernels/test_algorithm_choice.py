@@ -214,6 +214,7 @@ def test_the_variable_names_an_algorithm(monkeypatch):
         algorithm_choice.wanted_algorithm()
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_the_variable_is_read_when_the_operator_is_loaded(tmp_path):
     script = (
         "import sys; sys.path.insert(0, 'tests/kernels'); sys.path.insert(0, 'tests')\n"

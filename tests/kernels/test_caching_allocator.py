@@ -20,6 +20,8 @@ from paddle_resnet.layers.shortcuts import ZeroPad
 #: Maps of this shape take 1 MiB in bfloat16, 2 in float32.
 LARGE = [16, 32, 32, 32]
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 
 def blocks(library):
     """Return bytes held, in use, the most ever in use, and the blocks taken from the system."""

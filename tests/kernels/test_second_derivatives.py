@@ -313,17 +313,6 @@ def test_of_a_network_with_bfloat16_activations():
     assert cosine > 0.8 * np.linalg.norm(gradients[0]) * np.linalg.norm(gradients[1])
 
 
-def test_of_a_layer_compiled_by_jit():
-    unit, given = layer_and_inputs(*LAYERS[0], "relu", False, "NCHW")(0)
-    x = paddle.to_tensor(given[0], stop_gradient=False)
-    with kernels.use("require"):
-        compiled = paddle.jit.to_static(unit)
-        score = (compiled(x) ** 2).sum()
-        (first,) = paddle.grad(score, x)
-        expected = paddle.grad((unit(x) ** 2).sum(), x)[0]
-    np.testing.assert_allclose(first.numpy(), expected.numpy(), rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.parametrize("mode", ["off", "require"])
 def test_recomputed_blocks_refuse_it(mode):
     """Paddle's own recompute leaves terms out and says nothing."""

@@ -46,6 +46,9 @@ def layers():
     yield "in a dictionary", nn.LayerDict({"conv3": ConvBNLayer(3, 4, 1)})
 
 
+LAYERS = list(layers())
+
+
 def at(root, path):
     """Follow a path, as tools that replace layers do."""
     for step in path.split(".") if path else []:
@@ -53,7 +56,7 @@ def at(root, path):
     return root
 
 
-@pytest.mark.parametrize(("name", "root"), layers(), ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(("name", "root"), LAYERS, ids=lambda x: x if isinstance(x, str) else "")
 def test_paths_lead_to_the_layers_and_each_layer_has_one(name, root):
     for include_self in (False, True):
         pairs = list(root.named_sublayers(include_self=include_self))
@@ -66,7 +69,7 @@ def test_paths_lead_to_the_layers_and_each_layer_has_one(name, root):
     assert started == [f"net.0.{path}" for path, _ in root.named_sublayers()]
 
 
-@pytest.mark.parametrize(("name", "root"), layers(), ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(("name", "root"), LAYERS, ids=lambda x: x if isinstance(x, str) else "")
 def test_names_of_parameters_are_the_keys_of_the_state_dict(name, root):
     keys = list(root.state_dict())
     names = [name for name, _ in root.named_parameters()]

@@ -21,11 +21,26 @@ KINDS = (
 )
 #: Exporting takes seconds; test_paddle_inference.py exports resnet20 and GoogLeNet.
 EXPORTED = ("resnet18_keras", "preact_resnet18", "nin", "speedrun_resnet")
+#: Of these, whose weights take most of the time, the quick case is a thin one: it has every layer,
+#: in its place, and fewer channels. The network as it is, is slow.
+THIN = {
+    name: {"widths": (16, 24, 40, 48)}
+    for name in (
+        *("resnet18", "resnet50", "preact_resnet18", "seresnet50", "resnet50_d"),
+        *("resnet18_keras", "resnet18_residual_block"),
+    )
+}
 
 
 def cases(quick=KINDS):
-    return [
-        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+    slow = pytest.mark.slow
+    thin = [pytest.param((name, THIN[name]), id=name) for name in quick if name in THIN]
+    return thin + [
+        pytest.param(
+            (name, {}),
+            id=f"whole {name}" if name in THIN else name,
+            marks=() if name in quick and name not in THIN else slow,
+        )
         for name in list_models()
     ]
 
@@ -33,9 +48,10 @@ def cases(quick=KINDS):
 @pytest.fixture(scope="module", params=cases())
 def named(request, images):
     paddle.seed(1)
-    network = create_model(request.param, num_classes=CLASSES)
+    name, options = request.param
+    network = create_model(name, num_classes=CLASSES, **options)
     settle(network, images)
-    return request.param, network
+    return name, options, network
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +97,7 @@ def step(network, images):
 
 
 def test_is_a_network_with_a_head_that_can_be_run_alone(named, images):
-    _, network = named
+    *_, network = named
     assert isinstance(network, Network)
     network.eval()
     maps = network.forward_features(images)
@@ -93,13 +109,13 @@ def test_is_a_network_with_a_head_that_can_be_run_alone(named, images):
 
 
 def test_a_single_image_in_eval_mode_gets_the_same_answer(named, images):
-    _, network = named
+    *_, network = named
     network.eval()
     close(network(images[:1]), network(images)[:1])
 
 
 def test_feature_maps_have_the_channels_and_strides_they_claim(named, images):
-    _, network = named
+    *_, network = named
     network.eval()
     maps = network.features(images)
     assert len(maps) == len(network.feature_info) >= 3
@@ -114,7 +130,7 @@ def test_feature_maps_have_the_channels_and_strides_they_claim(named, images):
 
 
 def test_every_trainable_parameter_gets_a_gradient_and_recompute_changes_nothing(named, images):
-    _, network = named
+    *_, network = named
     before = {name: value.clone() for name, value in network.state_dict().items()}
     plain = step(network, images)
     trainable = {n for n, p in network.named_parameters() if not p.stop_gradient}
@@ -136,8 +152,9 @@ def test_every_trainable_parameter_gets_a_gradient_and_recompute_changes_nothing
 
 
 def test_grey_images_in_nhwc_give_what_three_equal_colours_give_in_nchw(named, images):
-    name, network = named
-    grey = create_model(name, num_classes=CLASSES, in_channels=1, data_format="NHWC")
+    name, options, network = named
+    options = {"num_classes": CLASSES, **options}
+    grey = create_model(name, in_channels=1, data_format="NHWC", **options)
     # In float64: adding the colours' weights up rounds, and deep plain networks magnify that.
     network.to(dtype="float64")
     grey.to(dtype="float64")
@@ -159,13 +176,13 @@ def test_grey_images_in_nhwc_give_what_three_equal_colours_give_in_nchw(named, i
 
 
 def test_saves_and_loads(named, images, tmp_path):
-    name, network = named
+    name, options, network = named
     path = str(tmp_path / "weights.pdparams")
     state = network.state_dict()
     assert len(set(state)) == len(network.parameters())
     paddle.save(state, path)
     with paddle.LazyGuard():
-        keys = set(create_model(name, num_classes=CLASSES).state_dict())
+        keys = set(create_model(name, num_classes=CLASSES, **options).state_dict())
     loaded = paddle.load(path)
     assert set(loaded) == keys
     network.eval()
@@ -178,7 +195,7 @@ def test_saves_and_loads(named, images, tmp_path):
 
 @pytest.mark.parametrize("named", cases(EXPORTED), indirect=True)
 def test_an_exported_network_gives_the_same_answers(named, images, tmp_path):
-    _, network = named
+    *_, network = named
     network.eval()
     path = str(tmp_path / "exported")
     spec = paddle.static.InputSpec([None, 3, None, None], "float32")
@@ -189,7 +206,7 @@ def test_an_exported_network_gives_the_same_answers(named, images, tmp_path):
 
 
 def test_paddle_model_trains_a_step(named, images):
-    _, network = named
+    *_, network = named
     model = paddle.Model(network)
     optimizer = paddle.optimizer.Momentum(0.001, 0.9, parameters=network.parameters())
     loss = network.training_loss(nn.CrossEntropyLoss())
@@ -200,7 +217,7 @@ def test_paddle_model_trains_a_step(named, images):
 
 
 def test_reset_classifier_freezing_and_param_groups(named, images):
-    kind, network = named
+    kind, _, network = named
     network.freeze_backbone()
     network.reset_classifier(5)
     trainable = [n for n, p in network.named_parameters() if not p.stop_gradient]

@@ -133,6 +133,7 @@ paddle.save(net.state_dict(), sys.argv[3])
 """
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_pdopt_of_another_process_and_of_paddle_model_itself(batches, tmp_path):
     """What `paddle.Model.save` wrote elsewhere, loaded beside other networks."""
     images, labels = batches[0]

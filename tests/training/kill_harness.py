@@ -138,7 +138,9 @@ def command(folder: Path, epochs: int, every: str, seed: int) -> list[str]:
     return ["train", *(part for key in recipe for part in ("-o", f"{key}={recipe[key]}"))]
 
 
-def start(line: list[str], log: Path, place: str = "", count: int = 0) -> subprocess.Popen:
+def start(
+    line: list[str], log: Path, place: str = "", count: int = 0, python: str = sys.executable
+) -> subprocess.Popen:
     """Start a training, one that will kill itself where a place is given."""
     begin = ["-c", _SUICIDE, place, str(count)] if place else ["-m", "paddle_resnet"]
     environment = {
@@ -148,7 +150,7 @@ def start(line: list[str], log: Path, place: str = "", count: int = 0) -> subpro
     }
     with open(log, "ab") as file:
         return subprocess.Popen(
-            [sys.executable, *begin, *line],
+            [python, *begin, *line],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=environment,

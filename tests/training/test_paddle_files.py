@@ -241,6 +241,7 @@ STATIC = """
 """
 
 
+@pytest.mark.usefixtures("warm_children")
 @pytest.mark.parametrize("kind", ["Momentum", "Adam"])
 def test_files_of_static_graph_mode(kind, tmp_path):
     """They hold the rate, and no table of names; here the network is not the first one."""

@@ -68,13 +68,13 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole_alone(tmp_path_factory):
+def whole_alone(tmp_path_factory, warm_python):
     """The same in a process of its own, as users' runs are, on one thread."""
-    return in_process(tmp_path_factory.mktemp("alone"))
+    return in_process(tmp_path_factory.mktemp("alone"), warm_python)
 
 
-def in_process(tmp_path):
-    process = kill_harness.start(recipe(tmp_path), tmp_path / "log")
+def in_process(tmp_path, python):
+    process = kill_harness.start(recipe(tmp_path), tmp_path / "log", python=python)
     assert process.wait() == 0, (tmp_path / "log").read_text()
     return tmp_path / "run"
 
@@ -84,11 +84,11 @@ def in_process(tmp_path):
 
 @linux
 @pytest.mark.parametrize("place", ["half a file", "after the rename"])
-def test_killed_while_writing_a_checkpoint(whole_alone, tmp_path, place):
-    process = kill_harness.start(recipe(tmp_path), tmp_path / "log", place, count=4)
+def test_killed_while_writing_a_checkpoint(whole_alone, warm_python, tmp_path, place):
+    process = kill_harness.start(recipe(tmp_path), tmp_path / "log", place, 4, warm_python)
     assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
     assert kill_harness.newest_step(tmp_path / "run") > 0
-    assert in_process(tmp_path) == tmp_path / "run"
+    assert in_process(tmp_path, warm_python) == tmp_path / "run"
     assert kill_harness.differences(tmp_path / "run", whole_alone) == []
 
 
@@ -141,7 +141,8 @@ def test_the_images_make_a_first_layer_once(tmp_path, monkeypatch):
         plain(network, images)
 
     monkeypatch.setattr(SpeedrunResNet, "whiten", whiten)
-    started = config(tmp_path, "model.name=speedrun_resnet", "model.options={stem_width: 18}")
+    options = "model.options={stem_width: 18, widths: [8, 16, 16]}"
+    started = config(tmp_path, "model.name=speedrun_resnet", options)
     for steps in (0, 2):  # killed before and after the first checkpoint
         with stopping_after(steps):
             run(started, resume=find_run(started))

@@ -95,8 +95,11 @@ def recipe(tmp_path, *overrides):
 @pytest.mark.parametrize(
     ("number", "count"), [(signal.SIGTERM, 2), (signal.SIGTERM, 5), (signal.SIGINT, 3)]
 )
-def test_a_training_is_stopped_with_a_checkpoint_however_often_it_is_told(tmp_path, number, count):
-    process = kill_harness.start(recipe(tmp_path, "run.log_interval=0.0001"), tmp_path / "log")
+def test_a_training_is_stopped_with_a_checkpoint_however_often_it_is_told(
+    tmp_path, number, count, warm_python
+):
+    line = recipe(tmp_path, "run.log_interval=0.0001")
+    process = kill_harness.start(line, tmp_path / "log", python=warm_python)
     steps = tmp_path / "run" / "steps.jsonl"
     while not steps.is_file() or len(steps.read_text().splitlines()) < 3:
         assert process.poll() is None, (tmp_path / "log").read_text()

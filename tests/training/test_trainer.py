@@ -1,5 +1,6 @@
 """Whole runs on the bundled sample, in processes of their own where signals are sent."""
 
+import functools
 import json
 import os
 import signal
@@ -162,10 +163,15 @@ def test_equal_seeds_give_equal_runs_and_others_do_not(finished, tmp_path):
     assert weights("train.seed=1", name="other") != finished.last.read_bytes()
 
 
-def start(tmp_path, *overrides):
+@pytest.fixture
+def start(tmp_path, warm_python):
+    return functools.partial(_start, warm_python, tmp_path)
+
+
+def _start(python, tmp_path, *overrides):
     # Threads are fixed: sums in another order would differ in the last bit.
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "tools" / "train.py"), *command(tmp_path, *overrides)[1:]],
+        [python, str(ROOT / "tools" / "train.py"), *command(tmp_path, *overrides)[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -176,8 +182,10 @@ def start(tmp_path, *overrides):
 
 
 @pytest.mark.parametrize("wait_for", ["step 2:", "step 4:", "validating, step 1:", "epoch 1/2: "])
-def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(finished, tmp_path, wait_for):
-    process = start(tmp_path, "run.log_interval=0.001")
+def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_weights(
+    finished, tmp_path, start, wait_for
+):
+    process = start("run.log_interval=0.001")
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -230,10 +238,8 @@ def test_a_short_budget_evaluates_parts_and_says_so(tmp_path, capsys, monkeypatc
     assert 0 < result["test"]["images"] < 500
 
 
-def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
-    process = start(
-        tmp_path, "train.budget=5s", "data.max_train_images=null", "run.log_interval=0.5"
-    )
+def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path, start):
+    process = start("train.budget=5s", "data.max_train_images=null", "run.log_interval=0.5")
     for line in process.stdout:
         if "round 1/" in line:
             process.send_signal(signal.SIGINT)
@@ -251,8 +257,8 @@ def test_a_budgeted_run_goes_on_with_its_own_rounds_and_time(tmp_path):
     )
 
 
-def test_a_run_does_not_go_on_with_another_recipe(tmp_path, capsys):
-    process = start(tmp_path, "run.log_interval=0.001")
+def test_a_run_does_not_go_on_with_another_recipe(tmp_path, start, capsys):
+    process = start("run.log_interval=0.001")
     for line in process.stdout:
         if "step 2:" in line:
             process.send_signal(signal.SIGINT)

@@ -45,12 +45,12 @@ REFUSED_ANYWHERE = (
 
 
 @pytest.fixture(scope="module")
-def table():
+def table(warm_python):
     script = Path(payloads.__file__)
     package = Path(open_weights.__code__.co_filename).parents[2]
     paths = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, str(script), "--json"],
+        [warm_python, str(script), "--json"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": paths},
