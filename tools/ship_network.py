@@ -65,15 +65,20 @@ def ship(run: str, target: Path, data: "str | None" = None, images: int = 10000)
     )
 
 
-def main() -> int:
-    """Read the command line, and print the row or the error's sentence."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN")
-    parser.add_argument("target", metavar="FILE", type=Path)
-    parser.add_argument("--data", metavar="PATH", help="where CIFAR-10 is, or sample")
-    arguments = parser.parse_args()
+    made.add_argument("run", metavar="RUN")
+    made.add_argument("target", metavar="FILE", type=Path)
+    made.add_argument("--data", metavar="PATH", help="where CIFAR-10 is, or sample")
+    return made
+
+
+def main() -> int:
+    """Read the command line, and print the row or the error's sentence."""
+    arguments = parser().parse_args()
     try:
         row = ship(arguments.run, arguments.target, arguments.data)
     except UserError as error:

@@ -17,7 +17,7 @@ NOTHING = (np.zeros(0), np.zeros(0))
 NAMES = re.compile(
     r"(mini_)?(plain|residual|resnet|ResNet)[-_]?\d*|BN|no|zero-gamma|layer\d(\.\d)?|conv\d?|fc"
     r"|Grad|Grad-CAM|CAM|LayerCAM|ReLU|Inception|gamma|beta|logits|cos|acc\d*|dL|ds|A|B|C|F|L|R\d*"
-    r"|[fghnpsx]|x\d"
+    r"|[afghnpsx]|x\d"
 )
 
 

@@ -14,7 +14,9 @@ from paddle_resnet.errors import UserError
 from paddle_resnet.models import create_model
 from paddle_resnet.models.trained_model import load_trained, model_metadata
 from paddle_resnet.studies import degradation, depth_use, landscape, lesion, paths
+from paddle_resnet.studies.context import Context
 from paddle_resnet.studies.results.study_page import render_study
+from paddle_resnet.studies.studied_network import full_size_networks
 from paddle_resnet.weights import pretrained, save_weights
 
 _spec = importlib.util.spec_from_file_location(
@@ -117,5 +119,12 @@ def test_degradation_ends_with_shipped_networks(shipped):
 
 
 def test_they_can_be_left_out(shipped):
-    result = paths(data="sample", images=10, sets=1, exhaustive_up_to_blocks=2, full_size=False)
-    assert "resnet56" not in result.results["networks"]
+    def found(**changes):
+        context = Context(
+            "paths", {"full_size": True, **changes.pop("settings", {})}, [0], **changes
+        )
+        return list(full_size_networks(context, "resnet56", "resnet110"))
+
+    assert found() == ["resnet56"]
+    assert found(settings={"full_size": False}) == []
+    assert found(model="runs/mine") == []

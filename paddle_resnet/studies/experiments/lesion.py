@@ -298,7 +298,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
     )
     swapped = {n: f for n, f in results["networks"].items() if f["swaps"]}
     few = {n: f for n, f in swapped.items() if len(f["swaps"]) <= MOST_PAIRS}
-    panels += [_swap_points(few)] * bool(few)
+    panels += [_swap_points(few)] if few else []
     panels += [_swap_map(n, f) for n, f in swapped.items() if n not in few]
     return FigureSpec(panels)
 
