@@ -91,7 +91,8 @@ def shipped(tmp_path, monkeypatch):
         (
             landscape,
             {"points": 3, "lines": 1, "images": 10, "images_deep": 10, "plane": False,
-             "train_images": 60, "epochs_at_equal_loss": 1, "full_size": True},
+             "train_images": 60, "epochs_at_equal_loss": 1, "full_size": True,
+             "images_full_size": 10},
             ["plain20", "resnet20", "plain56", "resnet56"],
             {"jagged_trained", "smooth_trained"},
         ),

@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "bn": "running",
     "plane": True,
     "full_size": False,
+    "images_full_size": 130,
 }
 FULL: dict[str, Any] = {
     "points": 51,
@@ -66,7 +67,8 @@ def measure(context: Context) -> None:
     context.results.update(networks=networks, bn=settings["bn"])
     for name in names:
         trained = further.get(name) or _network(name, context)
-        count = settings["images_deep" if "56" in name else "images"]
+        size = "_full_size" if name in further else "_deep" if "56" in name else ""
+        count = settings[f"images{size}"]
         subset = images_for(context, trained, "train", count, 0)
         networks[name] = _explore(name, trained.network, subset, context)
 
@@ -234,8 +236,8 @@ def table(results: dict[str, Any]) -> Table:
             [
                 name,
                 found["loss"],
-                f"{np.mean(near):.2f} ({min(near):.2f} to {max(near):.2f})",
-                f"{np.mean(far):.1f} ({min(far):.1f} to {max(far):.1f})",
+                f"{np.mean(near):.2f} ({min(near):.2f}–{max(near):.2f})",
+                f"{np.mean(far):.1f} ({min(far):.1f}–{max(far):.1f})",
                 ", ".join(map(str, found["turning_points"])),
                 found.get("minima"),
                 found.get("area"),
