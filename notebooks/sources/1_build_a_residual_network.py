@@ -14,7 +14,8 @@
 # ## 1. The parts
 #
 # A bottleneck block reduces the channels (1x1), works on them (3x3), restores four times as many
-# (1x1), and adds its input.
+# (1x1), and adds its input. `ConvBNLayer` is a convolution with batch normalization, and with ReLU if
+# `act="relu"`. In a `nn.Layer`, `__init__` makes the parts and `forward` says how the input passes them.
 #
 # **Guess:** how many convolutions does ResNet-50 have: 49, 50 or 53?
 
@@ -22,6 +23,8 @@
 # ## 1. 部件
 #
 # 瓶颈块先用 1x1 卷积减少通道，再做 3x3 卷积，然后用 1x1 卷积恢复到四倍通道，最后加上输入。
+# `ConvBNLayer` 是卷积加批归一化，写上 `act="relu"` 时再加 ReLU。在 `nn.Layer` 里，`__init__` 造出各个部件，
+# `forward` 规定输入怎样依次经过它们。
 #
 # **猜一猜：** ResNet-50 有多少个卷积：49、50 还是 53？
 
@@ -146,25 +149,29 @@ from paddle_resnet.studies import shortcuts
 shortcuts(depths=[20, 56], images=20, lang=LANG)
 
 # %% [markdown] lang="en"
-# **Answer.** R is the gradient at the first layers over that at the last ones. With C it grows as in a
+# **Answer.** Under the verdict stand the drawings and a table; `paddle-resnet study shortcuts --html
+# page.html` writes the whole page. R is the gradient at the first layers over that at the last ones. With C it grows as in a
 # plain network: a projection multiplies at every block, so the way back is a product again. *Keep the
 # shortcut clean.*
 #
 # ## 4. Start as the shallower network
 #
 # The argument behind residual networks: a deeper network cannot be worse, for its extra layers could do
-# nothing. Let us add blocks to a trained network and see whether they can.
+# nothing. Let us add blocks to a trained network and see whether they can. Batch normalization ends
+# with a factor gamma per channel: with gamma = 0 in a block's last one, F(x) = 0 and the block puts out
+# its input.
 #
 # **Guess:** `resnet20` is right for 92 % of the test images. What remains with one more block in each
 # stage, (a) residual with gamma = 0, (b) without shortcut?
 
 # %% [markdown] lang="zh"
-# **答案。** R 是最前几层的梯度与最后几层的梯度之比。用 C 时它像普通网络那样增长：每个块都乘上一个投影，反向传播又变回了连乘。
+# **答案。** 结论下面是图和表；`paddle-resnet study shortcuts --html page.html` 写出完整的页面。R 是最前几层的梯度与最后几层的梯度之比。用 C 时它像普通网络那样增长：每个块都乘上一个投影，反向传播又变回了连乘。
 # *捷径要保持畅通。*
 #
 # ## 4. 从较浅的网络出发
 #
 # 残差网络背后的道理是：更深的网络不应该更差，因为多出来的层可以“什么都不做”。我们给训练好的网络加几个块，看它们做不做得到。
+# 批归一化的最后一步是每个通道乘上一个系数 gamma：令块里最后一个批归一化的 gamma = 0，就有 F(x) = 0，块原样输出它的输入。
 #
 # **猜一猜：** `resnet20` 能判对 92 % 的测试图像。每个阶段再加一个块之后还剩多少？(a) gamma = 0 的残差块；(b) 没有捷径连接的块。
 

@@ -61,7 +61,8 @@ degradation(seeds=1, lang=LANG)
 #
 # ## 3. Is it the vanishing gradient?
 #
-# Before any training, on 60 images: how large is the gradient at each block?
+# Before any training, on 60 images: how large is the gradient at each block? Its ratio, first block over
+# last block, is called R from here on.
 #
 # **Guess:** in a plain network of 56 layers with batch normalization, is the gradient of the first
 # blocks smaller or larger than that of the last?
@@ -72,7 +73,7 @@ degradation(seeds=1, lang=LANG)
 #
 # ## 3. 是梯度消失造成的吗？
 #
-# 训练开始之前，用 60 张图像测量每个块上的梯度有多大。
+# 训练开始之前，用 60 张图像测量每个块上的梯度有多大。第一个块与最后一个块的梯度之比，以后记作 R。
 #
 # **猜一猜：** 带批归一化的 56 层普通网络里，最前面的块的梯度比最后面的小，还是大？
 
@@ -123,8 +124,8 @@ signal(depths=[20, 56], images=20, lang=LANG)
 # residual network without normalization explodes too: shortcuts alone do not cure it. Both together do.
 # (The rule that is not met asks for more than a million, which takes 110 layers: run `signal()`.)
 #
-# After training, the collapsed plain network of section 2 does have a vanishing gradient (column R): as
-# the result of the collapse, not as its cause.
+# After training, the collapsed plain network of section 2 does have a vanishing gradient (R after
+# training, in its table): as the result of the collapse, not as its cause.
 #
 # ## 4. The sum of 2^n ways
 #
@@ -138,7 +139,7 @@ signal(depths=[20, 56], images=20, lang=LANG)
 # 只有不做归一化、权重又小时它才消失。而没有归一化的残差网络同样会爆炸：光靠捷径连接治不好，两者要配合。
 # （没有满足的那条判据要求超过一百万倍，那需要 110 层：运行 `signal()` 即可。）
 #
-# 训练之后，第 2 节里坍缩的普通网络确实梯度消失了（看 R 一列）：这是坍缩的结果，不是原因。
+# 训练之后，第 2 节里坍缩的普通网络确实梯度消失了（看那里表中训练后的 R）：这是坍缩的结果，不是原因。
 #
 # ## 4. 2^n 条路径之和
 #

@@ -14,7 +14,7 @@
 # %% [markdown] lang="en"
 # ## 1. A unit of two convolutions, with and without `+ x`
 #
-# A plain unit computes F(x); a residual unit computes F(x) + x, then ReLU. `ConvBNLayer` is
+# A plain unit computes F(x), then ReLU; a residual unit computes F(x) + x, then ReLU. `ConvBNLayer` is
 # convolution, batch normalization, and ReLU if `act="relu"`.
 #
 # **Guess:** let the last batch norm multiply by gamma = 0, so that F(x) = 0. What does each of the two
@@ -23,7 +23,7 @@
 # %% [markdown] lang="zh"
 # ## 1. 两个卷积组成的单元：有没有 `+ x`
 #
-# 普通单元计算 F(x)；残差单元先算 F(x) + x，再过 ReLU。`ConvBNLayer` 就是“卷积 + 批归一化”，写上
+# 普通单元先算 F(x)，再过 ReLU；残差单元先算 F(x) + x，再过 ReLU。`ConvBNLayer` 就是“卷积 + 批归一化”，写上
 # `act="relu"` 时再加激活函数。
 #
 # **猜一猜：** 令最后一个批归一化的缩放系数 gamma = 0，于是 F(x) = 0。这时两种单元各输出什么？

@@ -12,14 +12,15 @@
 # %% [markdown] lang="en"
 # ## 1. W = 0 and b = 0
 #
-# a[l+2] = g(W a[l+1] + b + a[l]) with g = ReLU.
+# a[l+2] = g(W a[l+1] + b + a[l]) with g = ReLU: in the lecture's letters a[l] is the block's input x, and
+# W a[l+1] + b is its branch F(x).
 #
 # **Guess:** for which inputs is the block the identity if W and b are zero?
 
 # %% [markdown] lang="zh"
 # ## 1. W = 0 且 b = 0
 #
-# a[l+2] = g(W a[l+1] + b + a[l])，其中 g 是 ReLU。
+# a[l+2] = g(W a[l+1] + b + a[l])，其中 g 是 ReLU：在课上的记号里，a[l] 是块的输入 x，W a[l+1] + b 就是支路 F(x)。
 #
 # **猜一猜：** W 和 b 为零时，对哪些输入，这个块是恒等映射？
 
@@ -75,12 +76,12 @@ for what in ("convolutions", "gamma"):
     print(f"{what:12} ||F|| / ||x||:", "   ".join(row))
 
 # %% [markdown] lang="en"
-# **Answer.** Hardly anything: batch normalization divides by the standard deviation and cancels the
+# **Answer.** To the convolutions hardly anything: batch normalization divides by the standard deviation and cancels the
 # scale, up to its small epsilon. Decay leads to the identity only if it may touch gamma, which many
 # recipes forbid. Now in a trained network:
 
 # %% [markdown] lang="zh"
-# **答案。** 几乎不变：批归一化要除以标准差，尺度被抵消了（只差那个很小的 epsilon）。只有允许衰减作用于 gamma，它才会走向恒等映射，而许多配方恰恰不让。
+# **答案。** 缩小卷积，F(x) 几乎不变：批归一化要除以标准差，尺度被抵消了（只差那个很小的 epsilon）。只有允许衰减作用于 gamma，它才会走向恒等映射，而许多配方恰恰不让。
 # 再看训练好的网络：
 
 # %% tags=["slow"]

@@ -4,6 +4,12 @@
 # *How to use this lesson: read the question, write down a guess, run the cell, compare. Every
 # number below was measured on CIFAR-10 by the cell above it; yours may differ in the last digits.*
 #
+# *Words of Paddle that every lesson uses: `nn.Layer` is the base of every layer and network,
+# `paddle.seed` fixes the random weights, `set_value` overwrites a weight, `paddle.no_grad` computes
+# without gradients, `paddle.grad(y, x)` returns dy/dx for an `x` with `stop_gradient = False`, and
+# `train()` and `eval()` let batch normalization use the batch's statistics or the stored ones.
+# Logits are a network's outputs before softmax; the stem is what stands in front of the first block.*
+#
 # <details><summary><b>On AI Studio</b> (click)</summary>
 #
 # Paddle is installed there: keep it. Upload the project's folder to `~/work`. After each start of the
@@ -23,6 +29,11 @@
 # %% [markdown] lang="zh"
 # *用法：先读问题，写下自己的猜测，再运行单元格，对照结果。文中的数字都是用 CIFAR-10 在其上方的单元格里实测得到的；
 # 换一台机器，末位数字可能略有不同。*
+#
+# *每一课都会用到的飞桨用语：`nn.Layer` 是所有层和网络的基类，`paddle.seed` 固定随机权重，`set_value` 改写一个权重，
+# `paddle.no_grad` 计算时不求梯度，`paddle.grad(y, x)` 对设了 `stop_gradient = False` 的 `x` 返回 dy/dx，
+# `train()` 与 `eval()` 分别让批归一化使用当前批的统计量或已存的统计量。
+# logits 是网络在 softmax 之前的输出；首层（stem）是第一个块前面的部分。*
 #
 # <details><summary><b>在 AI Studio 上运行</b>（点击展开）</summary>
 #

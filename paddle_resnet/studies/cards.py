@@ -6,7 +6,7 @@ import functools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import yaml
 
@@ -20,9 +20,13 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Source:
     """Where a claim stands. ``arxiv`` is the number, such as ``1512.03385``; may be empty."""
 
-    paper: str
+    paper: Text
     arxiv: str
-    place: str
+    place: Text
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the source as JSON types, in English."""
+        return {"paper": self.paper.en, "arxiv": self.arxiv, "place": self.place.en}
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,16 @@ def read_card(name: str) -> Card:
     raw.update({key: _text(raw[key]) for key in texts})
     for key in ("rules", "columns"):
         raw[key] = {name: _text(text) for name, text in raw.get(key, {}).items()}
-    raw["sources"] = tuple(Source(s["paper"], str(s["arxiv"]), s["place"]) for s in raw["sources"])
+    raw["sources"] = tuple(
+        Source(_text(s["paper"]), str(s["arxiv"]), _text(s["place"])) for s in raw["sources"]
+    )
     raw["notes"] = tuple(map(_text, raw.get("notes", ())))
     return Card(name=name, **raw)
 
 
-def _text(raw: dict[str, Any]) -> Text:
+def _text(raw: Union[str, dict[str, Any]]) -> Text:
+    if isinstance(raw, str):  # a title, which is the same in both
+        return Text(raw, raw)
     # A folded block of YAML ends with a line break, and has a space where a line ends: none belongs
     # behind the full stop of a Chinese sentence.
     return Text(raw["en"].strip(), re.sub(r"(?<=[，。；：？！、）”]) ", "", raw["zh"].strip()))

@@ -8,10 +8,13 @@ from ..data import CLASSES
 from ..errors import UserError
 from ..models.find_weights import BY_NAME
 from ..models.trained_model import TrainedModel, load_trained
+from ..weights.pretrained import bundled_weights
 from .context import Context
 from .shared.cifar_subset import Subset
 
 SIZES = (16, 32)
+#: Fully trained networks of full size, which studies add to their own where the package has them.
+FULL_SIZE = ("plain20", "plain56", "resnet56", "resnet110")
 
 
 def trained_network(context: Context, default: str) -> TrainedModel:
@@ -32,6 +35,16 @@ def trained_network(context: Context, default: str) -> TrainedModel:
             f"{len(trained.classes)} classes at {height}x{width}."
         )
     return trained
+
+
+def full_size_networks(context: Context, *names: str) -> dict[str, TrainedModel]:
+    """Return those of :data:`FULL_SIZE` and resnet20 that were asked for and are in the package.
+
+    None where another network is studied, or the setting ``full_size`` is off.
+    """
+    if context.model is not None or not context.settings["full_size"]:
+        return {}
+    return {name: load_trained(BY_NAME + name) for name in names if name in bundled_weights()}
 
 
 def images_for(

@@ -11,6 +11,8 @@ from ..errors import UserError, did_you_mean, for_display
 from .cards import Card
 
 _MOST_SEEDS = 1000
+#: Settings of which there must be one at least.
+_COUNTS = {"batch", "batch_size", "epochs", "epochs_at_equal_loss", "lines", "passes", "points"}
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -87,6 +89,12 @@ def _read(study: str, name: str, value: Any, default: Any) -> Any:
         raise UserError(
             f"the setting '{name}' of the study '{study}' is {for_display(repr(value))}, expected "
             f"something like {for_display(repr(default))}."
+        )
+    counted = name in _COUNTS
+    if isinstance(given, (int, float)) and given < counted:
+        raise UserError(
+            f"the setting '{name}' of the study '{study}' is {given}, expected "
+            f"{'1' if counted else '0'} or more."
         )
     return given
 

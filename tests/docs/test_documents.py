@@ -1,7 +1,7 @@
 """README and docs/: links lead somewhere, commands exist, and both languages say the same."""
 
 import argparse
-import importlib
+import importlib.util
 import re
 import shlex
 from collections import Counter
@@ -26,6 +26,17 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to
 pairs = pytest.mark.parametrize(
     ("english", "chinese"), PAIRS, ids=lambda page: page.relative_to(ROOT).as_posix()
 )
+
+
+def _parser_of(script):
+    spec = importlib.util.spec_from_file_location(script, ROOT / "tools" / f"{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.parser()
+
+
+#: Scripts of tools/ that are no command of the package, and what makes their parsers.
+SCRIPTS = {"ship_network": lambda: _parser_of("ship_network")}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -84,6 +95,9 @@ def test_commands_are_accepted_by_their_parsers(page):
     for arguments in commands(page):
         command, *rest = arguments
         if command == "--help" or command == "COMMAND":
+            continue
+        if command in SCRIPTS:
+            SCRIPTS[command]().parse_args(rest)
             continue
         assert command in COMMANDS, arguments
         if rest in (["--help"], []):

@@ -182,6 +182,9 @@ def test_bad_options_are_sentences(options, words):
         (["telephone", "--lang", "fr"], "expected en or zh"),
         (["signal", "telephone", "--model", "resnet20"], "takes no other one"),
         (["signal", "lesion", "--seeds", "2"], "'lesion' draws no weights at random"),
+        (["degradation", "--set", "epochs=0"], "'epochs' of the study 'degradation' is 0"),
+        (["lesion", "--set", "batch=0"], "expected 1 or more"),
+        (["degradation", "--set", "learning_rate=-1"], "is -1.0, expected 0 or more"),
     ],
 )
 def test_bad_command_lines_exit_with_2(arguments, words, capsys):

@@ -322,6 +322,13 @@ def test_paths_in_small():
     assert [len(n["norms"]) for n in result.results["networks"].values()] == [10, 10, 28]
 
 
+@pytest.mark.parametrize("study", [paths, depth_use])
+def test_plain_networks_have_no_sums_to_take_apart(study):
+    plain = str(mini_networks.FOLDER / "mini_plain20.safetensors")
+    with pytest.raises(ModelError, match="the network's blocks are plain"):
+        study(data="sample", model=plain, full_size=False)
+
+
 def test_degradation_in_small():
     result = degradation(
         data="sample", depths=[8, 14], width=4, train_images=60, test_images=20, epochs=2,

@@ -19,6 +19,7 @@ from ...pages.charts import SIZE, Tick, value_range
 from ...pages.images import png_data_uri as image_uri
 from .figure import Bars, FigureSpec, HeatPanel, ImagePanel, Line, Panel, Points
 from .heat_colors import colorize, scale_ticks
+from .level_labels import along, places
 
 MOST_TICKS = 7
 _MOST_NAMES = 14
@@ -121,17 +122,24 @@ class PagePanel:
         #: Of the longest name, for the height of slanted ones.
         self.letters = max(lengths, default=0)
         self.marks = [self._mark(item) for item in panel.items]
-        self.levels = [
-            (float(at), level.label)
-            for level, at in zip(panel.levels, self.y.at(one.y for one in panel.levels))
-            if 0 <= at <= 1
-        ]
+        self.levels = self._levels()
 
     @property
     def legend(self) -> list[Mark]:
         """The items that have names."""
         named = [mark for mark in self.marks if mark.name]
         return named if len(named) > 1 else []
+
+    def _levels(self) -> list[tuple[float, str, str]]:
+        """Return height, label and place of the label of each level within the frame."""
+        heights = self.y.at(one.y for one in self.panel.levels)
+        shown = [(float(h), one.label) for h, one in zip(heights, self.panel.levels) if 0 <= h <= 1]
+        marks = []
+        for item in self.panel.items:
+            x, y = self.x.at(item.x), self.y.at(item.y)
+            marks.append(along(x, y) if isinstance(item, Line) else (x, y))
+        sides = places([h for h, _ in shown], [label for _, label in shown], marks)
+        return [(height, label, side) for (height, label), side in zip(shown, sides)]
 
     def _mark(self, item: Union[Line, Points, Bars]) -> Mark:
         kind = f"{item.tone} shade{item.shade}"

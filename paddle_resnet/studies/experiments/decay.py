@@ -36,6 +36,8 @@ SETTINGS: dict[str, Any] = {
 FULL: dict[str, Any] = {"test_images": 10000, "convolution_factors": [1.0, 0.8, 0.6, 0.4, 0.2, 0.1]}
 DEFAULT = "resnet20"
 CURVES = ("norms", "convolutions", "no BN")
+#: Of the curves, in tables and drawings.
+NAMES = {"norms": "gamma, beta × f", "convolutions": "convolutions × f", "no BN": "no BN: × f"}
 #: May be lost by chance on 500 images from one factor to the next.
 SLACK = 0.01
 
@@ -133,7 +135,7 @@ def table(results: dict[str, Any]) -> Table:
             ratios = np.mean([row["branch_ratios"] for row in of_seeds], axis=0)
             rows.append(
                 [
-                    kind,
+                    NAMES[kind],
                     f"{factor:g}",
                     float(np.mean([row["accuracy"] for row in of_seeds])),
                     " / ".join(f"{ratio:.2f}" for ratio in ratios),
@@ -151,16 +153,15 @@ def _steps(results: dict[str, Any], factor: float) -> float:
 def figure(results: dict[str, Any]) -> FigureSpec:
     """Draw accuracy and ||F||/||x|| against the factor."""
     tones = {"norms": "residual", "convolutions": "violet", "no BN": "neutral"}
-    names = {"norms": "gamma, beta × f", "convolutions": "convolutions × f", "no BN": "no BN: × f"}
     accuracy: list[Line] = []
     ratio: list[Line] = []
     for kind in CURVES:
         curves = _curves(results, kind)
         x = [row["factor"] for row in curves[0]]
         y = [[row["accuracy"] for row in curve] for curve in curves]
-        accuracy += seed_lines(names[kind], x, y, tones[kind])
+        accuracy += seed_lines(NAMES[kind], x, y, tones[kind])
         y = [[row["branch_ratios"][0] for row in curve] for curve in curves]
-        ratio += seed_lines(names[kind], x, y, tones[kind])
+        ratio += seed_lines(NAMES[kind], x, y, tones[kind])
     return FigureSpec(
         [
             Panel(

@@ -15,6 +15,7 @@ from ..shared.bn_modes import batch_statistics
 from ..shared.cifar_networks import cifar_network
 from ..shared.short_training import loss_and_accuracy, train
 from ..shared.signal_profile import signal_profile
+from ..studied_network import full_size_networks, images_for
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {
@@ -28,9 +29,12 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 0.1,
     "zero_gamma": True,
     "probe_images": 60,
+    "full_size": True,
 }
 FULL: dict[str, Any] = {"train_images": 50000, "epochs": 10, "test_images": 10000}
 KINDS = ("plain", "residual")
+#: The end point: networks of full size and trained in full, where the package has all of them.
+TRAINED = ("plain20", "plain56", "resnet20", "resnet56")
 
 
 def measure(context: Context) -> None:
@@ -46,7 +50,10 @@ def measure(context: Context) -> None:
         for kind in KINDS
     ]
     epochs = settings["epochs"]
-    context.plan(float(depth) for _, depth, _ in cases for _ in range(epochs))
+    trained = full_size_networks(context, *TRAINED)
+    trained = trained if len(trained) == len(TRAINED) else {}
+    costs = [float(depth) for _, depth, _ in cases for _ in range(epochs)]
+    context.plan(costs + [130.0 if "56" in name else 45.0 for name in trained])
     runs: list[dict[str, Any]] = []
     context.results["runs"] = runs
     for kind, depth, seed in cases:
@@ -87,6 +94,15 @@ def measure(context: Context) -> None:
                 "ratio_after_running": running.ratio,
             }
         )
+    for name, one in trained.items():
+        context.step(name)
+        found = {}
+        for split in ("train", "test"):
+            part = images_for(context, one, split, settings["test_images"], 0)
+            found[f"{split}_loss"], found[f"{split}_accuracy"] = loss_and_accuracy(
+                one.network, part
+            )
+        context.results.setdefault("trained", {})[name] = found
 
 
 def _runs(results: dict[str, Any], kind: str, depth: int) -> list[dict[str, Any]]:
@@ -116,6 +132,13 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
             "as_good", "|mean gap| of the residual pair", abs(float(np.mean(residual))), 0.15, False
         ),
     ]
+    if len(results.get("trained", {})) == len(TRAINED):
+        loss = {name: found["train_loss"] for name, found in results["trained"].items()}
+        of_plain, of_residual = (loss[f"{k}56"] - loss[f"{k}20"] for k in ("plain", "resnet"))
+        rules += [
+            Rule("trained_plain", "train loss, plain56 − plain20", of_plain, 0.0),
+            Rule("trained_residual", "train loss, resnet56 − resnet20", of_residual, 0.0, False),
+        ]
     return rules, {
         "shallow": depths[0],
         "deep": depths[-1],
@@ -137,6 +160,10 @@ def table(results: dict[str, Any]) -> Table:
             r["ratio_after"],
         ]
         for r in results["runs"]
+    ]
+    rows += [
+        [name, r["train_loss"], r["test_loss"], r["test_accuracy"], None, None, None]
+        for name, r in results.get("trained", {}).items()
     ]
     columns = ["network", "loss", "test_loss", "accuracy", "cosine", "ratio_before", "ratio_after"]
     return Table(columns, rows)
@@ -166,7 +193,8 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         value = float(np.mean([r["cosine_after"] for r in found]))
         cosine.append(Bars("", [i], [value], kind, shade))
         for bars, key, side in ((before, "ratio_before", -0.2), (after, "ratio_after", 0.2)):
-            value = float(np.mean([r[key] for r in found]))
+            # R is of several powers of ten: the geometric mean.
+            value = float(np.exp(np.mean(np.log([r[key] for r in found]))))
             label = ("before" if side < 0 else "after") if i == 0 else ""
             tone = "neutral" if side < 0 else "rose"
             bars.append(Bars(label, [i + side], [value], tone, width=0.36))
@@ -190,7 +218,19 @@ def figure(results: dict[str, Any]) -> FigureSpec:
             x_names=names,
         )
     )
+    if results.get("trained"):
+        panels.append(_trained_panel(results["trained"]))
     return FigureSpec(panels)
+
+
+def _trained_panel(trained: dict[str, Any]) -> Panel:
+    names = list(trained)
+    bars = []
+    for i, name in enumerate(names):
+        tone = "plain" if name.startswith("plain") else "residual"
+        bars.append(Bars("", [i], [trained[name]["train_loss"]], tone, 2 if "56" in name else 0))
+    title = "Full size, trained in full: training loss"
+    return Panel(title, "network", "loss", bars, x_names=names)
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:

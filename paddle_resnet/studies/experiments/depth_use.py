@@ -21,7 +21,7 @@ from ..shared.bn_modes import settle
 from ..shared.cifar_subset import Subset
 from ..shared.fresh_weights import draw_again
 from ..shared.ridge_probe import RidgeProbe
-from ..studied_network import images_for, short_name, trained_network
+from ..studied_network import full_size_networks, images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {
@@ -31,22 +31,26 @@ SETTINGS: dict[str, Any] = {
     "settle_images": 260,
     "penalty": 10.0,
     "batch": 250,
+    "full_size": True,
 }
 FULL: dict[str, Any] = {"test_images": 10000, "train_images": 10000, "refine_images": 2000}
 DEFAULT = "resnet20"
 DEEP = "mini_resnet56"
+FURTHER = ("resnet56", "resnet110")
 
 
 def measure(context: Context) -> None:
     """Measure every block's branch, inner heads, probes, and the direction of F."""
     settings = context.settings
     own = short_name(context, DEFAULT)
+    studied = {own: trained_network(context, DEFAULT)}
+    studied |= full_size_networks(context, *FURTHER)
     networks: dict[str, Any] = {}
     context.results.update(networks=networks)
-    context.plan([8.0, 3.0, 8.0, 4.0, 4.0])
-    for name in (own, DEEP):
+    context.plan([8.0, 3.0, 8.0, *[40.0, 30.0] * (len(studied) - 1), 4.0, 4.0])
+    for name in (*studied, DEEP):
         context.step(f"{name}: blocks, inner heads and probes")
-        trained = trained_network(context, DEFAULT) if name == own else mini_network(name, context)
+        trained = studied.get(name) or mini_network(name, context)
         network = trained.network
         test = images_for(context, trained, "test", settings["test_images"], 0)
         train = images_for(context, trained, "train", settings["train_images"], 0)
@@ -176,6 +180,11 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         Rule("reach", "probe of the last block − of the stem", probes[-1] - probes[0], 0.5),
         Rule("refine", "cos(F, −dL/ds) − 2 s.e., last block", last["mean"] - 2 * last["se"], 0.05),
     ]
+    for further in FURTHER:
+        if further in results["networks"] and further != name:
+            sizes = [row["ratio"] for row in results["networks"][further]["blocks"]]
+            measure = f"median ||F||/||s||, {further}"
+            rules.append(Rule("small_deep", measure, float(np.median(sizes)), 0.3, False))
     deep_ratios = [row["ratio"] for row in deep["blocks"]]
     return rules, {
         "name": name,
@@ -185,6 +194,7 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         "deep_high": max(deep_ratios),
         "first_probe": probes[0],
         "last_probe": probes[-1],
+        "cosine": last["mean"],
     }
 
 
@@ -224,7 +234,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         )
         panels.append(
             Panel(
-                f"{name}: what can be read after each block",
+                f"{name}: read after each block",
                 "stage.block",
                 "test accuracy",
                 [

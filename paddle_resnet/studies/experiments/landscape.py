@@ -11,7 +11,7 @@ from paddle.nn import functional as F
 
 from ...models.trained_model import TrainedModel
 from ..context import Context
-from ..drawing.figure import FigureSpec, HeatPanel, Line, Panel
+from ..drawing.figure import Bars, FigureSpec, HeatPanel, Level, Line, Panel
 from ..mini_networks import mini_network
 from ..results.result_table import Reference, Table
 from ..results.verdict import Rule
@@ -19,7 +19,7 @@ from ..shared.bn_modes import batch_statistics
 from ..shared.cifar_networks import cifar_network
 from ..shared.cifar_subset import Subset
 from ..shared.short_training import train
-from ..studied_network import images_for, short_name, trained_network
+from ..studied_network import full_size_networks, images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {
@@ -31,10 +31,20 @@ SETTINGS: dict[str, Any] = {
     "train_images": 10000,
     "bn": "running",
     "plane": True,
+    "full_size": False,
+    "images_full_size": 130,
 }
-FULL: dict[str, Any] = {"points": 51, "lines": 10, "images": 1000, "images_deep": 1000}
+FULL: dict[str, Any] = {
+    "points": 51,
+    "lines": 10,
+    "images": 1000,
+    "images_deep": 1000,
+    "full_size": True,
+}
 SHALLOW = ("mini_plain20", "mini_resnet20 at equal loss", "mini_resnet20")
 DEEP = ("mini_plain56", "mini_resnet56")
+#: Trained in full, of full size; where the package has the plain ones.
+FURTHER = ("plain20", "resnet20", "plain56", "resnet56")
 REACH = 1.0
 CLIP = 10.0
 
@@ -45,14 +55,20 @@ def measure(context: Context) -> None:
     names = [*SHALLOW, *DEEP]
     if context.model is not None:
         names = [short_name(context, ""), *names]
+    further = full_size_networks(context, *FURTHER)
+    further = further if len(further) == len(FURTHER) else {}
+    names += further
     lines, plane = settings["lines"], settings["points"] if settings["plane"] else 0
-    costs = {name: 1.0 + (2.0 if "56" in name else 1.0) * (lines + plane) for name in names}
-    context.plan(costs[name] / (lines + plane) for name in names for _ in range(lines + plane))
+    costs = {
+        name: (2.0 if "56" in name else 1.0) * (25 if name in further else 1) for name in names
+    }
+    context.plan(costs[name] for name in names for _ in range(lines + plane))
     networks: dict[str, Any] = {}
     context.results.update(networks=networks, bn=settings["bn"])
     for name in names:
-        trained = _network(name, context)
-        count = settings["images_deep" if "56" in name else "images"]
+        trained = further.get(name) or _network(name, context)
+        size = "_full_size" if name in further else "_deep" if "56" in name else ""
+        count = settings[f"images{size}"]
         subset = images_for(context, trained, "train", count, 0)
         networks[name] = _explore(name, trained.network, subset, context)
 
@@ -193,6 +209,13 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         ),
         Rule("shallow", "plain-20 against ResNet-20 at equal loss", None, 0.0),
     ]
+    if all(name in networks for name in FURTHER):
+        deep = {name: float(np.median(networks[name]["turning_points"])) for name in FURTHER[2:]}
+        measure = "median turning points of a line, "
+        rules += [
+            Rule("jagged_trained", f"{measure}plain56", deep["plain56"], 2.5),
+            Rule("smooth_trained", f"{measure}resnet56", deep["resnet56"], 2.5, False),
+        ]
     near = {name: float(np.mean(_at(networks[name], 0.25))) for name in SHALLOW[:2]}
     return rules, {
         "plain": turns[DEEP[0]],
@@ -213,8 +236,8 @@ def table(results: dict[str, Any]) -> Table:
             [
                 name,
                 found["loss"],
-                f"{np.mean(near):.2f} ({min(near):.2f} to {max(near):.2f})",
-                f"{np.mean(far):.1f} ({min(far):.1f} to {max(far):.1f})",
+                f"{np.mean(near):.2f} ({min(near):.2f}–{max(near):.2f})",
+                f"{np.mean(far):.1f} ({min(far):.1f}–{max(far):.1f})",
                 ", ".join(map(str, found["turning_points"])),
                 found.get("minima"),
                 found.get("area"),
@@ -224,44 +247,69 @@ def table(results: dict[str, Any]) -> Table:
 
 
 def figure(results: dict[str, Any]) -> FigureSpec:
-    """Draw lines, and planes by the loss's logarithm, networks side by side."""
-    panels: list[Any] = []
-    for name, found in results["networks"].items():
-        tone = "plain" if "plain" in name else "zero" if name == DEEP[1] else "residual"
-        lines = [
-            Line("", found["alphas"], np.minimum(line, CLIP).tolist(), tone, thin=True)
+    """Draw lines, turning points, and planes by the loss's logarithm, networks side by side."""
+    networks = results["networks"]
+    groups = [
+        ("Lines, 20 layers", [name for name in networks if name in SHALLOW]),
+        ("Lines, 56 layers", [name for name in networks if name in DEEP]),
+        ("Lines, full size", [name for name in networks if name not in (*SHALLOW, *DEEP)]),
+    ]
+    panels: list[Any] = [_line_panel(title, names, networks) for title, names in groups if names]
+    panels.append(_turning_panel(networks))
+    panels += [_plane_panel(name, found) for name, found in networks.items() if found["plane"]]
+    return FigureSpec(panels, columns=3, cover=1)
+
+
+def _style(name: str) -> tuple[str, int]:
+    tone = "plain" if "plain" in name else "zero" if name == DEEP[1] else "residual"
+    pale = name == SHALLOW[1] or (name in FURTHER and "20" in name)
+    return tone, 0 if pale else 2
+
+
+def _line_panel(title: str, names: list[str], networks: dict[str, Any]) -> Panel:
+    lines = []
+    for name in names:
+        found, (tone, shade) = networks[name], _style(name)
+        mean = np.minimum(np.mean(found["lines"], axis=0), CLIP)
+        lines.append(Line(name, found["alphas"], mean.tolist(), tone, shade))
+        lines += [
+            Line("", found["alphas"], np.minimum(line, CLIP).tolist(), tone, shade, thin=True)
             for line in found["lines"]
         ]
-        mean = np.minimum(np.mean(found["lines"], axis=0), CLIP)
-        lines.append(Line("mean", found["alphas"], mean.tolist(), tone))
-        panels.append(
-            Panel(
-                f"{name}: lines",
-                "distance along the direction",
-                "loss, cut at 10",
-                lines,
-                y_log=True,
-                y_range=(0.5, 12.0),
-            )
-        )
-    for name, found in results["networks"].items():
-        if found["plane"]:
-            labels = [f"{a:g}" if round(a * 10) % 5 == 0 else "" for a in found["alphas"]]
-            panels.append(
-                HeatPanel(
-                    f"{name}: plane",
-                    "direction 1",
-                    "direction 2",
-                    np.clip(found["plane"], 0.5, CLIP),
-                    0.5,
-                    CLIP,
-                    labels,
-                    labels[::-1],
-                    log=True,
-                    levels=10,
-                )
-            )
-    return FigureSpec(panels, columns=3, cover=list(results["networks"]).index(DEEP[0]))
+    x_label = "distance along the direction"
+    return Panel(title, x_label, "loss, cut at 10", lines, y_log=True, y_range=(0.5, 12.0))
+
+
+def _turning_panel(networks: dict[str, Any]) -> Panel:
+    bars = [
+        Bars("", [i], [float(np.median(found["turning_points"]))], *_style(name))
+        for i, (name, found) in enumerate(networks.items())
+    ]
+    return Panel(
+        "How often a line turns",
+        "network",
+        "turning points, median of the lines",
+        bars,
+        [Level(2.5, "rule")],
+        x_names=list(networks),
+    )
+
+
+def _plane_panel(name: str, found: dict[str, Any]) -> HeatPanel:
+    labels = [f"{a:g}" if round(a * 10) % 5 == 0 else "" for a in found["alphas"]]
+    values = np.clip(found["plane"], 0.5, CLIP)
+    return HeatPanel(
+        f"{name}: plane",
+        "direction 1",
+        "direction 2",
+        values,
+        0.5,
+        CLIP,
+        labels,
+        labels[::-1],
+        log=True,
+        levels=10,
+    )
 
 
 def reference(results: dict[str, Any]) -> list[Reference]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,9 +13,7 @@ from paddle.nn import functional as F
 
 from ...layers.shortcuts import ZeroPad
 from ...models import Network
-from ...models.find_weights import BY_NAME
-from ...models.trained_model import TrainedModel, load_trained
-from ...weights.pretrained import bundled_weights
+from ...models.trained_model import TrainedModel
 from ..context import Context
 from ..drawing.figure import FigureSpec, HeatPanel, Level, Line, Panel, Points
 from ..mini_networks import mini_network
@@ -22,7 +21,7 @@ from ..results.result_table import Reference, Table
 from ..results.verdict import Rule
 from ..shared.block_walk import NamedBlock, blocks, changes_shape, check_sum, head, layers_of, stem
 from ..shared.cifar_subset import Subset
-from ..studied_network import images_for, short_name, trained_network
+from ..studied_network import full_size_networks, images_for, short_name, trained_network
 
 VERSION = 1
 SETTINGS: dict[str, Any] = {
@@ -31,12 +30,23 @@ SETTINGS: dict[str, Any] = {
     "sets": 6,
     "most_removed": 5,
     "swap_up_to_blocks": 9,
+    "full_size": True,
 }
 FULL: dict[str, Any] = {"test_images": 10000, "sets": 20, "swap_up_to_blocks": 54}
 DEFAULT = "resnet20"
+#: Pairs of blocks up to which swaps are drawn as points.
+MOST_PAIRS = 12
 MINI = ("mini_plain20", "mini_resnet20", "mini_resnet56")
-#: Fully trained networks that join in where the package has them.
 FURTHER = ("plain20", "resnet56", "resnet110")
+#: Tone and shade of the networks' points and curves.
+STYLES = {
+    "plain20": ("plain", 2),
+    "resnet56": ("residual", 2),
+    "resnet110": ("rose", 2),
+    "mini_plain20": ("plain", 1),
+    "mini_resnet20": ("residual", 0),
+    "mini_resnet56": ("zero", 2),
+}
 
 
 class Surgery(NamedTuple):
@@ -58,10 +68,9 @@ def measure(context: Context) -> None:
     """Measure accuracy after deletions, random sets of them, and swaps, in every network."""
     settings = context.settings
     studied = [(short_name(context, DEFAULT), trained_network(context, DEFAULT))]
-    if context.model is None:
-        available = bundled_weights()
-        studied += [(name, load_trained(BY_NAME + name)) for name in FURTHER if name in available]
-    costs = [10.0] * len(studied) + [1.0, 1.0, 5.0]
+    studied += list(full_size_networks(context, *FURTHER).items())
+    costs = [10.0 * len(blocks(trained.network)) ** 2 / 81 for _, trained in studied]
+    costs += [1.0, 1.0, 5.0]
     context.plan(costs)
     networks: dict[str, Any] = {}
     context.results["networks"] = networks
@@ -197,6 +206,10 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         Rule("deep_median", "median loss of accuracy, mini_resnet56", _median(deep), 0.03, False),
         Rule("deep_worst", "largest loss of accuracy, mini_resnet56", max(deep), 0.10, False),
     ]
+    if "plain20" in networks:
+        accuracies = [one["accuracy"] for one in networks["plain20"]["single"].values()]
+        measure = "median accuracy after a deletion, plain20"
+        rules.append(Rule("plain_full", measure, _median(accuracies), 0.2, False))
     if "resnet56" in networks:
         full = _losses(networks["resnet56"])
         rules.append(Rule("full", "median loss of accuracy, resnet56", _median(full), 0.03, False))
@@ -236,10 +249,8 @@ def table(results: dict[str, Any]) -> Table:
     return Table(columns, rows)
 
 
-def _tone(name: str, found: dict[str, Any]) -> str:
-    if not found["residual"]:
-        return "plain"
-    return "zero" if name == "mini_resnet56" else "residual"
+def _style(name: str, found: dict[str, Any]) -> tuple[str, int]:
+    return STYLES.get(name, ("residual" if found["residual"] else "plain", 1))
 
 
 def figure(results: dict[str, Any]) -> FigureSpec:
@@ -247,7 +258,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
     panels: list[Panel | HeatPanel] = []
     curves = []
     for name, found in results["networks"].items():
-        tone, names = _tone(name, found), list(found["single"])
+        (tone, shade), names = _style(name, found), list(found["single"])
         kept, moved = ([], []), ([], [])
         for i, block in enumerate(names):
             x, y = moved if block in found["changes_shape"] else kept
@@ -273,8 +284,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         )
         counts = [0, *map(int, found["random"])]
         y = [found["base"]["accuracy"], *(float(np.mean(v)) for v in found["random"].values())]
-        shade = 0 if name == "mini_resnet20" else 2
-        curves.append(Line(name, counts, y, tone, shade))
+        curves.append(Line(name, counts, y, tone, shade, dashed=name.startswith("mini_")))
     panels.append(
         Panel(
             "Several blocks removed at random",
@@ -286,11 +296,34 @@ def figure(results: dict[str, Any]) -> FigureSpec:
             percent=True,
         )
     )
-    panels += [_swap_panel(n, f) for n, f in results["networks"].items() if f["swaps"]]
+    swapped = {n: f for n, f in results["networks"].items() if f["swaps"]}
+    few = {n: f for n, f in swapped.items() if len(f["swaps"]) <= MOST_PAIRS}
+    panels += [_swap_points(few)] if few else []
+    panels += [_swap_map(n, f) for n, f in swapped.items() if n not in few]
     return FigureSpec(panels)
 
 
-def _swap_panel(name: str, found: dict[str, Any]) -> HeatPanel:
+def _swap_points(networks: dict[str, Any]) -> Panel:
+    """Draw the accuracy after each swap of networks with few blocks, which have the same pairs."""
+    pairs = list(next(iter(networks.values()))["swaps"])
+    points = [
+        Points(name, range(len(pairs)), [found["swaps"].get(p, math.nan) for p in pairs], *style)
+        for name, found in networks.items()
+        for style in [_style(name, found)]
+    ]
+    return Panel(
+        "Two blocks of a stage exchanged",
+        "the two blocks, stage.block",
+        "test accuracy",
+        points,
+        [Level(0.1, "chance")],
+        y_range=(0.0, 1.0),
+        x_names=[pair.replace("layer", "").replace(" ", " ↔ ") for pair in pairs],
+        percent=True,
+    )
+
+
+def _swap_map(name: str, found: dict[str, Any]) -> HeatPanel:
     names = list(found["single"])
     values = np.full((len(names), len(names)), np.nan)
     for pair, accuracy in found["swaps"].items():

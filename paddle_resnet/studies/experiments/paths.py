@@ -19,25 +19,32 @@ from ..results.result_table import Reference, Table
 from ..results.verdict import Rule
 from ..shared.block_walk import blocks, head, residual_function, shortcut, stem
 from ..shared.cifar_subset import Subset
-from ..studied_network import images_for, short_name, trained_network
+from ..studied_network import full_size_networks, images_for, short_name, trained_network
 
 VERSION = 1
-SETTINGS: dict[str, Any] = {"images": 10, "sets": 20, "exhaustive_up_to_blocks": 9}
+SETTINGS: dict[str, Any] = {
+    "images": 10,
+    "sets": 20,
+    "exhaustive_up_to_blocks": 9,
+    "full_size": True,
+}
 FULL: dict[str, Any] = {"images": 50, "sets": 100}
 DEFAULT = "resnet20"
 MINI = ("mini_resnet20", "mini_resnet56")
+FURTHER = ("resnet56", "resnet110")
 
 
 def measure(context: Context) -> None:
     """Measure the gradient of single paths, by their length, in each network."""
     settings = context.settings
-    own = short_name(context, DEFAULT)
-    context.plan([25.0, 6.0, 15.0])
+    studied = {short_name(context, DEFAULT): trained_network(context, DEFAULT)}
+    studied |= full_size_networks(context, *FURTHER)
+    context.plan([25.0, *[75.0] * (len(studied) - 1), 6.0, 15.0])
     networks: dict[str, Any] = {}
     context.results["networks"] = networks
-    for name in (own, *MINI):
+    for name in (*studied, *MINI):
         context.step(name)
-        trained = trained_network(context, DEFAULT) if name == own else mini_network(name, context)
+        trained = studied.get(name) or mini_network(name, context)
         subset = images_for(context, trained, "test", settings["images"], 0)
         networks[name] = path_gradients(
             trained.network, subset, settings["sets"], settings["exhaustive_up_to_blocks"]
@@ -150,6 +157,10 @@ def judge(results: dict[str, Any]) -> tuple[list[Rule], dict[str, Any]]:
         ),
         Rule("trained", f"mean length by gradient / (n/2), {own}", relative[own], 0.6, False),
     ]
+    for name in FURTHER:
+        if name in networks and name != own:
+            measure = f"mean length by gradient / (n/2), {name}"
+            rules.append(Rule("deep_trained", measure, relative[name], 0.6, False))
     deep = networks[MINI[1]]
     return rules, {
         "error": math.nan if error is None else error,  # nan: no network was taken whole

@@ -250,7 +250,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         ratios = [_ratio(results, name, key) for name in names]
         bars.append(Bars(label, [i + side for i in range(len(names))], ratios, tone, width=0.26))
     panel = Panel(
-        "How many times less: dear module / cheap module",
+        "How many times less: costly module / cheap module",
         "saved by",
         "ratio",
         bars,

@@ -26,6 +26,7 @@ VERSION = 2
 SETTINGS: dict[str, Any] = {"images": 100, "shown": 8}
 FULL: dict[str, Any] = {"images": 1000}
 DEFAULT = "resnet20"
+EMPTY = "Grey throughout: the heat map is empty, no place speaks for the class."
 METHODS = {"Grad-CAM": "grad_cam", "LayerCAM": "layer_cam"}
 #: Share of the image that is greyed, and the controls beside the heat maps' own pixels.
 HIDDEN = 0.25
@@ -273,7 +274,7 @@ def figure(results: dict[str, Any]) -> FigureSpec:
         rows.append([overlay(p, s) for p, s in zip(pixels, shares)])
         names.append(name)
     labels = [CLASSES[i] for i in examples["predicted"]]
-    panels: list[Any] = [ImagePanel("What the class depends on", labels, rows, names)]
+    panels: list[Any] = [ImagePanel("What the class depends on", labels, rows, names, EMPTY)]
     steps = list(results["cascade"])
     for method, tone in (("Grad-CAM", "residual"), ("LayerCAM", "violet")):
         key = _key(results, method)

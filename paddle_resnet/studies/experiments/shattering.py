@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from ...pages.ticks import nice_ticks
 from ..context import Context
 from ..drawing.figure import FigureSpec, Line, Panel, seed_lines
 from ..results.result_table import Reference, Table
@@ -181,11 +182,13 @@ def _trace_panel(name: str, trace: dict[str, Any]) -> Panel:
     kind, _, depth = name.rpartition(" ")
     layers = f"{depth} layer{'s' if depth != '1' else ''}"
     tone = "residual" if kind.startswith("residual") else "plain"
+    around = nice_ticks(min(y), max(y), around=True)
     return Panel(
         f"Fully connected, {kind}, {layers}: r(1) = {trace['autocorrelation']:.2f}",
         "input x",
         "gradient dy/dx",
         [Line(name, np.linspace(-2, 2, len(y)).tolist(), y, tone)],
+        y_range=(around[0], around[-1]),  # with its peaks
     )
 
 

@@ -82,7 +82,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as JSON types; numbers that JSON lacks are words."""
         card = self.card
-        sources = [vars(source) for source in card.sources]
+        sources = [source.as_dict() for source in card.sources]
         reference = [entry.as_dict() for entry in self.reference]
         return _to_json(
             {

@@ -80,5 +80,5 @@ def cell_text(cell: Cell) -> str:
     if isinstance(cell, int):
         return formatting.count(cell)
     if isinstance(cell, float):
-        return formatting.decimal(cell, 3)  # also ∞ and NaN
+        return formatting.decimal(cell, 3).replace("-", "−", 1)  # also ∞ and NaN
     return formatting.NOTHING if cell is None else cell

@@ -15,7 +15,9 @@ from ...pages import page
 from ..drawing.figure import FigureSpec
 from ..drawing.figure_page import PageFigure, PagePanel, page_panels
 from ..texts import Text
+from .measures import measure_in
 from .result import Result
+from .result_table import cell_text
 from .verdict import Verdict
 
 _BADGES = {"holds": "good", "partly": "warn", "fails": "bad", "not_judged": "warn"}
@@ -57,7 +59,10 @@ def render_study(result: Result) -> str:
         facts=_facts(result),
         notices=_notices(result),
         verdict=verdict.said_in(language),
-        sources=card.sources,
+        sources=[
+            (one.paper.said_in(language), one.arxiv, one.place.said_in(language))
+            for one in card.sources
+        ],
         panels=panels,
         columns=spec.columns,
         figure_note=spec.note,
@@ -67,9 +72,9 @@ def render_study(result: Result) -> str:
         notes=[note.said_in(language) for note in card.notes],
         reference=[
             {
-                "name": one.name,
-                "measured": formatting.decimal(one.measured, 3),
-                "expected": formatting.decimal(one.expected, 3),
+                "name": measure_in(language, one.name),
+                "measured": cell_text(one.measured),
+                "expected": cell_text(one.expected),
                 "tolerance": "±" + _tolerance(one.tolerance, one.relative),
                 "within": one.within,
             }
@@ -162,7 +167,7 @@ def rule_rows(result: Result) -> list[dict[str, str]]:
         rows.append(
             {
                 "claim": result.card.rules[rule.key].said_in(result.language),
-                "measure": rule.measure,
+                "measure": measure_in(result.language, rule.measure),
                 "value": formatting.decimal(rule.value, 3).replace("-", "−"),
                 "threshold": ("> " if rule.above else "< ") + formatting.decimal(rule.threshold, 3),
                 "margin": margin,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..texts import Text
+from .measures import measure_in
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,15 @@ class Verdict:
     def text(self) -> Text:
         """The sentence in both languages."""
         head, rule = self._head, self.decisive
-        en, zh = f"{head.en}: {self.finding.en}", f"{head.zh}：{self.finding.zh}"
+        en = f"{head.en}: {_typeset(self.finding.en)}"
+        zh = f"{head.zh}：{_typeset(self.finding.zh)}"
         if rule is None or self.holds is None:
             return Text(en + ".", zh + "。")
         bound = f"{'>' if rule.above else '<'} {_short(rule.threshold)}"
         margin = f"×{_short(rule.margin)}" if rule.ratio else _short(rule.margin, sign=True)
-        value = f"{rule.measure} = {_short(rule.value)}"
-        en += f" ({value}, claimed {bound}, margin {margin})."
-        zh += f"（{value}，判据 {bound}，余量 {margin}）。"
+        value = _short(rule.value)
+        en += f" ({rule.measure} = {value}, claimed {bound}, margin {margin})."
+        zh += f"（{measure_in('zh', rule.measure)} = {value}，判据 {bound}，余量 {margin}）。"
         return Text(en, zh)
 
     @property
@@ -164,6 +169,16 @@ def _rule_as_dict(rule: Rule, claim: Text) -> dict[str, Any]:
 def worst(values: Sequence[float], above: bool = True) -> float:
     """Return the value of several seeds that a rule is hardest on: each seed must meet it."""
     return min(values) if above else max(values)
+
+
+def _typeset(text: str) -> str:
+    """Write ``1.6e-06`` as 1.6×10⁻⁶, and a minus in front of a number as one."""
+    text = re.sub(
+        r"(?<=\d)e([+-]\d+)\b",
+        lambda found: "×10" + str(int(found[1])).translate(_SUPERSCRIPT),
+        text,
+    )
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def _short(value: Optional[float], sign: bool = False) -> str:

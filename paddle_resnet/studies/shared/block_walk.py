@@ -105,7 +105,13 @@ def residual_function(block: ResidualBlock, x: Tensor) -> Tensor:
 
 
 def shortcut(block: ResidualBlock, x: Tensor) -> Tensor:
-    """Return s(x): the other term of the sum, ``x`` itself in identity blocks."""
+    """Return s(x): the other term of the sum, ``x`` itself in identity blocks.
+
+    Raises:
+        ModelError: the block is plain.
+    """
+    if not block.residual:
+        raise ModelError("this study needs residual blocks; the network's blocks are plain.")
     return x if block.downsample is None else block.downsample(x)
 
 
