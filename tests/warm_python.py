@@ -77,6 +77,8 @@ class WarmPython:
 
     def __exit__(self, *_: object) -> None:
         if self.server is not None:
+            # Not by the end of its input: a process that a test has forked may hold that open.
+            self.server.kill()
             self.server.communicate(timeout=60)
 
 
