@@ -149,8 +149,9 @@ from paddle_resnet.studies import shortcuts
 shortcuts(depths=[20, 56], images=20, lang=LANG)
 
 # %% [markdown] lang="en"
-# **Answer.** Under the verdict stand the drawings and a table; `paddle-resnet study shortcuts --html
-# page.html` writes the whole page. R is the gradient at the first layers over that at the last ones. With C it grows as in a
+# **Answer.** Under the verdict stand the drawings and a table; the whole page is written by
+# `paddle-resnet study shortcuts --html page.html`. R is the gradient at the first layers over that at the
+# last ones. With C it grows as in a
 # plain network: a projection multiplies at every block, so the way back is a product again. *Keep the
 # shortcut clean.*
 #
