@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
@@ -107,8 +108,8 @@ def export(
             log(f"warning: only {proof.rows[-1].agreement:.1%} of the classes are the network's.")
         if format != "web":
             write_example(staged, path.name, manifest, format)
-        write_record(staged, out, path.name, manifest, proof.to_json())
-        written = publish(staged, out)
+        record = partial(write_record, staged, out, path.name, manifest, proof.to_json())
+        written = publish(staged, out, record)
     log(f"written: {', '.join(str(p) for p in written)}")
     return ExportResult(out if format == "paddle" else out / path.name, written, proof, manifest)
 

@@ -53,6 +53,8 @@ def read_onnx(path: Path) -> tuple[bytes, Manifest]:
     except Exception:
         raise DeployError(f"'{for_display(path)}' is no ONNX file, or a corrupt one.") from None
     texts = {entry.key: entry.value for entry in model.metadata_props}
+    if len(texts) < len(model.metadata_props):  # which one counts differs from runtime to runtime
+        raise DeployError(f"'{for_display(path)}' has metadata of one name twice.")
     manifest = Manifest.from_strings(texts, path)
     problem = _problem(onnx, model, manifest)
     if problem:
@@ -82,10 +84,11 @@ def missing(package: str, error: ImportError, extra: str = "onnx") -> DeployErro
 
 def _content(path: Path) -> bytes:
     try:
+        # Before it is opened: opening a pipe waits for whoever writes into it, perhaps for ever.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise DeployError(f"'{for_display(path)}' is no file.")
         with open(path, "rb") as file:
             facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):  # such as a pipe, or /dev/zero, which has no end
-                raise DeployError(f"'{for_display(path)}' is no file.")
             if facts.st_size > MAX_BYTES:
                 raise DeployError(
                     f"'{for_display(path)}' is larger than 2 GB: no ONNX file can be."

@@ -208,6 +208,8 @@ def export_kind(path: Path) -> str:
             f"the folder '{for_display(path)}' holds no inference.json or inference.pdmodel{which}."
         )
     if not path.exists():
+        if path.is_symlink():
+            raise DeployError(f"'{for_display(path)}' is a link that leads nowhere.")
         near = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
         raise DeployError(
             f"there is no file '{for_display(path)}'." + did_you_mean(path.name, near)

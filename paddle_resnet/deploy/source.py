@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
@@ -64,18 +65,25 @@ class Source:
             found = self.config.data.value_range
         return None if found is None else list(found)
 
+    def normalized(self, images: np.ndarray) -> np.ndarray:
+        """Return uint8 ``[N, C, H, W]`` as the network takes it: float32, in its own layout."""
+        scale, shift = self._affine
+        x = images.astype(np.float32) * scale + shift
+        if getattr(self.trained.network, "data_format", "NCHW") == "NHWC":
+            x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        return x
+
+    @cached_property
+    def _affine(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.manifest("float32").affine()
+
     def logits(self, images: np.ndarray, batch_size: int = 50) -> np.ndarray:
         """Return the network's own answers, float32, to uint8 ``[N, C, H, W]``."""
-        scale, shift = self.manifest("float32").affine()
-        network = self.trained.network
-        channels_last = getattr(network, "data_format", "NCHW") == "NHWC"
         answers = []
         with paddle.no_grad():
             for start in range(0, len(images), batch_size):
-                x = images[start : start + batch_size].astype(np.float32) * scale + shift
-                if channels_last:
-                    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-                outputs = network(paddle.to_tensor(x))
+                x = self.normalized(images[start : start + batch_size])
+                outputs = self.trained.network(paddle.to_tensor(x))
                 outputs = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
                 answers.append(outputs.astype("float32").numpy())
         return np.concatenate(answers)
@@ -100,7 +108,7 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
     if facts:
         raise DeployError(f"{', '.join(facts)} belong to a network; this source has its own.")
     if isinstance(source, TrainedModel):
-        return Source(source, source.path.stem, {}, _sha256(source.path))
+        return Source(source, source.path.stem, source.options, source.sha256)
     trained = load_trained(source)
     name = published_name(source)
     if name is not None:
@@ -108,11 +116,8 @@ def open_source(source: Union[str, Path, TrainedModel, nn.Layer], **facts: Any) 
     run_folder = RunFolder(source)
     config = run_folder.read_config() if run_folder.config.is_file() else None
     path = trained.path
-    run_precision = path.stem in ("best", "last") and path.parent.resolve().name
-    from ..weights import read_weights
-
-    options = read_weights(path)[1].get("options", {})
-    return Source(trained, run_precision or path.stem, options, _sha256(path), config)
+    run_name = path.stem in ("best", "last") and path.parent.resolve().name
+    return Source(trained, run_name or path.stem, trained.options, trained.sha256, config)
 
 
 def _of_network(network: nn.Layer, facts: dict[str, Any]) -> Source:

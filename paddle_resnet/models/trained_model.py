@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Union
 
@@ -12,7 +12,7 @@ from paddle import nn
 
 from ..errors import UserError, WeightsError
 from ..weights.readers import open_weights
-from ..weights.save_load import assign_weights, check_weights, read_weights
+from ..weights.save_load import assign_weights, check_weights
 from ..weights.state_dict_file import printable
 from .find_weights import BY_NAME, find_weights_file, hint_at_name, published_name
 from .registry import create_model, model_info
@@ -72,6 +72,10 @@ class TrainedModel:
     centre: float = 1.0
     #: Black and white of the images of more than 8 bits that it was trained on, if there were any.
     value_range: Union[list[float], None] = None
+    #: Of the network, as the file says them.
+    options: dict[str, Any] = field(default_factory=dict)
+    #: SHA-256 of the file that was read: another may have its name by now.
+    sha256: str = ""
 
 
 def model_metadata(
@@ -120,10 +124,11 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
         return _published(name)
     path = find_weights_file(source, which)
     try:
-        arrays, metadata = read_weights(path)
+        contents = open_weights(path, digest=True)
     except WeightsError as error:
         raise WeightsError(str(error) + hint_at_name(source)) from error
-    facts, options = _description(path, metadata, len(arrays))
+    arrays = contents.arrays
+    facts, options = _description(path, contents.metadata, len(arrays))
     try:
         with paddle.LazyGuard():  # no memory is taken before the sizes are seen to be the file's
             check_weights(create_model(facts["model"], **options), arrays, str(path))
@@ -141,7 +146,9 @@ def load_trained(source: Union[str, Path], which: str = "best") -> TrainedModel:
         )
     assign_weights(network, arrays, str(path))
     network.eval()
-    return TrainedModel(network=network, path=path, **facts)
+    return TrainedModel(
+        network=network, path=path, options=options, sha256=contents.sha256, **facts
+    )
 
 
 def _published(name: str) -> TrainedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import stat
@@ -41,7 +42,9 @@ _DTYPES = {
 }
 
 
-def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDictFile:
+def open_weights(
+    path: Union[str, Path], entry: Optional[str] = None, *, digest: bool = False
+) -> StateDictFile:
     """Read a weights file; the format is decided by its content, the extension is ignored.
 
     Knows safetensors (anybody's), Paddle's ``.pdparams`` (2.x and 3.x), and torch's ``.pt``,
@@ -52,6 +55,7 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDi
         path: the file.
         entry: which state dict of a checkpoint that holds several, such as ``model_ema``.
             Default: the plain one.
+        digest: whether to compute the file's SHA-256. Default: False.
 
     Raises:
         WeightsError: there is no such file, or it is corrupt, unsafe or of another kind; the
@@ -66,6 +70,8 @@ def open_weights(path: Union[str, Path], entry: Optional[str] = None) -> StateDi
             raise PickleError("it holds no arrays")
         if not all(map(printable, contents.arrays)):
             raise PickleError("an array in it has a name that cannot be printed")
+        if digest:
+            contents.sha256 = hashlib.sha256(data).hexdigest()
         return contents
     except PickleError as error:
         more = ""

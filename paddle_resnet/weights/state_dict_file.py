@@ -32,6 +32,8 @@ class StateDictFile:
     #: Entries that are no arrays, and why they were left out.
     ignored: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    #: SHA-256 of the file, where it was asked for.
+    sha256: str = ""
 
 
 class TensorStub(Stub):

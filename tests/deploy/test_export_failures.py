@@ -1,5 +1,7 @@
 """An export that fails leaves nothing behind, and says why in one sentence."""
 
+import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -14,11 +16,11 @@ import paddle
 import pytest
 from paddle import nn
 
-from paddle_resnet import Predictor, create_model, export
+from paddle_resnet import Predictor, create_model, export, save_weights
 from paddle_resnet.cli import main
 from paddle_resnet.deploy.exporting import onnx_export, proof
-from paddle_resnet.deploy.exporting.staging import publish, staging
 from paddle_resnet.errors import DeployError, UserError
+from paddle_resnet.models.trained_model import model_metadata
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("onnx_extra")
@@ -163,57 +165,55 @@ def test_int8_that_loses_accuracy_is_refused():
     assert "97.00%" in proof.shortfall(proof.Proof(rows, 1000, ""), "int8")
 
 
-def test_a_staged_folder_is_published_whole_and_keeps_what_is_there(tmp_path):
-    out = tmp_path / "a" / "out"
-    with staging(out) as (staged, scratch):
-        (staged / "new").write_text("1")
-        (scratch / "rest").write_text("2")
-        assert not out.exists()
-        assert publish(staged, out) == [out / "new"]
-    (out / "mine").write_text("3")
-    with staging(out) as (staged, _):
-        (staged / "new").write_text("4")
-        publish(staged, out)
-    assert {p.name: p.read_text() for p in out.iterdir()} == {"new": "4", "mine": "3"}
-    assert [p.name for p in out.parent.iterdir()] == ["out"]
-    with pytest.raises(ZeroDivisionError), staging(tmp_path / "b" / "c") as _:
-        raise ZeroDivisionError
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+def test_of_two_exports_into_one_folder_both_are_in_the_record(tmp_path, monkeypatch):
+    module = importlib.import_module("paddle_resnet.deploy.export")
+    out, real = tmp_path / "out", module.publish
+
+    def second_comes_in_between(*arguments):
+        monkeypatch.setattr(module, "publish", real)
+        export(small_network(), out, log=silent, model="second", **FACTS)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "publish", second_comes_in_between)
+    export(small_network(), out, log=silent, model="first", **FACTS)
+    record = json.loads((out / "export.json").read_text())
+    assert sorted(record) == ["first.onnx", "second.onnx"]
+    assert all((out / name).is_file() for name in record)
 
 
-def test_a_link_to_a_folder_is_written_to_and_others_are_refused(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    with staging(tmp_path / "link") as (staged, _):
-        # The file system of the folder, which may be another than that of the link.
-        assert staged.resolve().is_relative_to(tmp_path / "real")
-        (staged / "new").write_text("1")
-        publish(staged, tmp_path / "link")
-    assert [p.name for p in (tmp_path / "real").iterdir()] == ["new"]
-    for name, target in (("nowhere", "none"), ("loop", "loop")):
-        (tmp_path / name).symlink_to(target)
-        with pytest.raises(DeployError, match="is a link that leads nowhere"):
-            export(small_network(), tmp_path / name, log=silent, **FACTS)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "loop", "nowhere", "real"]
+@pytest.mark.parametrize("change", ["deleted", "another"])
+def test_a_source_that_changes_in_the_meantime(change, tmp_path, monkeypatch):
+    """As `best.safetensors` of a run that still trains: what was read is what is exported."""
+    path = tmp_path / "run" / "best.safetensors"
+    path.parent.mkdir()
+    facts = model_metadata(
+        "resnet20",
+        {"layers": [1, 1, 1], "widths": [4, 8, 8]},
+        ["a", "b", "c"],
+        None,
+        None,
+        [3, 8, 8],
+    )
+    facts["options"]["num_classes"] = 3
+    save_weights(small_network(), path, facts)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = importlib.import_module("paddle_resnet.deploy.source")
+    real = source.load_trained
 
+    def load(given):
+        trained = real(given)
+        if change == "deleted":
+            shutil.rmtree(path.parent)
+        else:
+            facts["options"] = {"num_classes": 7}
+            save_weights(create_model("resnet20", num_classes=7), path, facts)
+        return trained
 
-def test_a_folder_where_a_file_belongs(tmp_path):
-    out = tmp_path / "out"
-    (out / "b").mkdir(parents=True)
-    with staging(out) as (staged, _):
-        (staged / "a").write_text("1")
-        (staged / "b").write_text("2")
-        with pytest.raises(DeployError, match="b' is a folder, where"):
-            publish(staged, out)
-    assert [p.name for p in out.iterdir()] == ["b"]
-
-
-def test_a_folder_with_the_longest_name(tmp_path):
-    out = tmp_path / ("x" * 255)
-    with staging(out) as (staged, _):
-        (staged / "a").write_text("1")
-        publish(staged, out)
-    assert [p.name for p in out.iterdir()] == ["a"]
+    monkeypatch.setattr(source, "load_trained", load)
+    result = export(tmp_path / "run", tmp_path / "out", log=silent)
+    assert result.manifest.options == {"layers": [1, 1, 1], "num_classes": 3, "widths": [4, 8, 8]}
+    assert result.manifest.provenance["source_sha256"] == expected
+    assert result.path.name == "run.onnx"
 
 
 def test_a_full_disk_leaves_nothing(tmp_path):

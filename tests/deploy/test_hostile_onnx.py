@@ -2,9 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from paddle_resnet import Predictor
 from paddle_resnet.cli import main
@@ -253,13 +257,37 @@ def test_what_is_no_onnx_file(tmp_path):
         refused(content, tmp_path, "no ONNX file|does not say")
 
 
-def test_a_pipe_does_not_hang(tmp_path):
-    os.mkfifo(tmp_path / "pipe.onnx")
-    if os.name == "posix":
-        writer = os.open(tmp_path / "pipe.onnx", os.O_RDWR)
-        with pytest.raises(DeployError, match="is no file"):
-            Predictor(tmp_path / "pipe.onnx")
+@pytest.mark.skipif(os.name != "posix", reason="there are no pipes by name")
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_pipe_does_not_hang(tmp_path, is_written):
+    """Opening one that nobody writes into would wait for a writer."""
+    path = tmp_path / "pipe.onnx"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR) if is_written else None
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    code = "import sys; from paddle_resnet.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", str(path), str(tmp_path / "a.png")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (2, f"error: '{path}' is no file.\n")
+    if writer is not None:
         os.close(writer)
+
+
+def test_a_link_to_itself(tmp_path):
+    (tmp_path / "loop.onnx").symlink_to("loop.onnx")
+    with pytest.raises(DeployError, match="is a link that leads nowhere"):
+        Predictor(tmp_path / "loop.onnx")
+
+
+def test_metadata_of_one_name_twice(model, tmp_path):
+    """ONNX Runtime and a dictionary need not agree on which one counts."""
+    model.metadata_props.add(key="classes", value=json.dumps(list("abcdefghij")))
+    refused(model, tmp_path, "metadata of one name twice")
 
 
 def test_missing_files_and_folders(tmp_path, float32_file):

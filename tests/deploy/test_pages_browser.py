@@ -1,16 +1,12 @@
 """The two pages in a real browser: run with `pytest -m browser`."""
 
-import base64
-import io
-import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from chromium import Browser, find
 from export_helpers import network_logits
+from page_helpers import as_file, drop, offline, picture, png, wait
 from PIL import Image
 from service_process import Service
 
@@ -20,8 +16,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(find() is None, reason="needs Chromium"),
 ]
-#: Where screenshots are left for people, if set.
-PICTURES = os.environ.get("PADDLE_RESNET_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -31,59 +25,9 @@ def page(tmp_path_factory, onnx_extra):
     return result.path
 
 
-def png(pixels, size=None):
-    with io.BytesIO() as file:
-        image = Image.fromarray(pixels)
-        (image.resize(size) if size else image).save(file, "PNG")
-        return file.getvalue()
-
-
-def wait(browser, script, seconds=60):
-    """Wait until an expression is true; the page's policy forbids the browser's own waiting."""
-    end = time.monotonic() + seconds
-    while not browser.run(script):
-        assert time.monotonic() < end, f"{script}; {browser.complaints()}"
-        time.sleep(0.1)
-
-
-def as_file(content, name="picture.png", kind="image/png"):
-    """JavaScript that makes a File."""
-    text = base64.b64encode(content).decode()
-    return (
-        f"new File([Uint8Array.from(atob('{text}'), (c) => c.charCodeAt(0))], "
-        f"{json.dumps(name)}, {{type: '{kind}'}})"
-    )
-
-
-def drop(browser, content, **options):
-    browser.run(
-        "(() => { const data = new DataTransfer();"
-        f"data.items.add({as_file(content, **options)});"
-        "dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true})); })()"
-    )
-
-
-def best(browser):
-    return browser.run("document.querySelector('.row .name')?.textContent")
-
-
-def picture(browser, name):
-    if PICTURES:
-        browser.picture(Path(PICTURES) / name)
-
-
 @pytest.fixture
 def offline_page(page):
-    with Browser() as browser:
-        browser.send(
-            "Network.emulateNetworkConditions",
-            offline=True,
-            latency=0,
-            downloadThroughput=0,
-            uploadThroughput=0,
-        )
-        browser.open(page)
-        wait(browser, "document.body.dataset.ready === 'true'")
+    with offline(page) as browser:
         yield browser
 
 

@@ -15,7 +15,17 @@ from ..manifest import Manifest
 _FOLDER = Path(__file__).parent
 
 
-def server_page(manifest: Manifest, runtime: str, max_body: int, heatmap: bool) -> str:
+#: Of an image that a page decodes: it needs some 12 bytes for each.
+_MAX_PIXELS = 40_000_000
+
+
+def server_page(
+    manifest: Manifest,
+    runtime: str,
+    max_body: int,
+    heatmap: bool,
+    max_pixels: int = _MAX_PIXELS,
+) -> str:
     """Return the page that asks the service it came from.
 
     Args:
@@ -23,8 +33,10 @@ def server_page(manifest: Manifest, runtime: str, max_body: int, heatmap: bool) 
         runtime: its name and version.
         max_body: bytes of an image that the service takes.
         heatmap: whether the service draws heat maps.
+        max_pixels: of an image that the service takes.
     """
-    facts = {**page_facts(manifest, runtime), "heatmap": heatmap, "maxBytes": max_body}
+    limits = {"maxBytes": max_body, "maxPixels": max_pixels}
+    facts = {**page_facts(manifest, runtime), "heatmap": heatmap, **limits}
     return render(manifest, facts, [demo_text("server.js")], "Images go to this service only.")
 
 
@@ -38,6 +50,7 @@ def page_facts(manifest: Manifest, runtime: str) -> dict[str, Any]:
         "inputShape": manifest.input_shape,
         "centre": manifest.centre,
         "heatmap": False,
+        "maxPixels": _MAX_PIXELS,
     }
 
 

@@ -1,7 +1,7 @@
 // The page itself: images come by drop, paste, choice or camera, and `how.classify` answers.
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("page-facts").textContent);
-const shown = []; // {url, name, result, error, item}
+const shown = []; // {blob, name, url where it can be shown, result, error, item}
 let current = null;
 let stream = null;
 
@@ -25,8 +25,11 @@ function describe() {
     $("api").append("In a shell: ");
     $("api").append(text("code", `curl --data-binary @cat.jpg ${location.origin}/predict`));
   }
-  const names = facts.classes.slice(0, 12).join(", ") + (count > 12 ? ", …" : "");
-  $("answers").replaceChildren(text("p", `Knows: ${names}.`, "hint"));
+  // Each name on its own: one that is written from the right would turn its neighbours round.
+  const hint = text("p", "Knows: ", "hint");
+  facts.classes.slice(0, 12).forEach((name, i) => hint.append(i ? ", " : "", text("bdi", name)));
+  hint.append(count > 12 ? ", …." : ".");
+  $("answers").replaceChildren(hint);
 }
 
 function percent(value) {
@@ -38,10 +41,10 @@ function draw() {
   $("message").hidden = !entry || !entry.error;
   $("answers").classList.toggle("busy", Boolean(entry) && !entry.result && !entry.error);
   if (!entry) return;
-  $("empty").hidden = true;
-  $("drop").classList.add("filled");
-  $("image").hidden = false;
-  $("image").src = entry.url;
+  $("empty").hidden = Boolean(entry.url);
+  $("drop").classList.toggle("filled", Boolean(entry.url));
+  $("image").hidden = !entry.url;
+  if (entry.url) $("image").src = entry.url;
   $("image").alt = entry.name;
   const heat = entry.result && entry.result.heatmap;
   $("heat").hidden = !(heat && $("heatbox").checked);
@@ -64,6 +67,7 @@ function row(answer) {
   const made = text("div", "", "row");
   const name = text("span", answer.class, "name");
   name.title = answer.class;
+  name.dir = "auto";
   const bar = document.createElement("i");
   bar.style.width = "0";
   requestAnimationFrame(() => (bar.style.width = `${100 * answer.probability}%`));
@@ -77,10 +81,13 @@ function remember(entry) {
   const item = document.createElement("button");
   item.type = "button";
   item.setAttribute("role", "listitem");
-  const image = document.createElement("img");
-  image.src = entry.url;
-  image.alt = entry.name;
+  const image = entry.url ? document.createElement("img") : text("i", entry.name, "blank");
+  if (entry.url) {
+    image.src = entry.url;
+    image.alt = entry.name;
+  }
   entry.label = text("span", "…");
+  entry.label.dir = "auto";
   item.append(image, entry.label);
   item.addEventListener("click", () => show(entry));
   entry.item = item;
@@ -88,13 +95,14 @@ function remember(entry) {
   $("strip").prepend(item);
   while (shown.length > 40) {
     const old = shown.pop();
-    URL.revokeObjectURL(old.url);
+    if (old.url) URL.revokeObjectURL(old.url);
     old.item.remove();
   }
 }
 
 async function show(entry) {
   current = entry;
+  if (entry.error) entry.label.textContent = "–";
   draw();
   if (!entry.error && (!entry.result || ($("heatbox").checked && !entry.result.heatmap))) {
     await answer(entry);
@@ -121,9 +129,33 @@ async function take(files) {
   }
   stopCamera();
   for (const blob of images) {
-    const entry = { blob, url: URL.createObjectURL(blob), name: blob.name || "image" };
+    const entry = { blob, name: blob.name || "image" };
+    await measure(entry);
     remember(entry);
     await show(entry);
+  }
+}
+
+// The size is known from an image's head, before anything decodes it. What is too large for that is
+// not shown either: a file of 50 kB may say that it has 400 million pixels of one colour.
+async function measure(entry) {
+  const url = URL.createObjectURL(entry.blob);
+  const image = new Image();
+  const readable = await new Promise((done) => {
+    image.onload = () => done(true);
+    image.onerror = () => done(false);
+    image.src = url;
+  });
+  const pixels = image.naturalWidth * image.naturalHeight;
+  if (readable && pixels <= facts.maxPixels) {
+    entry.url = url;
+    return;
+  }
+  image.src = "data:,";
+  URL.revokeObjectURL(url);
+  if (readable) {
+    const [has, most] = [pixels, facts.maxPixels].map((n) => Math.ceil(n / 1e6).toLocaleString("en"));
+    entry.error = `The image has ${has} megapixels, at most ${most} are taken.`;
   }
 }
 
@@ -153,6 +185,7 @@ function stopCamera() {
 
 async function takePicture() {
   const video = $("video");
+  if (!video.videoWidth) return; // no frame has come yet
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;

@@ -19,8 +19,10 @@ const how = {
     } catch {
       throw new Error("The service does not answer: is it still running?");
     }
-    const content = await answer.json();
-    if (!answer.ok) throw new Error(content.error + ".");
+    const content = await answer.json().catch(() => ({})); // a server in between may answer
+    if (!answer.ok || !content.results) {
+      throw new Error(`${content.error || `The service answers with ${answer.status}`}.`);
+    }
     return { ...content.results[0], milliseconds: content.milliseconds };
   },
 };

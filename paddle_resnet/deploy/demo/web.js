@@ -44,15 +44,17 @@ async function pixels(blob, shape, centre) {
 // Pillow's bilinear filter, which averages over all pixels that a small one covers. The canvas's
 // own scaling differs from browser to browser.
 function resized(image, left, top, wide, tall, width, height) {
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white";
-  context.fillRect(0, 0, image.width, image.height);
-  context.drawImage(image, 0, 0);
-  const source = context.getImageData(0, 0, image.width, image.height);
   const columns = weights(image.width, left, wide, width);
   const rows = weights(image.height, top, tall, height);
-  const [first, last] = [rows[0].start, rows[height - 1].start + rows[height - 1].values.length];
+  const [begin, end] = extent(columns);
+  const [first, last] = extent(rows);
+  // What is needed alone: a canvas has no more than 65,535 pixels on a side.
+  const canvas = new OffscreenCanvas(end - begin, last - first);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, end - begin, last - first);
+  context.drawImage(image, -begin, -first);
+  const source = context.getImageData(0, 0, end - begin, last - first);
   const between = new Uint8ClampedArray((last - first) * width * 4);
   for (let y = first; y < last; y++) {
     for (let x = 0; x < width; x++) {
@@ -60,7 +62,7 @@ function resized(image, left, top, wide, tall, width, height) {
       for (let c = 0; c < 4; c++) {
         let sum = 0;
         for (let k = 0; k < values.length; k++) {
-          sum += values[k] * source.data[4 * (y * image.width + start + k) + c];
+          sum += values[k] * source.data[4 * ((y - first) * (end - begin) + start - begin + k) + c];
         }
         between[4 * ((y - first) * width + x) + c] = Math.floor(sum + 0.5);
       }
@@ -78,6 +80,12 @@ function resized(image, left, top, wide, tall, width, height) {
     }
   }
   return result;
+}
+
+// The first source pixel that weights are for, and the one after the last.
+function extent(all) {
+  const last = all[all.length - 1];
+  return [all[0].start, last.start + last.values.length];
 }
 
 // For each target pixel the first source pixel and the weights from there on.

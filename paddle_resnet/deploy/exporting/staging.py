@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import PATH_LIMIT, DeployError, for_display
+from ...interrupts import deferred_interrupt
 from ...io.atomic_files import atomic_write_json
 from ..manifest import Manifest
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 #: The record of what was exported and how it was proved.
 RECORD = "export.json"
+#: Seconds to wait for another export that moves its files.
+LOCK_SECONDS = 30.0
 
 
 @contextmanager
@@ -50,31 +59,77 @@ def staging(out: Path) -> Iterator[tuple[Path, Path]]:
                 folder.rmdir()
 
 
-def publish(staged: Path, out: Path) -> list[Path]:
+def publish(staged: Path, out: Path, complete: Callable[[], None] = lambda: None) -> list[Path]:
     """Move the files into their folder: the folder as a whole where it is new, else one by one.
+
+    Of several exports into one folder, one moves its files at a time, so that the last one's are
+    there whole; signals wait until they are.
+
+    Args:
+        staged: the folder of the files.
+        out: where they go.
+        complete: writes what depends on the files in ``out``, when no other export changes them.
 
     Returns:
         list: their paths, `export.json` last.
 
     Raises:
-        DeployError: a folder stands where a file belongs; nothing is moved then.
+        DeployError: a folder stands where a file belongs, or another export does not end; nothing
+            is moved then.
         OSError: the folder cannot be written to.
     """
-    names = sorted((path.name for path in staged.iterdir()), key=lambda name: name == RECORD)
-    for name in names:
-        if (out / name).is_dir():
-            raise DeployError(
-                f"'{for_display(out / name, PATH_LIMIT)}' is a folder, where the export has a file."
-            )
-        _sync(staged / name)
-    _sync(staged)
-    if not out.exists():
-        os.rename(staged, out)
-    else:
+    with _alone(out):
+        complete()
+        names = sorted((path.name for path in staged.iterdir()), key=lambda name: name == RECORD)
         for name in names:
-            os.replace(staged / name, out / name)
-    _sync(out)
+            if (out / name).is_dir():
+                shown = for_display(out / name, PATH_LIMIT)
+                raise DeployError(f"'{shown}' is a folder, where the export has a file.")
+            _sync(staged / name)
+        _sync(staged)
+        with deferred_interrupt():  # between two renames it would halve the export
+            if not out.exists():
+                os.rename(staged, out)
+            else:
+                for name in names:
+                    os.replace(staged / name, out / name)
+        _sync(out)
     return [out / name for name in names]
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Wait until no other export moves files into a folder; the system lifts a dead one's lock."""
+    handle = None
+    # The folder itself may not be there yet. Its parent is locked as it is: no file is left there.
+    with suppress(OSError):  # such as one that may not be listed
+        handle = os.open(Path(os.path.realpath(out)).parent, os.O_RDONLY)
+    try:
+        end = time.monotonic() + LOCK_SECONDS
+        while handle is not None and not _lock(handle):
+            if time.monotonic() > end:
+                raise DeployError(
+                    f"another export writes into '{for_display(out, PATH_LIMIT)}' or beside it and "
+                    f"does not end within {LOCK_SECONDS:g} s; nothing was written."
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Return whether the lock is ours, or the system has none."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have no locks
+        return True
+    return True
 
 
 def write_record(

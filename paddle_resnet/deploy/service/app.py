@@ -15,10 +15,8 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from PIL import Image
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from ...cpu_runtime import available_cores
@@ -26,79 +24,26 @@ from ...version import __version__
 from ..demo.api_page import api_page
 from ..demo.demo_page import security_headers, server_page
 from ..manifest import top_classes
+from .api_schema import (
+    HEALTH_RESPONSES,
+    METRICS_RESPONSES,
+    PREDICT_BODY,
+    PREDICT_RESPONSES,
+    Health,
+    Prediction,
+    description,
+)
 from .backend import Backend
 from .batching import Batcher, QueueFull
+from .known_hosts import KnownHosts, check_patterns
 from .limits import Limits
 from .metrics import MEDIA_TYPE, Metrics
 from .requests import check_head, decode, read_uploads
 
 #: Largest side of a heat map, in pixels.
 _HEATMAP_SIZE = 224
-
-
-class Answer(BaseModel):
-    """One class and its probability."""
-
-    name: str = Field(alias="class")
-    probability: float
-
-
-class Result(BaseModel):
-    """The answers to one image."""
-
-    image: str
-    top: list[Answer]
-    heatmap: Optional[str] = None
-
-
-class Prediction(BaseModel):
-    """The answer to a request."""
-
-    model: str
-    results: list[Result]
-    milliseconds: float
-
-
-class Error(BaseModel):
-    """Why a request is refused."""
-
-    error: str
-
-
-_STATUSES = {
-    400: "no image, a corrupt one, or a wrong query",
-    408: "the body came too slowly",
-    411: "no Content-Length",
-    413: "too many bytes, pixels or images",
-    415: "a media type that is no image",
-    500: "the network failed",
-    503: "too many images wait, or the answer took too long; try again later",
-}
 #: As nginx counts requests whose client left before the answer.
 _CLIENT_GONE = 499
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "file": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "minItems": 1,
-                            "maxItems": Limits.max_images,
-                        }
-                    },
-                    "required": ["file"],
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 
 def create_app(
@@ -112,6 +57,9 @@ def create_app(
         backend: the network.
         limits: of requests.
         allowed_hosts: values of the Host header that are answered. Default: all.
+
+    Raises:
+        DeployError: one of them is no name of a host.
     """
     service = _Service(backend, limits or Limits())
     app = FastAPI(
@@ -124,24 +72,28 @@ def create_app(
     )
     app.state.service = service
     if allowed_hosts is not None:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
+        check_patterns(allowed_hosts)
+        app.add_middleware(KnownHosts, patterns=allowed_hosts)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_query)
     app.add_exception_handler(Exception, _fail)
-    responses: dict[Any, Any] = {
-        status: {"model": Error, "description": text} for status, text in _STATUSES.items()
-    }
     app.post(
         "/predict",
         response_model=Prediction,
         response_model_exclude_none=True,
-        responses=responses,
-        openapi_extra=_BODY,
+        responses=PREDICT_RESPONSES,
+        openapi_extra=PREDICT_BODY,
         summary="Classify one or several images",
     )(service.predict)
-    app.get("/health", summary="Whether the service answers")(service.health)
+    app.get(
+        "/health",
+        response_model=Health,
+        responses=HEALTH_RESPONSES,
+        summary="Whether the service answers",
+    )(service.health)
     app.get(
         "/metrics",
+        responses=METRICS_RESPONSES,
         response_class=PlainTextResponse,
         summary="Counts and latencies, for Prometheus",
     )(service.metrics_text)
@@ -152,6 +104,7 @@ def create_app(
         page = api_page(app.openapi(), str(request.base_url).rstrip("/"))
         return HTMLResponse(page, headers=security_headers(page))
 
+    app.openapi = description(app, backend.heatmap is not None)  # type: ignore[method-assign]
     return app
 
 
@@ -160,7 +113,11 @@ class _Service:
         self.backend, self.limits = backend, limits
         self.stopping = False
         self._html = server_page(
-            backend.manifest, backend.runtime, limits.max_body, backend.heatmap is not None
+            backend.manifest,
+            backend.runtime,
+            limits.max_body,
+            backend.heatmap is not None,
+            limits.max_pixels,
         )
         self._decoders = asyncio.Semaphore(available_cores())
         self._batcher: Optional[Batcher] = None

@@ -107,14 +107,17 @@ def _claimed_pixels(content: bytes) -> int:
 
 
 async def _multipart(request: Request, limits: Limits) -> list[Upload]:
-    uploads = []
+    uploads, others = [], 0
     async with request.form(max_files=limits.max_images + 1, max_fields=16) as form:
         for _, part in form.multi_items():
             if isinstance(part, UploadFile):
                 name = for_display(part.filename or "image")
                 uploads.append(Upload(name, await part.read()))
+            else:
+                others += 1
     if not uploads:
-        raise HTTPException(400, "the form holds no file")
+        why = ": an image in a form needs a filename" if others else ""
+        raise HTTPException(400, f"the form holds no file{why}")
     if len(uploads) > limits.max_images:
         raise HTTPException(413, f"more than {limits.max_images} images in one request")
     return uploads
