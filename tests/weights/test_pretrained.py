@@ -117,7 +117,7 @@ def test_without_internet_it_says_so_soon(cache, monkeypatch):
 
 def test_an_unknown_name_comes_with_the_nearest(cache):
     with pytest.raises(WeightsError, match="Did you mean 'resnet50'"):
-        pretrained.fetch_pretrained("resnet5")
+        pretrained.fetch_pretrained("resnet_50")
 
 
 def test_as_everyone_spells_it(source, tmp_path, monkeypatch):
