@@ -91,13 +91,15 @@ class PathFinder:
         if self.encoding != "utf-8":
             return f" (The list was read as {self.encoding}: save it as UTF-8.)"
         parts = [part for part in re.split(r"[\\/]", text) if part]
+        if not parts:  # an empty field, or slashes alone
+            return ""
         if _FOREIGN.match(text):
             for first in range(1, len(parts)):
                 if _is_file(self.folder.joinpath(*parts[first:])):
                     tail = for_display("/".join(parts[first:]))
                     return f" (It is another machine's path; '{tail}' is there: write that.)"
             return " (It is another machine's path: write paths that count from the list's folder.)"
-        folder = self.folder.joinpath(*parts[:-1]) if parts else self.folder
+        folder = self.folder.joinpath(*parts[:-1])
         try:
             near = did_you_mean(parts[-1], [entry.name for entry in entries(folder)[:5000]])
         except DataError:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...data.folder.image_files import ImageFiles
 from ...data.splits import DataSplits
-from ...errors import DataError
+from ...errors import DataError, for_display
 
 
 class DatasetCheck:
@@ -99,4 +99,7 @@ def _size(path: Path) -> int:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
+    # Out of a checkpoint they may be of any length.
+    return ", ".join(for_display(name, 40) for name in names[:5]) + (
+        f", ... ({len(names)})" if len(names) > 5 else ""
+    )

@@ -294,6 +294,13 @@ def test_paths_that_lead_to_nothing_come_with_a_hint(root, path, hint):
     assert hint in str(error.value)
 
 
+@pytest.mark.parametrize("path", ["", "/", "\\", "//", " "])
+def test_an_empty_path_is_told(root, path):
+    (root / "labels.csv").write_text(f"image,label\n{path},1\n")
+    with pytest.raises(DataError):
+        open_dataset(root / "labels.csv")
+
+
 # -- the tools of Paddle ---------------------------------------------------------------------
 
 
