@@ -70,12 +70,13 @@ def test_a_resumed_run_keeps_its_choices_and_bits(operator, tmp_path):
     assert "it may differ in the last bits" not in said
 
 
-def test_a_run_resumed_with_another_choice_warns(operator, tmp_path, monkeypatch):
+def test_a_run_resumed_with_another_choice_warns(operator, tmp_path):
     with stopping_after(2):
         run(recipe(tmp_path))
     folder = RunFolder(tmp_path / "run")
-    monkeypatch.setenv(algorithm_choice.VARIABLE, "gemm")
-    with algorithm_choice.forced(operator, "gemm"):
+    # The variable ends first: what is forced goes back to what it says.
+    with algorithm_choice.forced(operator, "gemm"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(algorithm_choice.VARIABLE, "gemm")
         run(recipe(tmp_path), resume=folder)
     assert "warning: PADDLE_RESNET_CONV=gemm overrules the algorithms of " in folder.log.read_text()
 
