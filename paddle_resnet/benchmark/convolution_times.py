@@ -8,12 +8,13 @@ import paddle
 
 from .. import kernels
 from ..kernels import build, profile
+from ..kernels.algorithm_choice import ALGORITHMS as VARIABLE_VALUES
 from ..kernels.algorithm_choice import measuring_anew
 from ..layers import activation_dtype
 from .step_speed import Step
 
 #: Columns of the table, in this order.
-ALGORITHMS = ("direct", "winograd", "gemm")
+ALGORITHMS = tuple(each for each in VARIABLE_VALUES if each != "auto")
 
 
 def measure(**step: Any) -> dict[str, Any]:
